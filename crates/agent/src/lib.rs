@@ -1,0 +1,1 @@
+//! Runs tasks on a host: the process runtime and the built-in workload.

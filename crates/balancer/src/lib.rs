@@ -1,0 +1,1 @@
+//! The HTTP data plane: listeners, rules, target groups, health checks, draining.

@@ -1,0 +1,1 @@
+//! Invariants over the engine's state and over one step.

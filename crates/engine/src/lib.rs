@@ -1,0 +1,1 @@
+//! The state machine: a kernel and one room per AWS service.

@@ -1,0 +1,1 @@
+//! The instance catalogue: what a type has and what it costs.

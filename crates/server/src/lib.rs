@@ -1,0 +1,1 @@
+//! The live driver: gateway, engine thread, executor.

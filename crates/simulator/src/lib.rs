@@ -1,0 +1,1 @@
+//! The virtual driver: event queue, virtual hosts, scenarios.

@@ -1,0 +1,1 @@
+//! AWS protocols over shapes, error bodies, SigV4.
