@@ -1,0 +1,127 @@
+//! Descriptions of shapes, operations and services, as the service models give them.
+
+/// A service: what is common to its operations.
+#[derive(Debug)]
+pub struct Service {
+    /// botocore's folder name: `ecs`, `elbv2`.
+    pub name: &'static str,
+    /// Name in the credential scope and host: `ecs`, `elasticloadbalancing`, `monitoring`.
+    pub endpoint: &'static str,
+    pub signing: &'static str,
+    /// `2014-11-13`
+    pub version: &'static str,
+    /// What stands before the dot in `X-Amz-Target`; empty for services that are not spoken to in JSON.
+    pub target: &'static str,
+    /// `1.0`, `1.1` or empty.
+    pub json_version: &'static str,
+    pub xmlns: &'static str,
+    pub protocols: &'static [Protocol],
+    /// Sorted by name.
+    pub operations: &'static [Operation],
+}
+
+impl Service {
+    pub fn operation(&self, name: &str) -> Option<&'static Operation> {
+        let at = self.operations.binary_search_by(|operation| operation.name.cmp(name)).ok()?;
+        Some(&self.operations[at])
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    AwsJson,
+    AwsQuery,
+    Ec2Query,
+    RpcV2Cbor,
+}
+
+#[derive(Debug)]
+pub struct Operation {
+    pub name: &'static str,
+    pub input: &'static Schema,
+    pub output: &'static Schema,
+    /// Query: the element around the result, empty when the operation has no output.
+    pub result_wrapper: &'static str,
+    /// The errors that the model lists for it.
+    pub errors: &'static [&'static ErrorShape],
+}
+
+/// A modelled error.
+#[derive(Debug, PartialEq)]
+pub struct ErrorShape {
+    /// The shape's name: `ClusterNotFoundException`, `AlreadyExistsFault`.
+    pub name: &'static str,
+    /// The code on the wire: differs from the name in query services (`AlreadyExists`).
+    pub code: &'static str,
+    pub status: u16,
+}
+
+#[derive(Debug)]
+pub struct Schema {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    Blob {
+        min: Option<i64>,
+        max: Option<i64>,
+    },
+    Bool,
+    Float {
+        min: Option<i64>,
+        max: Option<i64>,
+    },
+    Int {
+        min: Option<i64>,
+        max: Option<i64>,
+    },
+    List {
+        member: &'static Schema,
+        name: &'static str,
+        flat: bool,
+        min: Option<i64>,
+        max: Option<i64>,
+    },
+    Map {
+        key: &'static Schema,
+        value: &'static Schema,
+        key_name: &'static str,
+        value_name: &'static str,
+        flat: bool,
+    },
+    Record {
+        members: &'static [Member],
+    },
+    /// `values`: the enum, when it is one and short enough to be listed.
+    Text {
+        min: Option<i64>,
+        max: Option<i64>,
+        pattern: &'static str,
+        values: &'static [&'static str],
+    },
+    Time {
+        format: TimeFormat,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// What the protocol does by itself.
+    Default,
+    Iso8601,
+    UnixTimestamp,
+}
+
+#[derive(Debug)]
+pub struct Member {
+    /// Name in the model; also in CBOR.
+    pub name: &'static str,
+    /// Name in JSON, query and XML (the model's `locationName`, else the name).
+    pub wire: &'static str,
+    /// Name in an ec2Query request (the model's `queryName`, else the wire name with an upper-case initial).
+    pub ec2: &'static str,
+    pub required: bool,
+    pub schema: &'static Schema,
+}

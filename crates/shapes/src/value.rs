@@ -1,0 +1,20 @@
+//! A shape's content without its Rust type: what protocols read and write.
+
+use std::collections::BTreeMap;
+
+use capstan_model::Time;
+
+/// The content of one shape. Which variant may stand where is said by its [`Schema`](crate::Schema).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Blob(Vec<u8>),
+    Bool(bool),
+    Float(f64),
+    Int(i64),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
+    /// One entry for each member of the record's schema, in the schema's order.
+    Record(Vec<Option<Self>>),
+    Text(String),
+    Time(Time),
+}
