@@ -13,6 +13,6 @@ mod time;
 pub use arn::Arn;
 pub use id::{Hex32, InstanceId, hex_id};
 pub use money::MicroDollars;
-pub use region::{AvailabilityZone, REGIONS, Region, region};
+pub use region::{AvailabilityZone, REGIONS, Region, region, zone};
 pub use resources::Resources;
 pub use time::{Span, Time};

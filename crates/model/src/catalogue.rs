@@ -1,1 +1,0 @@
-//! The instance catalogue: what a type has and what it costs.
