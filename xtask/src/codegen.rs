@@ -448,7 +448,11 @@ fn snake(name: &str) -> String {
         out.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' });
     }
     // `VPCs`, `ARNs`: the plural s is no word of its own.
-    out.replace("_vp_cs", "_vpcs").replace("_ar_ns", "_arns").replace("_i_ds", "_ids")
+    out.replace("_vp_cs", "_vpcs")
+        .replace("_gi_b", "_gib")
+        .replace("_mi_b", "_mib")
+        .replace("_ar_ns", "_arns")
+        .replace("_i_ds", "_ids")
 }
 
 fn field(name: &str) -> String {

@@ -1,1 +1,23 @@
-//! The state machine: a kernel and one room per AWS service.
+//! The engine: one state machine, one room per AWS service.
+//!
+//! [`Engine::step`] is the one door: it takes the time and an input and gives an outcome. It is synchronous and total, and
+//! it sees no clock, no entropy, no file and no socket. The same seed and the same inputs give the same bytes.
+//!
+//! A room owns its tables and is the only one to change them (their fields are private to its module). A room may read
+//! its neighbours; to change one it makes the API call that AWS documents it making ([`Engine::call`]).
+
+mod config;
+mod engine;
+pub mod kernel;
+
+pub mod autoscaling;
+pub mod cloudwatch;
+pub mod ec2;
+pub mod ecs;
+pub mod elb;
+mod ssm;
+mod sts;
+
+pub use config::Config;
+pub use engine::{CallRecord, Change, Engine, Input, Outcome};
+pub use kernel::{Caller, Effect, Fact, HealthReport};

@@ -594,9 +594,9 @@ InstanceMaintenancePolicy {
 }
 InstanceRequirements {
     v_cpu_count: VCpuCountRequest,
-    memory_mi_b: MemoryMiBRequest,
+    memory_mib: MemoryMiBRequest,
     cpu_manufacturers: Option<Vec<CpuManufacturer>>,
-    memory_gi_b_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
+    memory_gib_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
     excluded_instance_types: Option<Vec<String>>,
     instance_generations: Option<Vec<InstanceGeneration>>,
     spot_max_price_percentage_over_lowest_price: Option<i32>,
@@ -614,7 +614,7 @@ InstanceRequirements {
     accelerator_count: Option<AcceleratorCountRequest>,
     accelerator_manufacturers: Option<Vec<AcceleratorManufacturer>>,
     accelerator_names: Option<Vec<AcceleratorName>>,
-    accelerator_total_memory_mi_b: Option<AcceleratorTotalMemoryMiBRequest>,
+    accelerator_total_memory_mib: Option<AcceleratorTotalMemoryMiBRequest>,
     network_bandwidth_gbps: Option<NetworkBandwidthGbpsRequest>,
     allowed_instance_types: Option<Vec<String>>,
     baseline_performance_factors: Option<BaselinePerformanceFactorsRequest>,
@@ -1227,7 +1227,7 @@ pub static ACCELERATOR_MANUFACTURER: Schema = Schema { name: "AcceleratorManufac
 pub static ACCELERATOR_MANUFACTURERS: Schema = Schema { name: "AcceleratorManufacturers", kind: Kind::List { member: &ACCELERATOR_MANUFACTURER, name: "member", flat: false, min: None, max: None } };
 pub static ACCELERATOR_NAME: Schema = Schema { name: "AcceleratorName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["a100", "v100", "k80", "t4", "m60", "radeon-pro-v520", "vu9p"] } };
 pub static ACCELERATOR_NAMES: Schema = Schema { name: "AcceleratorNames", kind: Kind::List { member: &ACCELERATOR_NAME, name: "member", flat: false, min: None, max: None } };
-pub static ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
+pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
 ] } };
@@ -1426,9 +1426,9 @@ pub static INSTANCE_MAINTENANCE_POLICY: Schema = Schema { name: "InstanceMainten
 pub static INSTANCE_PROTECTED: Schema = Schema { name: "InstanceProtected", kind: Kind::Bool };
 pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements", kind: Kind::Record { members: &[
     Member { name: "VCpuCount", wire: "VCpuCount", ec2: "VCpuCount", required: true, schema: &V_CPU_COUNT_REQUEST },
-    Member { name: "MemoryMiB", wire: "MemoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MI_B_REQUEST },
+    Member { name: "MemoryMiB", wire: "MemoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MIB_REQUEST },
     Member { name: "CpuManufacturers", wire: "CpuManufacturers", ec2: "CpuManufacturers", required: false, schema: &CPU_MANUFACTURERS },
-    Member { name: "MemoryGiBPerVCpu", wire: "MemoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GI_B_PER_V_CPU_REQUEST },
+    Member { name: "MemoryGiBPerVCpu", wire: "MemoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GIB_PER_V_CPU_REQUEST },
     Member { name: "ExcludedInstanceTypes", wire: "ExcludedInstanceTypes", ec2: "ExcludedInstanceTypes", required: false, schema: &EXCLUDED_INSTANCE_TYPES },
     Member { name: "InstanceGenerations", wire: "InstanceGenerations", ec2: "InstanceGenerations", required: false, schema: &INSTANCE_GENERATIONS },
     Member { name: "SpotMaxPricePercentageOverLowestPrice", wire: "SpotMaxPricePercentageOverLowestPrice", ec2: "SpotMaxPricePercentageOverLowestPrice", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
@@ -1446,7 +1446,7 @@ pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements"
     Member { name: "AcceleratorCount", wire: "AcceleratorCount", ec2: "AcceleratorCount", required: false, schema: &ACCELERATOR_COUNT_REQUEST },
     Member { name: "AcceleratorManufacturers", wire: "AcceleratorManufacturers", ec2: "AcceleratorManufacturers", required: false, schema: &ACCELERATOR_MANUFACTURERS },
     Member { name: "AcceleratorNames", wire: "AcceleratorNames", ec2: "AcceleratorNames", required: false, schema: &ACCELERATOR_NAMES },
-    Member { name: "AcceleratorTotalMemoryMiB", wire: "AcceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST },
+    Member { name: "AcceleratorTotalMemoryMiB", wire: "AcceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST },
     Member { name: "NetworkBandwidthGbps", wire: "NetworkBandwidthGbps", ec2: "NetworkBandwidthGbps", required: false, schema: &NETWORK_BANDWIDTH_GBPS_REQUEST },
     Member { name: "AllowedInstanceTypes", wire: "AllowedInstanceTypes", ec2: "AllowedInstanceTypes", required: false, schema: &ALLOWED_INSTANCE_TYPES },
     Member { name: "BaselinePerformanceFactors", wire: "BaselinePerformanceFactors", ec2: "BaselinePerformanceFactors", required: false, schema: &BASELINE_PERFORMANCE_FACTORS_REQUEST },
@@ -1523,11 +1523,11 @@ pub static MAX_INSTANCE_LIFETIME: Schema = Schema { name: "MaxInstanceLifetime",
 pub static MAX_NUMBER_OF_AUTO_SCALING_GROUPS: Schema = Schema { name: "MaxNumberOfAutoScalingGroups", kind: Kind::Int { min: None, max: None } };
 pub static MAX_NUMBER_OF_LAUNCH_CONFIGURATIONS: Schema = Schema { name: "MaxNumberOfLaunchConfigurations", kind: Kind::Int { min: None, max: None } };
 pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { min: None, max: None } };
-pub static MEMORY_GI_B_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
+pub static MEMORY_GIB_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
 ] } };
-pub static MEMORY_MI_B_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
+pub static MEMORY_MIB_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: true, schema: &NULLABLE_POSITIVE_INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
 ] } };

@@ -601,11 +601,11 @@ FpgaDeviceInfo {
     memory_info: Option<FpgaDeviceMemoryInfo>,
 }
 FpgaDeviceMemoryInfo {
-    size_in_mi_b: Option<i32>,
+    size_in_mib: Option<i32>,
 }
 FpgaInfo {
     fpgas: Option<Vec<FpgaDeviceInfo>>,
-    total_fpga_memory_in_mi_b: Option<i32>,
+    total_fpga_memory_in_mib: Option<i32>,
 }
 GpuDeviceInfo {
     name: Option<String>,
@@ -617,11 +617,11 @@ GpuDeviceInfo {
     memory_info: Option<GpuDeviceMemoryInfo>,
 }
 GpuDeviceMemoryInfo {
-    size_in_mi_b: Option<i32>,
+    size_in_mib: Option<i32>,
 }
 GpuInfo {
     gpus: Option<Vec<GpuDeviceInfo>>,
-    total_gpu_memory_in_mi_b: Option<i32>,
+    total_gpu_memory_in_mib: Option<i32>,
 }
 GroupIdentifier {
     group_id: Option<String>,
@@ -682,7 +682,7 @@ Image {
 }
 InferenceAcceleratorInfo {
     accelerators: Option<Vec<InferenceDeviceInfo>>,
-    total_inference_memory_in_mi_b: Option<i32>,
+    total_inference_memory_in_mib: Option<i32>,
 }
 InferenceDeviceInfo {
     count: Option<i32>,
@@ -691,7 +691,7 @@ InferenceDeviceInfo {
     memory_info: Option<InferenceDeviceMemoryInfo>,
 }
 InferenceDeviceMemoryInfo {
-    size_in_mi_b: Option<i32>,
+    size_in_mib: Option<i32>,
 }
 Instance {
     architecture: Option<ArchitectureValues>,
@@ -884,9 +884,9 @@ InstancePrivateIpAddress {
 }
 InstanceRequirements {
     v_cpu_count: Option<VCpuCountRange>,
-    memory_mi_b: Option<MemoryMiB>,
+    memory_mib: Option<MemoryMiB>,
     cpu_manufacturers: Option<Vec<CpuManufacturer>>,
-    memory_gi_b_per_v_cpu: Option<MemoryGiBPerVCpu>,
+    memory_gib_per_v_cpu: Option<MemoryGiBPerVCpu>,
     excluded_instance_types: Option<Vec<String>>,
     instance_generations: Option<Vec<InstanceGeneration>>,
     spot_max_price_percentage_over_lowest_price: Option<i32>,
@@ -903,7 +903,7 @@ InstanceRequirements {
     accelerator_count: Option<AcceleratorCount>,
     accelerator_manufacturers: Option<Vec<AcceleratorManufacturer>>,
     accelerator_names: Option<Vec<AcceleratorName>>,
-    accelerator_total_memory_mi_b: Option<AcceleratorTotalMemoryMiB>,
+    accelerator_total_memory_mib: Option<AcceleratorTotalMemoryMiB>,
     network_bandwidth_gbps: Option<NetworkBandwidthGbps>,
     allowed_instance_types: Option<Vec<String>>,
     max_spot_price_as_percentage_of_optimal_on_demand_price: Option<i32>,
@@ -912,9 +912,9 @@ InstanceRequirements {
 }
 InstanceRequirementsRequest {
     v_cpu_count: VCpuCountRangeRequest,
-    memory_mi_b: MemoryMiBRequest,
+    memory_mib: MemoryMiBRequest,
     cpu_manufacturers: Option<Vec<CpuManufacturer>>,
-    memory_gi_b_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
+    memory_gib_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
     excluded_instance_types: Option<Vec<String>>,
     instance_generations: Option<Vec<InstanceGeneration>>,
     spot_max_price_percentage_over_lowest_price: Option<i32>,
@@ -931,7 +931,7 @@ InstanceRequirementsRequest {
     accelerator_count: Option<AcceleratorCountRequest>,
     accelerator_manufacturers: Option<Vec<AcceleratorManufacturer>>,
     accelerator_names: Option<Vec<AcceleratorName>>,
-    accelerator_total_memory_mi_b: Option<AcceleratorTotalMemoryMiBRequest>,
+    accelerator_total_memory_mib: Option<AcceleratorTotalMemoryMiBRequest>,
     network_bandwidth_gbps: Option<NetworkBandwidthGbpsRequest>,
     allowed_instance_types: Option<Vec<String>>,
     max_spot_price_as_percentage_of_optimal_on_demand_price: Option<i32>,
@@ -1381,7 +1381,7 @@ LicenseConfigurationRequest {
 }
 MediaAcceleratorInfo {
     accelerators: Option<Vec<MediaDeviceInfo>>,
-    total_media_memory_in_mi_b: Option<i32>,
+    total_media_memory_in_mib: Option<i32>,
 }
 MediaDeviceInfo {
     count: Option<i32>,
@@ -1390,7 +1390,7 @@ MediaDeviceInfo {
     memory_info: Option<MediaDeviceMemoryInfo>,
 }
 MediaDeviceMemoryInfo {
-    size_in_mi_b: Option<i32>,
+    size_in_mib: Option<i32>,
 }
 MemoryGiBPerVCpu {
     min: Option<f64>,
@@ -1401,7 +1401,7 @@ MemoryGiBPerVCpuRequest {
     max: Option<f64>,
 }
 MemoryInfo {
-    size_in_mi_b: Option<i64>,
+    size_in_mib: Option<i64>,
 }
 MemoryMiB {
     min: Option<i32>,
@@ -1473,11 +1473,11 @@ NeuronDeviceInfo {
     memory_info: Option<NeuronDeviceMemoryInfo>,
 }
 NeuronDeviceMemoryInfo {
-    size_in_mi_b: Option<i32>,
+    size_in_mib: Option<i32>,
 }
 NeuronInfo {
     neuron_devices: Option<Vec<NeuronDeviceInfo>>,
-    total_neuron_device_memory_in_mi_b: Option<i32>,
+    total_neuron_device_memory_in_mib: Option<i32>,
 }
 NitroTpmInfo {
     supported_versions: Option<Vec<String>>,
@@ -2206,11 +2206,11 @@ pub static ACCELERATOR_MANUFACTURER: Schema = Schema { name: "AcceleratorManufac
 pub static ACCELERATOR_MANUFACTURER_SET: Schema = Schema { name: "AcceleratorManufacturerSet", kind: Kind::List { member: &ACCELERATOR_MANUFACTURER, name: "item", flat: false, min: None, max: None } };
 pub static ACCELERATOR_NAME: Schema = Schema { name: "AcceleratorName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g", "l40s", "l4", "gaudi-hl-205", "inferentia2", "trainium", "trainium2", "u30"] } };
 pub static ACCELERATOR_NAME_SET: Schema = Schema { name: "AcceleratorNameSet", kind: Kind::List { member: &ACCELERATOR_NAME, name: "item", flat: false, min: None, max: None } };
-pub static ACCELERATOR_TOTAL_MEMORY_MI_B: Schema = Schema { name: "AcceleratorTotalMemoryMiB", kind: Kind::Record { members: &[
+pub static ACCELERATOR_TOTAL_MEMORY_MIB: Schema = Schema { name: "AcceleratorTotalMemoryMiB", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
-pub static ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
+pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
@@ -2879,9 +2879,9 @@ pub static INSTANCE_PRIVATE_IP_ADDRESS_LIST: Schema = Schema { name: "InstancePr
 pub static INSTANCE_REBOOT_MIGRATION_STATE: Schema = Schema { name: "InstanceRebootMigrationState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["disabled", "default"] } };
 pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements", kind: Kind::Record { members: &[
     Member { name: "VCpuCount", wire: "vCpuCount", ec2: "VCpuCount", required: false, schema: &V_CPU_COUNT_RANGE },
-    Member { name: "MemoryMiB", wire: "memoryMiB", ec2: "MemoryMiB", required: false, schema: &MEMORY_MI_B },
+    Member { name: "MemoryMiB", wire: "memoryMiB", ec2: "MemoryMiB", required: false, schema: &MEMORY_MIB },
     Member { name: "CpuManufacturers", wire: "cpuManufacturerSet", ec2: "CpuManufacturerSet", required: false, schema: &CPU_MANUFACTURER_SET },
-    Member { name: "MemoryGiBPerVCpu", wire: "memoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GI_B_PER_V_CPU },
+    Member { name: "MemoryGiBPerVCpu", wire: "memoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GIB_PER_V_CPU },
     Member { name: "ExcludedInstanceTypes", wire: "excludedInstanceTypeSet", ec2: "ExcludedInstanceTypeSet", required: false, schema: &EXCLUDED_INSTANCE_TYPE_SET },
     Member { name: "InstanceGenerations", wire: "instanceGenerationSet", ec2: "InstanceGenerationSet", required: false, schema: &INSTANCE_GENERATION_SET },
     Member { name: "SpotMaxPricePercentageOverLowestPrice", wire: "spotMaxPricePercentageOverLowestPrice", ec2: "SpotMaxPricePercentageOverLowestPrice", required: false, schema: &INTEGER },
@@ -2898,7 +2898,7 @@ pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements"
     Member { name: "AcceleratorCount", wire: "acceleratorCount", ec2: "AcceleratorCount", required: false, schema: &ACCELERATOR_COUNT },
     Member { name: "AcceleratorManufacturers", wire: "acceleratorManufacturerSet", ec2: "AcceleratorManufacturerSet", required: false, schema: &ACCELERATOR_MANUFACTURER_SET },
     Member { name: "AcceleratorNames", wire: "acceleratorNameSet", ec2: "AcceleratorNameSet", required: false, schema: &ACCELERATOR_NAME_SET },
-    Member { name: "AcceleratorTotalMemoryMiB", wire: "acceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MI_B },
+    Member { name: "AcceleratorTotalMemoryMiB", wire: "acceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MIB },
     Member { name: "NetworkBandwidthGbps", wire: "networkBandwidthGbps", ec2: "NetworkBandwidthGbps", required: false, schema: &NETWORK_BANDWIDTH_GBPS },
     Member { name: "AllowedInstanceTypes", wire: "allowedInstanceTypeSet", ec2: "AllowedInstanceTypeSet", required: false, schema: &ALLOWED_INSTANCE_TYPE_SET },
     Member { name: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", wire: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", ec2: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", required: false, schema: &INTEGER },
@@ -2907,9 +2907,9 @@ pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements"
 ] } };
 pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequirementsRequest", kind: Kind::Record { members: &[
     Member { name: "VCpuCount", wire: "VCpuCount", ec2: "VCpuCount", required: true, schema: &V_CPU_COUNT_RANGE_REQUEST },
-    Member { name: "MemoryMiB", wire: "MemoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MI_B_REQUEST },
+    Member { name: "MemoryMiB", wire: "MemoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MIB_REQUEST },
     Member { name: "CpuManufacturers", wire: "CpuManufacturer", ec2: "CpuManufacturer", required: false, schema: &CPU_MANUFACTURER_SET },
-    Member { name: "MemoryGiBPerVCpu", wire: "MemoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GI_B_PER_V_CPU_REQUEST },
+    Member { name: "MemoryGiBPerVCpu", wire: "MemoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GIB_PER_V_CPU_REQUEST },
     Member { name: "ExcludedInstanceTypes", wire: "ExcludedInstanceType", ec2: "ExcludedInstanceType", required: false, schema: &EXCLUDED_INSTANCE_TYPE_SET },
     Member { name: "InstanceGenerations", wire: "InstanceGeneration", ec2: "InstanceGeneration", required: false, schema: &INSTANCE_GENERATION_SET },
     Member { name: "SpotMaxPricePercentageOverLowestPrice", wire: "SpotMaxPricePercentageOverLowestPrice", ec2: "SpotMaxPricePercentageOverLowestPrice", required: false, schema: &INTEGER },
@@ -2926,7 +2926,7 @@ pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequi
     Member { name: "AcceleratorCount", wire: "AcceleratorCount", ec2: "AcceleratorCount", required: false, schema: &ACCELERATOR_COUNT_REQUEST },
     Member { name: "AcceleratorManufacturers", wire: "AcceleratorManufacturer", ec2: "AcceleratorManufacturer", required: false, schema: &ACCELERATOR_MANUFACTURER_SET },
     Member { name: "AcceleratorNames", wire: "AcceleratorName", ec2: "AcceleratorName", required: false, schema: &ACCELERATOR_NAME_SET },
-    Member { name: "AcceleratorTotalMemoryMiB", wire: "AcceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST },
+    Member { name: "AcceleratorTotalMemoryMiB", wire: "AcceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST },
     Member { name: "NetworkBandwidthGbps", wire: "NetworkBandwidthGbps", ec2: "NetworkBandwidthGbps", required: false, schema: &NETWORK_BANDWIDTH_GBPS_REQUEST },
     Member { name: "AllowedInstanceTypes", wire: "AllowedInstanceType", ec2: "AllowedInstanceType", required: false, schema: &ALLOWED_INSTANCE_TYPE_SET },
     Member { name: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", wire: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", ec2: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", required: false, schema: &INTEGER },
@@ -3471,22 +3471,22 @@ pub static MEDIA_DEVICE_MEMORY_INFO: Schema = Schema { name: "MediaDeviceMemoryI
 ] } };
 pub static MEDIA_DEVICE_MEMORY_SIZE: Schema = Schema { name: "MediaDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
 pub static MEDIA_DEVICE_NAME: Schema = Schema { name: "MediaDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static MEMORY_GI_B_PER_V_CPU: Schema = Schema { name: "MemoryGiBPerVCpu", kind: Kind::Record { members: &[
+pub static MEMORY_GIB_PER_V_CPU: Schema = Schema { name: "MemoryGiBPerVCpu", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &DOUBLE },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &DOUBLE },
 ] } };
-pub static MEMORY_GI_B_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
+pub static MEMORY_GIB_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &DOUBLE },
 ] } };
 pub static MEMORY_INFO: Schema = Schema { name: "MemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &MEMORY_SIZE },
 ] } };
-pub static MEMORY_MI_B: Schema = Schema { name: "MemoryMiB", kind: Kind::Record { members: &[
+pub static MEMORY_MIB: Schema = Schema { name: "MemoryMiB", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
-pub static MEMORY_MI_B_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
+pub static MEMORY_MIB_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: true, schema: &INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };

@@ -950,7 +950,7 @@ EnvironmentFile {
     r#type: EnvironmentFileType,
 }
 EphemeralStorage {
-    size_in_gi_b: i32,
+    size_in_gib: i32,
 }
 ExecuteCommandConfiguration {
     kms_key_id: Option<String>,
@@ -1040,9 +1040,9 @@ InstanceLaunchTemplateUpdate {
 }
 InstanceRequirementsRequest {
     v_cpu_count: VCpuCountRangeRequest,
-    memory_mi_b: MemoryMiBRequest,
+    memory_mib: MemoryMiBRequest,
     cpu_manufacturers: Option<Vec<CpuManufacturer>>,
-    memory_gi_b_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
+    memory_gib_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
     excluded_instance_types: Option<Vec<String>>,
     instance_generations: Option<Vec<InstanceGeneration>>,
     spot_max_price_percentage_over_lowest_price: Option<i32>,
@@ -1059,7 +1059,7 @@ InstanceRequirementsRequest {
     accelerator_count: Option<AcceleratorCountRequest>,
     accelerator_manufacturers: Option<Vec<AcceleratorManufacturer>>,
     accelerator_names: Option<Vec<AcceleratorName>>,
-    accelerator_total_memory_mi_b: Option<AcceleratorTotalMemoryMiBRequest>,
+    accelerator_total_memory_mib: Option<AcceleratorTotalMemoryMiBRequest>,
     network_bandwidth_gbps: Option<NetworkBandwidthGbpsRequest>,
     allowed_instance_types: Option<Vec<String>>,
     max_spot_price_as_percentage_of_optimal_on_demand_price: Option<i32>,
@@ -1124,7 +1124,7 @@ ManagedInstancesProvider {
     auto_repair_configuration: Option<AutoRepairConfiguration>,
 }
 ManagedInstancesStorageConfiguration {
-    storage_size_gi_b: Option<i32>,
+    storage_size_gib: Option<i32>,
 }
 ManagedScaling {
     status: Option<ManagedScalingStatus>,
@@ -1335,7 +1335,7 @@ ServiceManagedEBSVolumeConfiguration {
     encrypted: Option<bool>,
     kms_key_id: Option<String>,
     volume_type: Option<String>,
-    size_in_gi_b: Option<i32>,
+    size_in_gib: Option<i32>,
     snapshot_id: Option<String>,
     volume_initialization_rate: Option<i32>,
     iops: Option<i32>,
@@ -1440,14 +1440,14 @@ TaskDefinitionPlacementConstraint {
     expression: Option<String>,
 }
 TaskEphemeralStorage {
-    size_in_gi_b: Option<i32>,
+    size_in_gib: Option<i32>,
     kms_key_id: Option<String>,
 }
 TaskManagedEBSVolumeConfiguration {
     encrypted: Option<bool>,
     kms_key_id: Option<String>,
     volume_type: Option<String>,
-    size_in_gi_b: Option<i32>,
+    size_in_gib: Option<i32>,
     snapshot_id: Option<String>,
     volume_initialization_rate: Option<i32>,
     iops: Option<i32>,
@@ -2160,7 +2160,7 @@ pub static ACCELERATOR_MANUFACTURER: Schema = Schema { name: "AcceleratorManufac
 pub static ACCELERATOR_MANUFACTURER_SET: Schema = Schema { name: "AcceleratorManufacturerSet", kind: Kind::List { member: &ACCELERATOR_MANUFACTURER, name: "member", flat: false, min: None, max: None } };
 pub static ACCELERATOR_NAME: Schema = Schema { name: "AcceleratorName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["a100", "inferentia", "k520", "k80", "m60", "radeon-pro-v520", "t4", "vu9p", "v100", "a10g", "h100", "t4g"] } };
 pub static ACCELERATOR_NAME_SET: Schema = Schema { name: "AcceleratorNameSet", kind: Kind::List { member: &ACCELERATOR_NAME, name: "member", flat: false, min: None, max: None } };
-pub static ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
+pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "AcceleratorTotalMemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "min", wire: "min", ec2: "Min", required: false, schema: &BOXED_INTEGER },
     Member { name: "max", wire: "max", ec2: "Max", required: false, schema: &BOXED_INTEGER },
 ] } };
@@ -2668,9 +2668,9 @@ pub static INSTANCE_LAUNCH_TEMPLATE_UPDATE: Schema = Schema { name: "InstanceLau
 ] } };
 pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequirementsRequest", kind: Kind::Record { members: &[
     Member { name: "vCpuCount", wire: "vCpuCount", ec2: "VCpuCount", required: true, schema: &V_CPU_COUNT_RANGE_REQUEST },
-    Member { name: "memoryMiB", wire: "memoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MI_B_REQUEST },
+    Member { name: "memoryMiB", wire: "memoryMiB", ec2: "MemoryMiB", required: true, schema: &MEMORY_MIB_REQUEST },
     Member { name: "cpuManufacturers", wire: "cpuManufacturers", ec2: "CpuManufacturers", required: false, schema: &CPU_MANUFACTURER_SET },
-    Member { name: "memoryGiBPerVCpu", wire: "memoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GI_B_PER_V_CPU_REQUEST },
+    Member { name: "memoryGiBPerVCpu", wire: "memoryGiBPerVCpu", ec2: "MemoryGiBPerVCpu", required: false, schema: &MEMORY_GIB_PER_V_CPU_REQUEST },
     Member { name: "excludedInstanceTypes", wire: "excludedInstanceTypes", ec2: "ExcludedInstanceTypes", required: false, schema: &EXCLUDED_INSTANCE_TYPE_SET },
     Member { name: "instanceGenerations", wire: "instanceGenerations", ec2: "InstanceGenerations", required: false, schema: &INSTANCE_GENERATION_SET },
     Member { name: "spotMaxPricePercentageOverLowestPrice", wire: "spotMaxPricePercentageOverLowestPrice", ec2: "SpotMaxPricePercentageOverLowestPrice", required: false, schema: &BOXED_INTEGER },
@@ -2687,7 +2687,7 @@ pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequi
     Member { name: "acceleratorCount", wire: "acceleratorCount", ec2: "AcceleratorCount", required: false, schema: &ACCELERATOR_COUNT_REQUEST },
     Member { name: "acceleratorManufacturers", wire: "acceleratorManufacturers", ec2: "AcceleratorManufacturers", required: false, schema: &ACCELERATOR_MANUFACTURER_SET },
     Member { name: "acceleratorNames", wire: "acceleratorNames", ec2: "AcceleratorNames", required: false, schema: &ACCELERATOR_NAME_SET },
-    Member { name: "acceleratorTotalMemoryMiB", wire: "acceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST },
+    Member { name: "acceleratorTotalMemoryMiB", wire: "acceleratorTotalMemoryMiB", ec2: "AcceleratorTotalMemoryMiB", required: false, schema: &ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST },
     Member { name: "networkBandwidthGbps", wire: "networkBandwidthGbps", ec2: "NetworkBandwidthGbps", required: false, schema: &NETWORK_BANDWIDTH_GBPS_REQUEST },
     Member { name: "allowedInstanceTypes", wire: "allowedInstanceTypes", ec2: "AllowedInstanceTypes", required: false, schema: &ALLOWED_INSTANCE_TYPE_SET },
     Member { name: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", wire: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", ec2: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", required: false, schema: &BOXED_INTEGER },
@@ -2768,7 +2768,7 @@ pub static MANAGED_INSTANCES_PROVIDER: Schema = Schema { name: "ManagedInstances
     Member { name: "autoRepairConfiguration", wire: "autoRepairConfiguration", ec2: "AutoRepairConfiguration", required: false, schema: &AUTO_REPAIR_CONFIGURATION },
 ] } };
 pub static MANAGED_INSTANCES_STORAGE_CONFIGURATION: Schema = Schema { name: "ManagedInstancesStorageConfiguration", kind: Kind::Record { members: &[
-    Member { name: "storageSizeGiB", wire: "storageSizeGiB", ec2: "StorageSizeGiB", required: false, schema: &TASK_VOLUME_STORAGE_GI_B },
+    Member { name: "storageSizeGiB", wire: "storageSizeGiB", ec2: "StorageSizeGiB", required: false, schema: &TASK_VOLUME_STORAGE_GIB },
 ] } };
 pub static MANAGED_SCALING: Schema = Schema { name: "ManagedScaling", kind: Kind::Record { members: &[
     Member { name: "status", wire: "status", ec2: "Status", required: false, schema: &MANAGED_SCALING_STATUS },
@@ -2786,11 +2786,11 @@ pub static MANAGED_STORAGE_CONFIGURATION: Schema = Schema { name: "ManagedStorag
     Member { name: "fargateEphemeralStorageKmsKeyId", wire: "fargateEphemeralStorageKmsKeyId", ec2: "FargateEphemeralStorageKmsKeyId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static MANAGED_TERMINATION_PROTECTION: Schema = Schema { name: "ManagedTerminationProtection", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ENABLED", "DISABLED"] } };
-pub static MEMORY_GI_B_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
+pub static MEMORY_GIB_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
     Member { name: "min", wire: "min", ec2: "Min", required: false, schema: &BOXED_DOUBLE },
     Member { name: "max", wire: "max", ec2: "Max", required: false, schema: &BOXED_DOUBLE },
 ] } };
-pub static MEMORY_MI_B_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
+pub static MEMORY_MIB_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind: Kind::Record { members: &[
     Member { name: "min", wire: "min", ec2: "Min", required: true, schema: &BOXED_INTEGER },
     Member { name: "max", wire: "max", ec2: "Max", required: false, schema: &BOXED_INTEGER },
 ] } };
@@ -3217,7 +3217,7 @@ pub static TASK_VOLUME_CONFIGURATION: Schema = Schema { name: "TaskVolumeConfigu
     Member { name: "managedEBSVolume", wire: "managedEBSVolume", ec2: "ManagedEBSVolume", required: false, schema: &TASK_MANAGED_EBS_VOLUME_CONFIGURATION },
 ] } };
 pub static TASK_VOLUME_CONFIGURATIONS: Schema = Schema { name: "TaskVolumeConfigurations", kind: Kind::List { member: &TASK_VOLUME_CONFIGURATION, name: "member", flat: false, min: None, max: None } };
-pub static TASK_VOLUME_STORAGE_GI_B: Schema = Schema { name: "TaskVolumeStorageGiB", kind: Kind::Int { min: Some(1), max: None } };
+pub static TASK_VOLUME_STORAGE_GIB: Schema = Schema { name: "TaskVolumeStorageGiB", kind: Kind::Int { min: Some(1), max: None } };
 pub static TASKS: Schema = Schema { name: "Tasks", kind: Kind::List { member: &TASK, name: "member", flat: false, min: None, max: None } };
 pub static TIMEOUT_CONFIGURATION: Schema = Schema { name: "TimeoutConfiguration", kind: Kind::Record { members: &[
     Member { name: "idleTimeoutSeconds", wire: "idleTimeoutSeconds", ec2: "IdleTimeoutSeconds", required: false, schema: &DURATION },

@@ -1,0 +1,21 @@
+//! What an engine is told at its start.
+
+use capstan_model::{Region, region};
+
+/// Settings that hold for an engine's whole life.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub region: &'static Region,
+    /// Twelve digits.
+    pub account: String,
+    /// Root of all chance.
+    pub seed: u64,
+}
+
+impl Config {
+    /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed.
+    pub fn new(seed: u64) -> Self {
+        let region = region("us-east-1").expect("the catalogue has us-east-1");
+        Self { region, account: "000000000000".to_owned(), seed }
+    }
+}

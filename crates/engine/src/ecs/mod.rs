@@ -1,0 +1,110 @@
+//! Amazon ECS: clusters, capacity providers, container instances, tasks, services.
+//!
+//! Rows are in `rows`, one file for each subject beside it; [`Ecs`] owns the tables.
+
+mod rows;
+
+use capstan_model::{InstanceId, Time};
+use capstan_shapes::{Refusal, ecs};
+
+use crate::kernel::{Event, Table};
+use crate::{Caller, Engine};
+
+pub use rows::*;
+
+/// The tables of this room.
+#[derive(Clone, Debug, Default)]
+pub struct Ecs {
+    clusters: Table<Cluster>,
+    providers: Table<Provider>,
+    associations: Table<Association>,
+    task_definitions: Table<TaskDefinition>,
+    instances: Table<ContainerInstance>,
+    tasks: Table<Task>,
+    services: Table<Service>,
+    settings: Table<AccountSetting>,
+}
+
+impl Ecs {
+    pub fn clusters(&self) -> &Table<Cluster> {
+        &self.clusters
+    }
+
+    pub fn providers(&self) -> &Table<Provider> {
+        &self.providers
+    }
+
+    pub fn associations(&self) -> &Table<Association> {
+        &self.associations
+    }
+
+    pub fn task_definitions(&self) -> &Table<TaskDefinition> {
+        &self.task_definitions
+    }
+
+    pub fn instances(&self) -> &Table<ContainerInstance> {
+        &self.instances
+    }
+
+    pub fn tasks(&self) -> &Table<Task> {
+        &self.tasks
+    }
+
+    pub fn services(&self) -> &Table<Service> {
+        &self.services
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let due = [
+            self.clusters.next_due(),
+            self.providers.next_due(),
+            self.associations.next_due(),
+            self.task_definitions.next_due(),
+            self.instances.next_due(),
+            self.tasks.next_due(),
+            self.services.next_due(),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.clusters.record_changes(on);
+        self.providers.record_changes(on);
+        self.associations.record_changes(on);
+        self.task_definitions.record_changes(on);
+        self.instances.record_changes(on);
+        self.tasks.record_changes(on);
+        self.services.record_changes(on);
+        self.settings.record_changes(on);
+    }
+
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        self.clusters.take_changed(put);
+        self.providers.take_changed(put);
+        self.associations.take_changed(put);
+        self.task_definitions.take_changed(put);
+        self.instances.take_changed(put);
+        self.tasks.take_changed(put);
+        self.services.take_changed(put);
+        self.settings.take_changed(put);
+    }
+}
+
+/// FARGATE and FARGATE_SPOT exist in every account (ECS guide, fargate-capacity-providers).
+pub(crate) fn start(_cx: &mut Engine) {}
+
+pub(crate) fn handle(
+    _cx: &mut Engine,
+    _caller: &Caller,
+    request: ecs::Request,
+) -> Result<ecs::Response, Refusal> {
+    Err(Refusal::new("NotImplemented", format!("{} is not built yet", request.operation().name))
+        .with_status(501))
+}
+
+/// Does what is due first.
+pub(crate) fn on_due(_cx: &mut Engine) {}
+
+pub(crate) fn agent_connection(_cx: &mut Engine, _instance: InstanceId, _connected: bool) {}
+
+pub(crate) fn on_event(_cx: &mut Engine, _event: &Event) {}

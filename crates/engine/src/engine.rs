@@ -1,0 +1,269 @@
+//! The one door, and the way from room to room.
+
+use std::collections::VecDeque;
+
+use capstan_model::Time;
+use capstan_shapes::{Call, Refusal, Request, Response};
+
+use crate::kernel::{Caller, Chance, Effect, Event, Fact};
+use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, ssm, sts};
+
+/// Everything that can happen to an engine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Somebody calls the API. The request has passed its schema.
+    Call { caller: Caller, request: Box<Request> },
+    /// Something happened outside.
+    Fact(Fact),
+    /// Time has passed: what is due happens.
+    Time,
+}
+
+/// What a step gives back.
+#[derive(Debug, Default)]
+#[must_use = "replies and effects are lost otherwise"]
+pub struct Outcome {
+    /// The answer to [`Input::Call`].
+    pub reply: Option<Result<Response, Refusal>>,
+    pub effects: Vec<Effect>,
+    /// Rows that changed; empty unless [`Engine::record`] asked for them.
+    pub changes: Vec<Change>,
+    /// Calls that were made, the user's and the services'; empty unless [`Engine::record`] asked for them.
+    pub calls: Vec<CallRecord>,
+}
+
+/// A row that changed: its table and key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    pub table: &'static str,
+    pub key: String,
+}
+
+/// One API call as CloudTrail would tell it.
+#[derive(Clone, Debug)]
+pub struct CallRecord {
+    pub time: Time,
+    pub caller: Caller,
+    /// `ecs`, `autoscaling` …
+    pub service: &'static str,
+    pub operation: &'static str,
+    /// The error code, when it was refused.
+    pub refused: Option<String>,
+}
+
+/// The whole system: state, chance and time.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) now: Time,
+    pub(crate) chance: Chance,
+    pub(crate) ecs: ecs::Ecs,
+    pub(crate) autoscaling: autoscaling::AutoScaling,
+    pub(crate) ec2: ec2::Ec2,
+    pub(crate) elb: elb::Elb,
+    pub(crate) cloudwatch: cloudwatch::CloudWatch,
+    effects: Vec<Effect>,
+    events: VecDeque<Event>,
+    calls: Option<Vec<CallRecord>>,
+}
+
+/// A row that stays due after it was handled would hang the engine; so many in one moment is a broken invariant.
+const DUE_PER_MOMENT_MAX: u32 = 5_000_000;
+
+impl Engine {
+    /// An empty account at that moment: nothing in it but what AWS puts there (the default VPC, FARGATE providers).
+    pub fn new(config: Config, now: Time) -> Self {
+        let mut engine = Self {
+            chance: Chance::new(config.seed),
+            config,
+            now,
+            ecs: ecs::Ecs::default(),
+            autoscaling: autoscaling::AutoScaling::default(),
+            ec2: ec2::Ec2::default(),
+            elb: elb::Elb::default(),
+            cloudwatch: cloudwatch::CloudWatch::default(),
+            effects: Vec::new(),
+            events: VecDeque::new(),
+            calls: None,
+        };
+        ec2::start(&mut engine);
+        ecs::start(&mut engine);
+        engine
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The time of the latest step.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    pub fn ecs(&self) -> &ecs::Ecs {
+        &self.ecs
+    }
+
+    pub fn autoscaling(&self) -> &autoscaling::AutoScaling {
+        &self.autoscaling
+    }
+
+    pub fn ec2(&self) -> &ec2::Ec2 {
+        &self.ec2
+    }
+
+    pub fn elb(&self) -> &elb::Elb {
+        &self.elb
+    }
+
+    pub fn cloudwatch(&self) -> &cloudwatch::CloudWatch {
+        &self.cloudwatch
+    }
+
+    /// Whether outcomes shall tell changed rows and calls. Off at first: a simulation need not pay for them.
+    pub fn record(&mut self, on: bool) {
+        self.calls = on.then(Vec::new);
+        self.ecs.record_changes(on);
+        self.autoscaling.record_changes(on);
+        self.ec2.record_changes(on);
+        self.elb.record_changes(on);
+        self.cloudwatch.record_changes(on);
+    }
+
+    /// The one door. First what fell due until `now` happens, each at its own moment and in order; then the input.
+    /// A `now` before the latest step counts as that step's time: time does not go back.
+    pub fn step(&mut self, now: Time, input: Input) -> Outcome {
+        let now = now.max(self.now);
+        self.pass_time(now);
+        let reply = match input {
+            Input::Call { caller, request } => Some(self.handle(&caller, *request)),
+            Input::Fact(fact) => {
+                self.fact(fact);
+                None
+            }
+            Input::Time => None,
+        };
+        self.tell();
+        // What the input made due at this very moment belongs to this step.
+        self.pass_time(now);
+        let mut outcome = Outcome { reply, effects: std::mem::take(&mut self.effects), ..Outcome::default() };
+        if let Some(calls) = &mut self.calls {
+            outcome.calls = std::mem::take(calls);
+            let mut put = |table, key| outcome.changes.push(Change { table, key });
+            self.ecs.take_changed(&mut put);
+            self.autoscaling.take_changed(&mut put);
+            self.ec2.take_changed(&mut put);
+            self.elb.take_changed(&mut put);
+            self.cloudwatch.take_changed(&mut put);
+        }
+        outcome
+    }
+
+    /// When the engine wants to be woken if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.next_due().map(|(time, _)| time)
+    }
+
+    /// The earliest deadline and its room. At one moment the order of the list counts: a metric is put before the alarm
+    /// on it is evaluated, and the policy has run before instances are launched.
+    fn next_due(&self) -> Option<(Time, OnDue)> {
+        let rooms: [(Option<Time>, OnDue); 5] = [
+            (self.ec2.next_due(), ec2::on_due),
+            (self.elb.next_due(), elb::on_due),
+            (self.ecs.next_due(), ecs::on_due),
+            (self.cloudwatch.next_due(), cloudwatch::on_due),
+            (self.autoscaling.next_due(), autoscaling::on_due),
+        ];
+        let mut earliest: Option<(Time, OnDue)> = None;
+        for (time, room) in rooms {
+            let Some(time) = time else { continue };
+            if earliest.is_none_or(|(first, _)| time < first) {
+                earliest = Some((time, room));
+            }
+        }
+        earliest
+    }
+
+    fn pass_time(&mut self, now: Time) {
+        let mut at_this_moment = 0;
+        while let Some((time, on_due)) = self.next_due() {
+            if time > now {
+                break;
+            }
+            if time > self.now {
+                self.now = time;
+                at_this_moment = 0;
+            }
+            at_this_moment += 1;
+            assert!(at_this_moment < DUE_PER_MOMENT_MAX, "a row stays due at {}", self.now);
+            on_due(self);
+            self.tell();
+        }
+        self.now = now;
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::AgentConnection { instance, connected } => ecs::agent_connection(self, instance, connected),
+            Fact::InstanceRunning { instance } => ec2::instance_running(self, instance),
+            Fact::InstanceTerminated { instance } => ec2::instance_terminated(self, instance),
+            Fact::TargetHealth { target_group, target, port, health } => {
+                elb::target_health(self, &target_group, &target, port, health);
+            }
+        }
+    }
+
+    /// One room calls another as AWS documents it: through the API.
+    pub(crate) fn call<C: Call>(&mut self, caller: Caller, request: C) -> Result<C::Output, Refusal> {
+        let response = self.handle(&caller, request.into())?;
+        Ok(C::output(response).expect("a handler answers with its own operation's response"))
+    }
+
+    fn handle(&mut self, caller: &Caller, request: Request) -> Result<Response, Refusal> {
+        let (service, operation) = (request.service().name, request.operation().name);
+        let reply = match request {
+            Request::Autoscaling(request) => {
+                autoscaling::handle(self, caller, request).map(Response::Autoscaling)
+            }
+            Request::Cloudwatch(request) => {
+                cloudwatch::handle(self, caller, request).map(Response::Cloudwatch)
+            }
+            Request::Ec2(request) => ec2::handle(self, caller, request).map(Response::Ec2),
+            Request::Ecs(request) => ecs::handle(self, caller, request).map(Response::Ecs),
+            Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
+            Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
+            Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
+        };
+        let (time, caller) = (self.now, caller.clone());
+        if let Some(calls) = &mut self.calls {
+            let refused = reply.as_ref().err().map(|refusal| refusal.code.to_string());
+            calls.push(CallRecord { time, caller, service, operation, refused });
+        }
+        reply
+    }
+
+    /// Asks the driver for something.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Tells the other rooms, after this one has finished.
+    pub(crate) fn announce(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            elb::on_event(self, &event);
+            ecs::on_event(self, &event);
+            autoscaling::on_event(self, &event);
+        }
+    }
+
+    /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE` in this account and region.
+    pub(crate) fn arn(&self, service: &str, resource: impl std::fmt::Display) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.config.region.name, self.config.account)
+    }
+}
+
+type OnDue = fn(&mut Engine);

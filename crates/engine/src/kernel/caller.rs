@@ -1,0 +1,20 @@
+//! Who makes an API call.
+
+use capstan_model::InstanceId;
+
+/// The identity behind a call. CloudTrail shows a service as `invokedBy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The agent on an instance.
+    Agent(InstanceId),
+    /// An AWS service on the user's behalf: `autoscaling.amazonaws.com`.
+    Service(&'static str),
+    /// Whoever holds the access key.
+    User { access_key: String },
+}
+
+impl Caller {
+    pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
+    pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
+    pub const ECS: Self = Self::Service("ecs.amazonaws.com");
+}

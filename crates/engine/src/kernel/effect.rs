@@ -1,0 +1,44 @@
+//! What the engine asks of the world, and what the world tells the engine.
+
+use capstan_model::{Hex32, InstanceId};
+
+/// Work for the driver: flat data, executed by one match at the edge. Each may be repeated or lost without harm: details
+/// are read from the state ([`Engine::task_spec`](crate::Engine) and the rooms' views), and reports carry the generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Boot the instance: report [`Fact::InstanceRunning`], then let its agent register.
+    LaunchInstance { instance: InstanceId },
+    /// What load balancers serve has changed: listeners, rules, target groups or their targets.
+    /// `target_group` is the ARN of the only group concerned, or `None` when it is more than one group's targets.
+    LoadBalancing { target_group: Option<String> },
+    /// Start the task's containers on that instance.
+    RunTask { instance: InstanceId, task: Hex32, generation: u64 },
+    /// Stop the task's containers: SIGTERM, stopTimeout, SIGKILL.
+    StopTask { instance: InstanceId, task: Hex32, generation: u64 },
+    /// End the instance and everything on it, at once; report [`Fact::InstanceTerminated`].
+    TerminateInstance { instance: InstanceId },
+}
+
+/// What happened outside, told by the driver. Agents do not report by facts: they call the ECS API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The agent's connection came or went.
+    AgentConnection { instance: InstanceId, connected: bool },
+    /// The instance answers: `pending` → `running`.
+    InstanceRunning { instance: InstanceId },
+    /// The instance is gone: `shutting-down` (or, when nobody asked, `running`) → `terminated`.
+    InstanceTerminated { instance: InstanceId },
+    /// A health check changed its mind about a target (elb.md §4).
+    TargetHealth { target_group: String, target: String, port: u16, health: HealthReport },
+}
+
+/// A health checker's verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthReport {
+    Healthy,
+    /// With AWS's reason code (`Target.Timeout`) and description (`Request timed out`).
+    Unhealthy {
+        reason: String,
+        description: String,
+    },
+}

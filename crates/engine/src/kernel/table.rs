@@ -1,0 +1,282 @@
+//! Tables: the only place where state lives, and the only way to change it.
+//!
+//! A table keeps its rows in key order, knows which rows changed (when somebody asks), and derives two things from the
+//! rows themselves: the deadlines and the indexes. Neither is stored twice, so both can be rebuilt from rows alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::ops::{Deref, DerefMut};
+
+use capstan_model::Time;
+
+/// One kind of row.
+pub trait Row: Clone + Debug + 'static {
+    type Key: Ord + Clone + Debug;
+    /// What the table can be asked for besides the key; [`NoIndex`] for nothing.
+    type Index: Ord + Clone + Debug;
+    /// `service.rows`, as a journal names it: `ecs.tasks`.
+    const TABLE: &'static str;
+
+    fn key(&self) -> Self::Key;
+
+    /// When the row wants to be looked at again. The room moves it on or clears it each time.
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    /// Gives every index entry of this row to `put`.
+    fn index(&self, put: &mut dyn FnMut(Self::Index)) {
+        let _ = put;
+    }
+}
+
+/// The index of a table that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoIndex {}
+
+/// Rows of one kind, in the order of their keys.
+#[derive(Clone, Debug)]
+pub struct Table<R: Row> {
+    rows: BTreeMap<R::Key, R>,
+    due: BTreeSet<(Time, R::Key)>,
+    index: BTreeMap<R::Index, BTreeSet<R::Key>>,
+    /// Keys of rows that changed since the last [`Table::take_changed`]; `None` when nobody wants to know.
+    changed: Option<BTreeSet<R::Key>>,
+}
+
+impl<R: Row> Default for Table<R> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), due: BTreeSet::new(), index: BTreeMap::new(), changed: None }
+    }
+}
+
+impl<R: Row> Table<R> {
+    pub fn get(&self, key: &R::Key) -> Option<&R> {
+        self.rows.get(key)
+    }
+
+    pub fn contains(&self, key: &R::Key) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All rows in key order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &R> {
+        self.rows.values()
+    }
+
+    /// Rows whose keys lie in the range, in key order.
+    pub fn range(&self, range: impl std::ops::RangeBounds<R::Key>) -> impl DoubleEndedIterator<Item = &R> {
+        self.rows.range(range).map(|(_, row)| row)
+    }
+
+    /// Rows with that index entry, in key order.
+    pub fn by(&self, index: &R::Index) -> impl DoubleEndedIterator<Item = &R> {
+        self.index.get(index).into_iter().flatten().map(|key| &self.rows[key])
+    }
+
+    /// Keys of the rows with that index entry; for loops that change the table on their way.
+    pub fn keys_by(&self, index: &R::Index) -> Vec<R::Key> {
+        self.index.get(index).into_iter().flatten().cloned().collect()
+    }
+
+    /// How many rows have that index entry.
+    pub fn count_by(&self, index: &R::Index) -> usize {
+        self.index.get(index).map_or(0, BTreeSet::len)
+    }
+
+    /// Index entries that some row has, in order, from `from` on.
+    pub fn indexes_from(&self, from: R::Index) -> impl Iterator<Item = &R::Index> {
+        self.index.range(from..).map(|(index, _)| index)
+    }
+
+    /// The earliest deadline and the row that has it.
+    pub fn first_due(&self) -> Option<(Time, R::Key)> {
+        self.due.first().cloned()
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.due.first().map(|(time, _)| *time)
+    }
+
+    /// Puts a row in, in the place of the one with the same key if there is one.
+    pub(crate) fn insert(&mut self, row: R) {
+        let key = row.key();
+        self.remove(&key);
+        if let Some(time) = row.deadline() {
+            self.due.insert((time, key.clone()));
+        }
+        row.index(&mut |entry| {
+            self.index.entry(entry).or_default().insert(key.clone());
+        });
+        self.mark(&key);
+        self.rows.insert(key, row);
+    }
+
+    pub(crate) fn remove(&mut self, key: &R::Key) -> Option<R> {
+        let row = self.rows.remove(key)?;
+        if let Some(time) = row.deadline() {
+            self.due.remove(&(time, key.clone()));
+        }
+        row.index(&mut |entry| drop_entry(&mut self.index, &entry, key));
+        self.mark(key);
+        Some(row)
+    }
+
+    /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
+    pub(crate) fn edit(&mut self, key: &R::Key) -> Option<Edit<'_, R>> {
+        let row = self.rows.get_mut(key)?;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
+        }
+        let mut index_before = Vec::new();
+        row.index(&mut |entry| index_before.push(entry));
+        let deadline_before = row.deadline();
+        Some(Edit {
+            row,
+            key: key.clone(),
+            deadline_before,
+            index_before,
+            due: &mut self.due,
+            index: &mut self.index,
+        })
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.changed = on.then(BTreeSet::new);
+    }
+
+    /// Keys of the rows that changed since the last time, as text for a journal.
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        let Some(changed) = &mut self.changed else { return };
+        for key in std::mem::take(changed) {
+            put(R::TABLE, format!("{key:?}"));
+        }
+    }
+
+    fn mark(&mut self, key: &R::Key) {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
+        }
+    }
+}
+
+fn drop_entry<I: Ord, K: Ord>(index: &mut BTreeMap<I, BTreeSet<K>>, entry: &I, key: &K) {
+    if let Some(keys) = index.get_mut(entry) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(entry);
+        }
+    }
+}
+
+/// A row being changed.
+pub(crate) struct Edit<'a, R: Row> {
+    row: &'a mut R,
+    key: R::Key,
+    deadline_before: Option<Time>,
+    index_before: Vec<R::Index>,
+    due: &'a mut BTreeSet<(Time, R::Key)>,
+    index: &'a mut BTreeMap<R::Index, BTreeSet<R::Key>>,
+}
+
+impl<R: Row> Deref for Edit<'_, R> {
+    type Target = R;
+    fn deref(&self) -> &R {
+        self.row
+    }
+}
+
+impl<R: Row> DerefMut for Edit<'_, R> {
+    fn deref_mut(&mut self) -> &mut R {
+        self.row
+    }
+}
+
+impl<R: Row> Drop for Edit<'_, R> {
+    fn drop(&mut self) {
+        let deadline = self.row.deadline();
+        if deadline != self.deadline_before {
+            if let Some(time) = self.deadline_before {
+                self.due.remove(&(time, self.key.clone()));
+            }
+            if let Some(time) = deadline {
+                self.due.insert((time, self.key.clone()));
+            }
+        }
+        let mut index_after = Vec::with_capacity(self.index_before.len());
+        self.row.index(&mut |entry| index_after.push(entry));
+        if index_after == self.index_before {
+            return;
+        }
+        for entry in &self.index_before {
+            if !index_after.contains(entry) {
+                drop_entry(self.index, entry, &self.key);
+            }
+        }
+        for entry in index_after {
+            if !self.index_before.contains(&entry) {
+                self.index.entry(entry).or_default().insert(self.key.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    struct Egg {
+        id: u8,
+        boils_until: Option<Time>,
+        pot: u8,
+    }
+
+    impl Row for Egg {
+        type Key = u8;
+        type Index = u8;
+        const TABLE: &'static str = "kitchen.eggs";
+        fn key(&self) -> u8 {
+            self.id
+        }
+        fn deadline(&self) -> Option<Time> {
+            self.boils_until
+        }
+        fn index(&self, put: &mut dyn FnMut(u8)) {
+            put(self.pot);
+        }
+    }
+
+    #[test]
+    fn deadlines_and_indexes_follow_the_rows() {
+        let mut table = Table::default();
+        table.record_changes(true);
+        for id in 0..4 {
+            table.insert(Egg { id, boils_until: Some(Time::from_secs(i64::from(10 - id))), pot: id % 2 });
+        }
+        assert_eq!(table.first_due(), Some((Time::from_secs(7), 3)));
+        assert_eq!(table.by(&1).map(|egg| egg.id).collect::<Vec<_>>(), [1, 3]);
+        {
+            let mut egg = table.edit(&3).unwrap();
+            egg.pot = 0;
+            egg.boils_until = None;
+        }
+        assert_eq!(table.first_due(), Some((Time::from_secs(8), 2)));
+        assert_eq!(table.by(&0).map(|egg| egg.id).collect::<Vec<_>>(), [0, 2, 3]);
+        assert_eq!(table.count_by(&1), 1);
+        table.remove(&1);
+        assert_eq!(table.count_by(&1), 0);
+        assert_eq!(table.indexes_from(0).collect::<Vec<_>>(), [&0]);
+        let mut changed = Vec::new();
+        table.take_changed(&mut |name, key| changed.push(format!("{name} {key}")));
+        assert_eq!(changed, ["kitchen.eggs 0", "kitchen.eggs 1", "kitchen.eggs 2", "kitchen.eggs 3"]);
+    }
+}
