@@ -300,7 +300,10 @@ impl<'a> Generator<'a> {
                 location("key", "key"),
                 location("value", "value")
             ),
-            "integer" | "long" => format!("Kind::Int {{ min: {min}, max: {max} }}"),
+            size @ ("integer" | "long") => {
+                let long = size == "long";
+                format!("Kind::Int {{ long: {long}, min: {min}, max: {max} }}")
+            }
             "double" | "float" => format!("Kind::Float {{ min: {min}, max: {max} }}"),
             "boolean" => "Kind::Bool".to_owned(),
             "blob" => format!("Kind::Blob {{ min: {min}, max: {max} }}"),

@@ -1305,11 +1305,11 @@ pub static AUTO_SCALING_GROUP: Schema = Schema { name: "AutoScalingGroup", kind:
     Member { name: "CapacityReservationSpecification", wire: "CapacityReservationSpecification", ec2: "CapacityReservationSpecification", required: false, schema: &CAPACITY_RESERVATION_SPECIFICATION },
     Member { name: "InstanceLifecyclePolicy", wire: "InstanceLifecyclePolicy", ec2: "InstanceLifecyclePolicy", required: false, schema: &INSTANCE_LIFECYCLE_POLICY },
 ] } };
-pub static AUTO_SCALING_GROUP_DESIRED_CAPACITY: Schema = Schema { name: "AutoScalingGroupDesiredCapacity", kind: Kind::Int { min: None, max: None } };
-pub static AUTO_SCALING_GROUP_MAX_SIZE: Schema = Schema { name: "AutoScalingGroupMaxSize", kind: Kind::Int { min: None, max: None } };
-pub static AUTO_SCALING_GROUP_MIN_SIZE: Schema = Schema { name: "AutoScalingGroupMinSize", kind: Kind::Int { min: None, max: None } };
+pub static AUTO_SCALING_GROUP_DESIRED_CAPACITY: Schema = Schema { name: "AutoScalingGroupDesiredCapacity", kind: Kind::Int { long: false, min: None, max: None } };
+pub static AUTO_SCALING_GROUP_MAX_SIZE: Schema = Schema { name: "AutoScalingGroupMaxSize", kind: Kind::Int { long: false, min: None, max: None } };
+pub static AUTO_SCALING_GROUP_MIN_SIZE: Schema = Schema { name: "AutoScalingGroupMinSize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static AUTO_SCALING_GROUP_NAMES: Schema = Schema { name: "AutoScalingGroupNames", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
-pub static AUTO_SCALING_GROUP_PREDICTED_CAPACITY: Schema = Schema { name: "AutoScalingGroupPredictedCapacity", kind: Kind::Int { min: None, max: None } };
+pub static AUTO_SCALING_GROUP_PREDICTED_CAPACITY: Schema = Schema { name: "AutoScalingGroupPredictedCapacity", kind: Kind::Int { long: false, min: None, max: None } };
 pub static AUTO_SCALING_GROUP_STATE: Schema = Schema { name: "AutoScalingGroupState", kind: Kind::Text { min: Some(1), max: Some(32), pattern: "", values: &[] } };
 pub static AUTO_SCALING_GROUPS: Schema = Schema { name: "AutoScalingGroups", kind: Kind::List { member: &AUTO_SCALING_GROUP, name: "member", flat: false, min: None, max: None } };
 pub static AUTO_SCALING_INSTANCE_DETAILS: Schema = Schema { name: "AutoScalingInstanceDetails", kind: Kind::Record { members: &[
@@ -1360,7 +1360,7 @@ pub static CAPACITY_RESERVATION_TARGET: Schema = Schema { name: "CapacityReserva
     Member { name: "CapacityReservationResourceGroupArns", wire: "CapacityReservationResourceGroupArns", ec2: "CapacityReservationResourceGroupArns", required: false, schema: &CAPACITY_RESERVATION_RESOURCE_GROUP_ARNS },
 ] } };
 pub static CONTEXT: Schema = Schema { name: "Context", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static COOLDOWN: Schema = Schema { name: "Cooldown", kind: Kind::Int { min: None, max: None } };
+pub static COOLDOWN: Schema = Schema { name: "Cooldown", kind: Kind::Int { long: false, min: None, max: None } };
 pub static CPU_MANUFACTURER: Schema = Schema { name: "CpuManufacturer", kind: Kind::Text { min: None, max: None, pattern: "", values: &["intel", "amd", "amazon-web-services", "apple"] } };
 pub static CPU_MANUFACTURERS: Schema = Schema { name: "CpuManufacturers", kind: Kind::List { member: &CPU_MANUFACTURER, name: "member", flat: false, min: None, max: None } };
 pub static CPU_PERFORMANCE_FACTOR_REQUEST: Schema = Schema { name: "CpuPerformanceFactorRequest", kind: Kind::Record { members: &[
@@ -1375,7 +1375,7 @@ pub static CUSTOMIZED_METRIC_SPECIFICATION: Schema = Schema { name: "CustomizedM
     Member { name: "Period", wire: "Period", ec2: "Period", required: false, schema: &METRIC_GRANULARITY_IN_SECONDS },
     Member { name: "Metrics", wire: "Metrics", ec2: "Metrics", required: false, schema: &TARGET_TRACKING_METRIC_DATA_QUERIES },
 ] } };
-pub static DEFAULT_INSTANCE_WARMUP: Schema = Schema { name: "DefaultInstanceWarmup", kind: Kind::Int { min: None, max: None } };
+pub static DEFAULT_INSTANCE_WARMUP: Schema = Schema { name: "DefaultInstanceWarmup", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DELETION_PROTECTION: Schema = Schema { name: "DeletionProtection", kind: Kind::Text { min: None, max: None, pattern: "", values: &["none", "prevent-force-deletion", "prevent-all-deletion"] } };
 pub static DISABLE_SCALE_IN: Schema = Schema { name: "DisableScaleIn", kind: Kind::Bool };
 pub static ENABLED_METRIC: Schema = Schema { name: "EnabledMetric", kind: Kind::Record { members: &[
@@ -1383,7 +1383,7 @@ pub static ENABLED_METRIC: Schema = Schema { name: "EnabledMetric", kind: Kind::
     Member { name: "Granularity", wire: "Granularity", ec2: "Granularity", required: false, schema: &XML_STRING_MAX_LEN255 },
 ] } };
 pub static ENABLED_METRICS: Schema = Schema { name: "EnabledMetrics", kind: Kind::List { member: &ENABLED_METRIC, name: "member", flat: false, min: None, max: None } };
-pub static ESTIMATED_INSTANCE_WARMUP: Schema = Schema { name: "EstimatedInstanceWarmup", kind: Kind::Int { min: None, max: None } };
+pub static ESTIMATED_INSTANCE_WARMUP: Schema = Schema { name: "EstimatedInstanceWarmup", kind: Kind::Int { long: false, min: None, max: None } };
 pub static EXCLUDED_INSTANCE: Schema = Schema { name: "ExcludedInstance", kind: Kind::Text { min: Some(1), max: Some(30), pattern: "[a-zA-Z0-9\\.\\*\\-]+", values: &[] } };
 pub static EXCLUDED_INSTANCE_TYPES: Schema = Schema { name: "ExcludedInstanceTypes", kind: Kind::List { member: &EXCLUDED_INSTANCE, name: "member", flat: false, min: None, max: Some(400) } };
 pub static FILTER: Schema = Schema { name: "Filter", kind: Kind::Record { members: &[
@@ -1392,9 +1392,9 @@ pub static FILTER: Schema = Schema { name: "Filter", kind: Kind::Record { member
 ] } };
 pub static FILTERS: Schema = Schema { name: "Filters", kind: Kind::List { member: &FILTER, name: "member", flat: false, min: None, max: None } };
 pub static FORCE_DELETE: Schema = Schema { name: "ForceDelete", kind: Kind::Bool };
-pub static GLOBAL_TIMEOUT: Schema = Schema { name: "GlobalTimeout", kind: Kind::Int { min: None, max: None } };
-pub static HEALTH_CHECK_GRACE_PERIOD: Schema = Schema { name: "HealthCheckGracePeriod", kind: Kind::Int { min: None, max: None } };
-pub static HEARTBEAT_TIMEOUT: Schema = Schema { name: "HeartbeatTimeout", kind: Kind::Int { min: None, max: None } };
+pub static GLOBAL_TIMEOUT: Schema = Schema { name: "GlobalTimeout", kind: Kind::Int { long: false, min: None, max: None } };
+pub static HEALTH_CHECK_GRACE_PERIOD: Schema = Schema { name: "HealthCheckGracePeriod", kind: Kind::Int { long: false, min: None, max: None } };
+pub static HEARTBEAT_TIMEOUT: Schema = Schema { name: "HeartbeatTimeout", kind: Kind::Int { long: false, min: None, max: None } };
 pub static HONOR_COOLDOWN: Schema = Schema { name: "HonorCooldown", kind: Kind::Bool };
 pub static IMAGE_ID: Schema = Schema { name: "ImageId", kind: Kind::Text { min: Some(5), max: Some(21), pattern: "^ami-[a-z0-9]{1,17}$", values: &[] } };
 pub static IMPAIRED_ZONE_HEALTH_CHECK_BEHAVIOR: Schema = Schema { name: "ImpairedZoneHealthCheckBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ReplaceUnhealthy", "IgnoreUnhealthy"] } };
@@ -1463,8 +1463,8 @@ pub static INSTANCES_DISTRIBUTION: Schema = Schema { name: "InstancesDistributio
     Member { name: "SpotInstancePools", wire: "SpotInstancePools", ec2: "SpotInstancePools", required: false, schema: &SPOT_INSTANCE_POOLS },
     Member { name: "SpotMaxPrice", wire: "SpotMaxPrice", ec2: "SpotMaxPrice", required: false, schema: &MIXED_INSTANCE_SPOT_PRICE },
 ] } };
-pub static INT_PERCENT100_TO200_RESETTABLE: Schema = Schema { name: "IntPercent100To200Resettable", kind: Kind::Int { min: Some(-1), max: Some(200) } };
-pub static INT_PERCENT_RESETTABLE: Schema = Schema { name: "IntPercentResettable", kind: Kind::Int { min: Some(-1), max: Some(100) } };
+pub static INT_PERCENT100_TO200_RESETTABLE: Schema = Schema { name: "IntPercent100To200Resettable", kind: Kind::Int { long: false, min: Some(-1), max: Some(200) } };
+pub static INT_PERCENT_RESETTABLE: Schema = Schema { name: "IntPercentResettable", kind: Kind::Int { long: false, min: Some(-1), max: Some(100) } };
 pub static LAUNCH_TEMPLATE: Schema = Schema { name: "LaunchTemplate", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplateSpecification", wire: "LaunchTemplateSpecification", ec2: "LaunchTemplateSpecification", required: false, schema: &LAUNCH_TEMPLATE_SPECIFICATION },
     Member { name: "Overrides", wire: "Overrides", ec2: "Overrides", required: false, schema: &OVERRIDES },
@@ -1518,11 +1518,11 @@ pub static LOAD_BALANCER_TARGET_GROUP_STATES: Schema = Schema { name: "LoadBalan
 pub static LOCAL_STORAGE: Schema = Schema { name: "LocalStorage", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "excluded", "required"] } };
 pub static LOCAL_STORAGE_TYPE: Schema = Schema { name: "LocalStorageType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hdd", "ssd"] } };
 pub static LOCAL_STORAGE_TYPES: Schema = Schema { name: "LocalStorageTypes", kind: Kind::List { member: &LOCAL_STORAGE_TYPE, name: "member", flat: false, min: None, max: None } };
-pub static MAX_GROUP_PREPARED_CAPACITY: Schema = Schema { name: "MaxGroupPreparedCapacity", kind: Kind::Int { min: Some(-1), max: None } };
-pub static MAX_INSTANCE_LIFETIME: Schema = Schema { name: "MaxInstanceLifetime", kind: Kind::Int { min: None, max: None } };
-pub static MAX_NUMBER_OF_AUTO_SCALING_GROUPS: Schema = Schema { name: "MaxNumberOfAutoScalingGroups", kind: Kind::Int { min: None, max: None } };
-pub static MAX_NUMBER_OF_LAUNCH_CONFIGURATIONS: Schema = Schema { name: "MaxNumberOfLaunchConfigurations", kind: Kind::Int { min: None, max: None } };
-pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { min: None, max: None } };
+pub static MAX_GROUP_PREPARED_CAPACITY: Schema = Schema { name: "MaxGroupPreparedCapacity", kind: Kind::Int { long: false, min: Some(-1), max: None } };
+pub static MAX_INSTANCE_LIFETIME: Schema = Schema { name: "MaxInstanceLifetime", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAX_NUMBER_OF_AUTO_SCALING_GROUPS: Schema = Schema { name: "MaxNumberOfAutoScalingGroups", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAX_NUMBER_OF_LAUNCH_CONFIGURATIONS: Schema = Schema { name: "MaxNumberOfLaunchConfigurations", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MEMORY_GIB_PER_V_CPU_REQUEST: Schema = Schema { name: "MemoryGiBPerVCpuRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
@@ -1551,7 +1551,7 @@ pub static METRIC_DIMENSION: Schema = Schema { name: "MetricDimension", kind: Ki
 pub static METRIC_DIMENSION_NAME: Schema = Schema { name: "MetricDimensionName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static METRIC_DIMENSION_VALUE: Schema = Schema { name: "MetricDimensionValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static METRIC_DIMENSIONS: Schema = Schema { name: "MetricDimensions", kind: Kind::List { member: &METRIC_DIMENSION, name: "member", flat: false, min: None, max: None } };
-pub static METRIC_GRANULARITY_IN_SECONDS: Schema = Schema { name: "MetricGranularityInSeconds", kind: Kind::Int { min: Some(1), max: None } };
+pub static METRIC_GRANULARITY_IN_SECONDS: Schema = Schema { name: "MetricGranularityInSeconds", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static METRIC_NAME: Schema = Schema { name: "MetricName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static METRIC_NAMESPACE: Schema = Schema { name: "MetricNamespace", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static METRIC_SCALE: Schema = Schema { name: "MetricScale", kind: Kind::Float { min: None, max: None } };
@@ -1564,8 +1564,8 @@ pub static METRIC_STATISTIC: Schema = Schema { name: "MetricStatistic", kind: Ki
 pub static METRIC_TYPE: Schema = Schema { name: "MetricType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ASGAverageCPUUtilization", "ASGAverageNetworkIn", "ASGAverageNetworkOut", "ALBRequestCountPerTarget"] } };
 pub static METRIC_UNIT: Schema = Schema { name: "MetricUnit", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static METRICS: Schema = Schema { name: "Metrics", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
-pub static MIN_ADJUSTMENT_MAGNITUDE: Schema = Schema { name: "MinAdjustmentMagnitude", kind: Kind::Int { min: None, max: None } };
-pub static MIN_ADJUSTMENT_STEP: Schema = Schema { name: "MinAdjustmentStep", kind: Kind::Int { min: None, max: None } };
+pub static MIN_ADJUSTMENT_MAGNITUDE: Schema = Schema { name: "MinAdjustmentMagnitude", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MIN_ADJUSTMENT_STEP: Schema = Schema { name: "MinAdjustmentStep", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MIXED_INSTANCE_SPOT_PRICE: Schema = Schema { name: "MixedInstanceSpotPrice", kind: Kind::Text { min: Some(0), max: Some(255), pattern: "", values: &[] } };
 pub static MIXED_INSTANCES_POLICY: Schema = Schema { name: "MixedInstancesPolicy", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplate", wire: "LaunchTemplate", ec2: "LaunchTemplate", required: false, schema: &LAUNCH_TEMPLATE },
@@ -1582,17 +1582,17 @@ pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema { name: "NetworkInte
 pub static NOTIFICATION_TARGET_RESOURCE_NAME: Schema = Schema { name: "NotificationTargetResourceName", kind: Kind::Text { min: Some(0), max: Some(255), pattern: "", values: &[] } };
 pub static NULLABLE_BOOLEAN: Schema = Schema { name: "NullableBoolean", kind: Kind::Bool };
 pub static NULLABLE_POSITIVE_DOUBLE: Schema = Schema { name: "NullablePositiveDouble", kind: Kind::Float { min: Some(0), max: None } };
-pub static NULLABLE_POSITIVE_INTEGER: Schema = Schema { name: "NullablePositiveInteger", kind: Kind::Int { min: Some(0), max: None } };
-pub static NUMBER_OF_AUTO_SCALING_GROUPS: Schema = Schema { name: "NumberOfAutoScalingGroups", kind: Kind::Int { min: None, max: None } };
-pub static NUMBER_OF_LAUNCH_CONFIGURATIONS: Schema = Schema { name: "NumberOfLaunchConfigurations", kind: Kind::Int { min: None, max: None } };
-pub static ON_DEMAND_BASE_CAPACITY: Schema = Schema { name: "OnDemandBaseCapacity", kind: Kind::Int { min: None, max: None } };
-pub static ON_DEMAND_PERCENTAGE_ABOVE_BASE_CAPACITY: Schema = Schema { name: "OnDemandPercentageAboveBaseCapacity", kind: Kind::Int { min: None, max: None } };
+pub static NULLABLE_POSITIVE_INTEGER: Schema = Schema { name: "NullablePositiveInteger", kind: Kind::Int { long: false, min: Some(0), max: None } };
+pub static NUMBER_OF_AUTO_SCALING_GROUPS: Schema = Schema { name: "NumberOfAutoScalingGroups", kind: Kind::Int { long: false, min: None, max: None } };
+pub static NUMBER_OF_LAUNCH_CONFIGURATIONS: Schema = Schema { name: "NumberOfLaunchConfigurations", kind: Kind::Int { long: false, min: None, max: None } };
+pub static ON_DEMAND_BASE_CAPACITY: Schema = Schema { name: "OnDemandBaseCapacity", kind: Kind::Int { long: false, min: None, max: None } };
+pub static ON_DEMAND_PERCENTAGE_ABOVE_BASE_CAPACITY: Schema = Schema { name: "OnDemandPercentageAboveBaseCapacity", kind: Kind::Int { long: false, min: None, max: None } };
 pub static OVERRIDES: Schema = Schema { name: "Overrides", kind: Kind::List { member: &LAUNCH_TEMPLATE_OVERRIDES, name: "member", flat: false, min: None, max: None } };
 pub static PERFORMANCE_FACTOR_REFERENCE_REQUEST: Schema = Schema { name: "PerformanceFactorReferenceRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceFamily", wire: "InstanceFamily", ec2: "InstanceFamily", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static PERFORMANCE_FACTOR_REFERENCE_SET_REQUEST: Schema = Schema { name: "PerformanceFactorReferenceSetRequest", kind: Kind::List { member: &PERFORMANCE_FACTOR_REFERENCE_REQUEST, name: "item", flat: false, min: None, max: None } };
-pub static POLICY_INCREMENT: Schema = Schema { name: "PolicyIncrement", kind: Kind::Int { min: None, max: None } };
+pub static POLICY_INCREMENT: Schema = Schema { name: "PolicyIncrement", kind: Kind::Int { long: false, min: None, max: None } };
 pub static POLICY_NAMES: Schema = Schema { name: "PolicyNames", kind: Kind::List { member: &RESOURCE_NAME, name: "member", flat: false, min: None, max: None } };
 pub static POLICY_TYPES: Schema = Schema { name: "PolicyTypes", kind: Kind::List { member: &XML_STRING_MAX_LEN64, name: "member", flat: false, min: None, max: None } };
 pub static PREDEFINED_LOAD_METRIC_TYPE: Schema = Schema { name: "PredefinedLoadMetricType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ASGTotalCPUUtilization", "ASGTotalNetworkIn", "ASGTotalNetworkOut", "ALBTargetGroupRequestCount"] } };
@@ -1619,7 +1619,7 @@ pub static PREDICTIVE_SCALING_CUSTOMIZED_SCALING_METRIC: Schema = Schema { name:
     Member { name: "MetricDataQueries", wire: "MetricDataQueries", ec2: "MetricDataQueries", required: true, schema: &METRIC_DATA_QUERIES },
 ] } };
 pub static PREDICTIVE_SCALING_MAX_CAPACITY_BREACH_BEHAVIOR: Schema = Schema { name: "PredictiveScalingMaxCapacityBreachBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["HonorMaxCapacity", "IncreaseMaxCapacity"] } };
-pub static PREDICTIVE_SCALING_MAX_CAPACITY_BUFFER: Schema = Schema { name: "PredictiveScalingMaxCapacityBuffer", kind: Kind::Int { min: Some(0), max: Some(100) } };
+pub static PREDICTIVE_SCALING_MAX_CAPACITY_BUFFER: Schema = Schema { name: "PredictiveScalingMaxCapacityBuffer", kind: Kind::Int { long: false, min: Some(0), max: Some(100) } };
 pub static PREDICTIVE_SCALING_METRIC_SPECIFICATION: Schema = Schema { name: "PredictiveScalingMetricSpecification", kind: Kind::Record { members: &[
     Member { name: "TargetValue", wire: "TargetValue", ec2: "TargetValue", required: true, schema: &METRIC_SCALE },
     Member { name: "PredefinedMetricPairSpecification", wire: "PredefinedMetricPairSpecification", ec2: "PredefinedMetricPairSpecification", required: false, schema: &PREDICTIVE_SCALING_PREDEFINED_METRIC_PAIR },
@@ -1643,13 +1643,13 @@ pub static PREDICTIVE_SCALING_PREDEFINED_SCALING_METRIC: Schema = Schema { name:
     Member { name: "PredefinedMetricType", wire: "PredefinedMetricType", ec2: "PredefinedMetricType", required: true, schema: &PREDEFINED_SCALING_METRIC_TYPE },
     Member { name: "ResourceLabel", wire: "ResourceLabel", ec2: "ResourceLabel", required: false, schema: &XML_STRING_MAX_LEN1023 },
 ] } };
-pub static PREDICTIVE_SCALING_SCHEDULING_BUFFER_TIME: Schema = Schema { name: "PredictiveScalingSchedulingBufferTime", kind: Kind::Int { min: Some(0), max: None } };
+pub static PREDICTIVE_SCALING_SCHEDULING_BUFFER_TIME: Schema = Schema { name: "PredictiveScalingSchedulingBufferTime", kind: Kind::Int { long: false, min: Some(0), max: None } };
 pub static PROCESS_NAMES: Schema = Schema { name: "ProcessNames", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
 pub static PROCESS_TYPE: Schema = Schema { name: "ProcessType", kind: Kind::Record { members: &[
     Member { name: "ProcessName", wire: "ProcessName", ec2: "ProcessName", required: true, schema: &XML_STRING_MAX_LEN255 },
 ] } };
 pub static PROCESSES: Schema = Schema { name: "Processes", kind: Kind::List { member: &PROCESS_TYPE, name: "member", flat: false, min: None, max: None } };
-pub static PROGRESS: Schema = Schema { name: "Progress", kind: Kind::Int { min: None, max: None } };
+pub static PROGRESS: Schema = Schema { name: "Progress", kind: Kind::Int { long: false, min: None, max: None } };
 pub static PROPAGATE_AT_LAUNCH: Schema = Schema { name: "PropagateAtLaunch", kind: Kind::Bool };
 pub static PROTECTED_FROM_SCALE_IN: Schema = Schema { name: "ProtectedFromScaleIn", kind: Kind::Bool };
 pub static RESOURCE_NAME: Schema = Schema { name: "ResourceName", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
@@ -1683,7 +1683,7 @@ pub static SCALING_POLICY_ENABLED: Schema = Schema { name: "ScalingPolicyEnabled
 pub static SHOULD_DECREMENT_DESIRED_CAPACITY: Schema = Schema { name: "ShouldDecrementDesiredCapacity", kind: Kind::Bool };
 pub static SHOULD_RESPECT_GRACE_PERIOD: Schema = Schema { name: "ShouldRespectGracePeriod", kind: Kind::Bool };
 pub static SKIP_ZONAL_SHIFT_VALIDATION: Schema = Schema { name: "SkipZonalShiftValidation", kind: Kind::Bool };
-pub static SPOT_INSTANCE_POOLS: Schema = Schema { name: "SpotInstancePools", kind: Kind::Int { min: None, max: None } };
+pub static SPOT_INSTANCE_POOLS: Schema = Schema { name: "SpotInstancePools", kind: Kind::Int { long: false, min: None, max: None } };
 pub static STEP_ADJUSTMENT: Schema = Schema { name: "StepAdjustment", kind: Kind::Record { members: &[
     Member { name: "MetricIntervalLowerBound", wire: "MetricIntervalLowerBound", ec2: "MetricIntervalLowerBound", required: false, schema: &METRIC_SCALE },
     Member { name: "MetricIntervalUpperBound", wire: "MetricIntervalUpperBound", ec2: "MetricIntervalUpperBound", required: false, schema: &METRIC_SCALE },
@@ -1760,8 +1760,8 @@ pub static WARM_POOL_CONFIGURATION: Schema = Schema { name: "WarmPoolConfigurati
     Member { name: "Status", wire: "Status", ec2: "Status", required: false, schema: &WARM_POOL_STATUS },
     Member { name: "InstanceReusePolicy", wire: "InstanceReusePolicy", ec2: "InstanceReusePolicy", required: false, schema: &INSTANCE_REUSE_POLICY },
 ] } };
-pub static WARM_POOL_MIN_SIZE: Schema = Schema { name: "WarmPoolMinSize", kind: Kind::Int { min: Some(0), max: None } };
-pub static WARM_POOL_SIZE: Schema = Schema { name: "WarmPoolSize", kind: Kind::Int { min: None, max: None } };
+pub static WARM_POOL_MIN_SIZE: Schema = Schema { name: "WarmPoolMinSize", kind: Kind::Int { long: false, min: Some(0), max: None } };
+pub static WARM_POOL_SIZE: Schema = Schema { name: "WarmPoolSize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static WARM_POOL_STATE: Schema = Schema { name: "WarmPoolState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Stopped", "Running", "Hibernated"] } };
 pub static WARM_POOL_STATUS: Schema = Schema { name: "WarmPoolStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PendingDelete"] } };
 pub static XML_STRING: Schema = Schema { name: "XmlString", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };

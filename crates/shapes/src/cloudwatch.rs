@@ -618,7 +618,7 @@ pub static DATAPOINT_VALUE: Schema = Schema { name: "DatapointValue", kind: Kind
 pub static DATAPOINT_VALUE_MAP: Schema = Schema { name: "DatapointValueMap", kind: Kind::Map { key: &EXTENDED_STATISTIC, value: &DATAPOINT_VALUE, key_name: "key", value_name: "value", flat: false } };
 pub static DATAPOINT_VALUES: Schema = Schema { name: "DatapointValues", kind: Kind::List { member: &DATAPOINT_VALUE, name: "member", flat: false, min: None, max: None } };
 pub static DATAPOINTS: Schema = Schema { name: "Datapoints", kind: Kind::List { member: &DATAPOINT, name: "member", flat: false, min: None, max: None } };
-pub static DATAPOINTS_TO_ALARM: Schema = Schema { name: "DatapointsToAlarm", kind: Kind::Int { min: Some(1), max: None } };
+pub static DATAPOINTS_TO_ALARM: Schema = Schema { name: "DatapointsToAlarm", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static DIMENSION: Schema = Schema { name: "Dimension", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &DIMENSION_NAME },
     Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &DIMENSION_VALUE },
@@ -650,13 +650,13 @@ pub static EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE: Schema = Schema { name: "Evalua
 pub static EVALUATION_CRITERIA: Schema = Schema { name: "EvaluationCriteria", kind: Kind::Record { members: &[
     Member { name: "PromQLCriteria", wire: "PromQLCriteria", ec2: "PromQLCriteria", required: false, schema: &ALARM_PROM_QL_CRITERIA },
 ] } };
-pub static EVALUATION_INTERVAL: Schema = Schema { name: "EvaluationInterval", kind: Kind::Int { min: Some(10), max: Some(3600) } };
-pub static EVALUATION_PERIODS: Schema = Schema { name: "EvaluationPeriods", kind: Kind::Int { min: Some(1), max: None } };
+pub static EVALUATION_INTERVAL: Schema = Schema { name: "EvaluationInterval", kind: Kind::Int { long: false, min: Some(10), max: Some(3600) } };
+pub static EVALUATION_PERIODS: Schema = Schema { name: "EvaluationPeriods", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static EVALUATION_STATE: Schema = Schema { name: "EvaluationState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"] } };
 pub static EXTENDED_STATISTIC: Schema = Schema { name: "ExtendedStatistic", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static EXTENDED_STATISTICS: Schema = Schema { name: "ExtendedStatistics", kind: Kind::List { member: &EXTENDED_STATISTIC, name: "member", flat: false, min: Some(1), max: Some(10) } };
 pub static GET_METRIC_DATA_LABEL_TIMEZONE: Schema = Schema { name: "GetMetricDataLabelTimezone", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static GET_METRIC_DATA_MAX_DATAPOINTS: Schema = Schema { name: "GetMetricDataMaxDatapoints", kind: Kind::Int { min: None, max: None } };
+pub static GET_METRIC_DATA_MAX_DATAPOINTS: Schema = Schema { name: "GetMetricDataMaxDatapoints", kind: Kind::Int { long: false, min: None, max: None } };
 pub static HISTORY_DATA: Schema = Schema { name: "HistoryData", kind: Kind::Text { min: Some(1), max: Some(4095), pattern: "", values: &[] } };
 pub static HISTORY_ITEM_TYPE: Schema = Schema { name: "HistoryItemType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"] } };
 pub static HISTORY_SUMMARY: Schema = Schema { name: "HistorySummary", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } };
@@ -664,7 +664,7 @@ pub static INCLUDE_LINKED_ACCOUNTS: Schema = Schema { name: "IncludeLinkedAccoun
 pub static LABEL_OPTIONS: Schema = Schema { name: "LabelOptions", kind: Kind::Record { members: &[
     Member { name: "Timezone", wire: "Timezone", ec2: "Timezone", required: false, schema: &GET_METRIC_DATA_LABEL_TIMEZONE },
 ] } };
-pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { min: Some(1), max: Some(100) } };
+pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
 pub static MESSAGE_DATA: Schema = Schema { name: "MessageData", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "Code", ec2: "Code", required: false, schema: &MESSAGE_DATA_CODE },
     Member { name: "Value", wire: "Value", ec2: "Value", required: false, schema: &MESSAGE_DATA_VALUE },
@@ -756,11 +756,11 @@ pub static METRICS: Schema = Schema { name: "Metrics", kind: Kind::List { member
 pub static NAMESPACE: Schema = Schema { name: "Namespace", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "[^:].*", values: &[] } };
 pub static NEXT_TOKEN: Schema = Schema { name: "NextToken", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static OWNING_ACCOUNTS: Schema = Schema { name: "OwningAccounts", kind: Kind::List { member: &ACCOUNT_ID, name: "member", flat: false, min: None, max: None } };
-pub static PENDING_PERIOD: Schema = Schema { name: "PendingPeriod", kind: Kind::Int { min: Some(0), max: Some(86400) } };
-pub static PERIOD: Schema = Schema { name: "Period", kind: Kind::Int { min: Some(1), max: None } };
+pub static PENDING_PERIOD: Schema = Schema { name: "PendingPeriod", kind: Kind::Int { long: false, min: Some(0), max: Some(86400) } };
+pub static PERIOD: Schema = Schema { name: "Period", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static QUERY: Schema = Schema { name: "Query", kind: Kind::Text { min: Some(1), max: Some(10000), pattern: "", values: &[] } };
 pub static RECENTLY_ACTIVE: Schema = Schema { name: "RecentlyActive", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PT3H"] } };
-pub static RECOVERY_PERIOD: Schema = Schema { name: "RecoveryPeriod", kind: Kind::Int { min: Some(0), max: Some(86400) } };
+pub static RECOVERY_PERIOD: Schema = Schema { name: "RecoveryPeriod", kind: Kind::Int { long: false, min: Some(0), max: Some(86400) } };
 pub static RESOURCE_LIST: Schema = Schema { name: "ResourceList", kind: Kind::List { member: &RESOURCE_NAME, name: "member", flat: false, min: None, max: Some(5) } };
 pub static RESOURCE_NAME: Schema = Schema { name: "ResourceName", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
 pub static RETURN_DATA: Schema = Schema { name: "ReturnData", kind: Kind::Bool };
@@ -779,9 +779,9 @@ pub static STATISTIC_SET: Schema = Schema { name: "StatisticSet", kind: Kind::Re
 ] } };
 pub static STATISTICS: Schema = Schema { name: "Statistics", kind: Kind::List { member: &STATISTIC, name: "member", flat: false, min: Some(1), max: Some(5) } };
 pub static STATUS_CODE: Schema = Schema { name: "StatusCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Complete", "InternalError", "PartialData", "Forbidden"] } };
-pub static STORAGE_RESOLUTION: Schema = Schema { name: "StorageResolution", kind: Kind::Int { min: Some(1), max: None } };
+pub static STORAGE_RESOLUTION: Schema = Schema { name: "StorageResolution", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static STRICT_ENTITY_VALIDATION: Schema = Schema { name: "StrictEntityValidation", kind: Kind::Bool };
-pub static SUPPRESSOR_PERIOD: Schema = Schema { name: "SuppressorPeriod", kind: Kind::Int { min: None, max: None } };
+pub static SUPPRESSOR_PERIOD: Schema = Schema { name: "SuppressorPeriod", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
     Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &TAG_KEY },
     Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &TAG_VALUE },

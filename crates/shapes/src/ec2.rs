@@ -2216,7 +2216,7 @@ pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "Accele
 ] } };
 pub static ACCELERATOR_TYPE: Schema = Schema { name: "AcceleratorType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["gpu", "fpga", "inference", "media"] } };
 pub static ACCELERATOR_TYPE_SET: Schema = Schema { name: "AcceleratorTypeSet", kind: Kind::List { member: &ACCELERATOR_TYPE, name: "item", flat: false, min: None, max: None } };
-pub static ADDITIONAL_FLEXIBLE_NETWORK_INTERFACES: Schema = Schema { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Int { min: None, max: None } };
+pub static ADDITIONAL_FLEXIBLE_NETWORK_INTERFACES: Schema = Schema { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
 pub static ALLOWED_INSTANCE_TYPE: Schema = Schema { name: "AllowedInstanceType", kind: Kind::Text { min: Some(1), max: Some(30), pattern: "[a-zA-Z0-9\\.\\*\\-]+", values: &[] } };
 pub static ALLOWED_INSTANCE_TYPE_SET: Schema = Schema { name: "AllowedInstanceTypeSet", kind: Kind::List { member: &ALLOWED_INSTANCE_TYPE, name: "item", flat: false, min: Some(0), max: Some(400) } };
 pub static AMD_SEV_SNP_SPECIFICATION: Schema = Schema { name: "AmdSevSnpSpecification", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
@@ -2263,7 +2263,7 @@ pub static BANDWIDTH_WEIGHTING_TYPE_LIST: Schema = Schema { name: "BandwidthWeig
 pub static BARE_METAL: Schema = Schema { name: "BareMetal", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "required", "excluded"] } };
 pub static BARE_METAL_FLAG: Schema = Schema { name: "BareMetalFlag", kind: Kind::Bool };
 pub static BASELINE_BANDWIDTH_IN_GBPS: Schema = Schema { name: "BaselineBandwidthInGbps", kind: Kind::Float { min: None, max: None } };
-pub static BASELINE_BANDWIDTH_IN_MBPS: Schema = Schema { name: "BaselineBandwidthInMbps", kind: Kind::Int { min: None, max: None } };
+pub static BASELINE_BANDWIDTH_IN_MBPS: Schema = Schema { name: "BaselineBandwidthInMbps", kind: Kind::Int { long: false, min: None, max: None } };
 pub static BASELINE_EBS_BANDWIDTH_MBPS: Schema = Schema { name: "BaselineEbsBandwidthMbps", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
@@ -2272,7 +2272,7 @@ pub static BASELINE_EBS_BANDWIDTH_MBPS_REQUEST: Schema = Schema { name: "Baselin
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
-pub static BASELINE_IOPS: Schema = Schema { name: "BaselineIops", kind: Kind::Int { min: None, max: None } };
+pub static BASELINE_IOPS: Schema = Schema { name: "BaselineIops", kind: Kind::Int { long: false, min: None, max: None } };
 pub static BASELINE_PERFORMANCE_FACTORS: Schema = Schema { name: "BaselinePerformanceFactors", kind: Kind::Record { members: &[
     Member { name: "Cpu", wire: "cpu", ec2: "Cpu", required: false, schema: &CPU_PERFORMANCE_FACTOR },
 ] } };
@@ -2332,7 +2332,7 @@ pub static CONNECTION_TRACKING_SPECIFICATION_RESPONSE: Schema = Schema { name: "
     Member { name: "UdpStreamTimeout", wire: "udpStreamTimeout", ec2: "UdpStreamTimeout", required: false, schema: &INTEGER },
     Member { name: "UdpTimeout", wire: "udpTimeout", ec2: "UdpTimeout", required: false, schema: &INTEGER },
 ] } };
-pub static CORE_COUNT: Schema = Schema { name: "CoreCount", kind: Kind::Int { min: None, max: None } };
+pub static CORE_COUNT: Schema = Schema { name: "CoreCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static CORE_COUNT_LIST: Schema = Schema { name: "CoreCountList", kind: Kind::List { member: &CORE_COUNT, name: "item", flat: false, min: None, max: None } };
 pub static CPU_MANUFACTURER: Schema = Schema { name: "CpuManufacturer", kind: Kind::Text { min: None, max: None, pattern: "", values: &["intel", "amd", "amazon-web-services", "apple"] } };
 pub static CPU_MANUFACTURER_NAME: Schema = Schema { name: "CpuManufacturerName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -2362,8 +2362,8 @@ pub static CREDIT_SPECIFICATION_REQUEST: Schema = Schema { name: "CreditSpecific
     Member { name: "CpuCredits", wire: "CpuCredits", ec2: "CpuCredits", required: true, schema: &STRING_SHAPE },
 ] } };
 pub static CURRENT_GENERATION_FLAG: Schema = Schema { name: "CurrentGenerationFlag", kind: Kind::Bool };
-pub static DIT_MAX_RESULTS: Schema = Schema { name: "DITMaxResults", kind: Kind::Int { min: Some(5), max: Some(100) } };
-pub static DITO_MAX_RESULTS: Schema = Schema { name: "DITOMaxResults", kind: Kind::Int { min: Some(5), max: Some(1000) } };
+pub static DIT_MAX_RESULTS: Schema = Schema { name: "DITMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(100) } };
+pub static DITO_MAX_RESULTS: Schema = Schema { name: "DITOMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DATE_TIME: Schema = Schema { name: "DateTime", kind: Kind::Time { format: TimeFormat::Default } };
 pub static DEDICATED_HOST_FLAG: Schema = Schema { name: "DedicatedHostFlag", kind: Kind::Bool };
 pub static DEDICATED_HOST_ID: Schema = Schema { name: "DedicatedHostId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -2372,11 +2372,11 @@ pub static DEFAULT_CONNECTION_TRACKING_CONFIGURATION: Schema = Schema { name: "D
     Member { name: "DefaultUdpTimeout", wire: "defaultUdpTimeout", ec2: "DefaultUdpTimeout", required: false, schema: &DEFAULT_UDP_TIMEOUT },
     Member { name: "DefaultUdpStreamTimeout", wire: "defaultUdpStreamTimeout", ec2: "DefaultUdpStreamTimeout", required: false, schema: &DEFAULT_UDP_STREAM_TIMEOUT },
 ] } };
-pub static DEFAULT_ENA_QUEUE_COUNT_PER_INTERFACE: Schema = Schema { name: "DefaultEnaQueueCountPerInterface", kind: Kind::Int { min: None, max: None } };
-pub static DEFAULT_NETWORK_CARD_INDEX: Schema = Schema { name: "DefaultNetworkCardIndex", kind: Kind::Int { min: None, max: None } };
-pub static DEFAULT_TCP_ESTABLISHED_TIMEOUT: Schema = Schema { name: "DefaultTcpEstablishedTimeout", kind: Kind::Int { min: None, max: None } };
-pub static DEFAULT_UDP_STREAM_TIMEOUT: Schema = Schema { name: "DefaultUdpStreamTimeout", kind: Kind::Int { min: None, max: None } };
-pub static DEFAULT_UDP_TIMEOUT: Schema = Schema { name: "DefaultUdpTimeout", kind: Kind::Int { min: None, max: None } };
+pub static DEFAULT_ENA_QUEUE_COUNT_PER_INTERFACE: Schema = Schema { name: "DefaultEnaQueueCountPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
+pub static DEFAULT_NETWORK_CARD_INDEX: Schema = Schema { name: "DefaultNetworkCardIndex", kind: Kind::Int { long: false, min: None, max: None } };
+pub static DEFAULT_TCP_ESTABLISHED_TIMEOUT: Schema = Schema { name: "DefaultTcpEstablishedTimeout", kind: Kind::Int { long: false, min: None, max: None } };
+pub static DEFAULT_UDP_STREAM_TIMEOUT: Schema = Schema { name: "DefaultUdpStreamTimeout", kind: Kind::Int { long: false, min: None, max: None } };
+pub static DEFAULT_UDP_TIMEOUT: Schema = Schema { name: "DefaultUdpTimeout", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_ERROR_ITEM: Schema = Schema { name: "DeleteLaunchTemplateVersionsResponseErrorItem", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplateId", wire: "launchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &STRING_SHAPE },
     Member { name: "LaunchTemplateName", wire: "launchTemplateName", ec2: "LaunchTemplateName", required: false, schema: &STRING_SHAPE },
@@ -2390,19 +2390,19 @@ pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM: Schema = Schem
     Member { name: "VersionNumber", wire: "versionNumber", ec2: "VersionNumber", required: false, schema: &LONG },
 ] } };
 pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_SET: Schema = Schema { name: "DeleteLaunchTemplateVersionsResponseSuccessSet", kind: Kind::List { member: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM, name: "item", flat: false, min: None, max: None } };
-pub static DESCRIBE_LAUNCH_TEMPLATES_MAX_RESULTS: Schema = Schema { name: "DescribeLaunchTemplatesMaxResults", kind: Kind::Int { min: Some(1), max: Some(200) } };
-pub static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Schema = Schema { name: "DescribeSecurityGroupsMaxResults", kind: Kind::Int { min: Some(5), max: Some(1000) } };
-pub static DESCRIBE_SUBNETS_MAX_RESULTS: Schema = Schema { name: "DescribeSubnetsMaxResults", kind: Kind::Int { min: Some(5), max: Some(1000) } };
-pub static DESCRIBE_VPCS_MAX_RESULTS: Schema = Schema { name: "DescribeVpcsMaxResults", kind: Kind::Int { min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_LAUNCH_TEMPLATES_MAX_RESULTS: Schema = Schema { name: "DescribeLaunchTemplatesMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(200) } };
+pub static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Schema = Schema { name: "DescribeSecurityGroupsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_SUBNETS_MAX_RESULTS: Schema = Schema { name: "DescribeSubnetsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_VPCS_MAX_RESULTS: Schema = Schema { name: "DescribeVpcsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DEVICE_TYPE: Schema = Schema { name: "DeviceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ebs", "instance-store"] } };
-pub static DISK_COUNT: Schema = Schema { name: "DiskCount", kind: Kind::Int { min: None, max: None } };
+pub static DISK_COUNT: Schema = Schema { name: "DiskCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DISK_INFO: Schema = Schema { name: "DiskInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInGB", wire: "sizeInGB", ec2: "SizeInGB", required: false, schema: &DISK_SIZE },
     Member { name: "Count", wire: "count", ec2: "Count", required: false, schema: &DISK_COUNT },
     Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &DISK_TYPE },
 ] } };
 pub static DISK_INFO_LIST: Schema = Schema { name: "DiskInfoList", kind: Kind::List { member: &DISK_INFO, name: "item", flat: false, min: None, max: None } };
-pub static DISK_SIZE: Schema = Schema { name: "DiskSize", kind: Kind::Int { min: None, max: None } };
+pub static DISK_SIZE: Schema = Schema { name: "DiskSize", kind: Kind::Int { long: true, min: None, max: None } };
 pub static DISK_TYPE: Schema = Schema { name: "DiskType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hdd", "ssd"] } };
 pub static DOUBLE: Schema = Schema { name: "Double", kind: Kind::Float { min: None, max: None } };
 pub static EBS_BLOCK_DEVICE: Schema = Schema { name: "EbsBlockDevice", kind: Kind::Record { members: &[
@@ -2420,7 +2420,7 @@ pub static EBS_BLOCK_DEVICE: Schema = Schema { name: "EbsBlockDevice", kind: Kin
     Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
     Member { name: "EbsCardIndex", wire: "EbsCardIndex", ec2: "EbsCardIndex", required: false, schema: &INTEGER },
 ] } };
-pub static EBS_CARD_INDEX: Schema = Schema { name: "EbsCardIndex", kind: Kind::Int { min: None, max: None } };
+pub static EBS_CARD_INDEX: Schema = Schema { name: "EbsCardIndex", kind: Kind::Int { long: false, min: None, max: None } };
 pub static EBS_CARD_INFO: Schema = Schema { name: "EbsCardInfo", kind: Kind::Record { members: &[
     Member { name: "EbsCardIndex", wire: "ebsCardIndex", ec2: "EbsCardIndex", required: false, schema: &EBS_CARD_INDEX },
     Member { name: "BaselineBandwidthInMbps", wire: "baselineBandwidthInMbps", ec2: "BaselineBandwidthInMbps", required: false, schema: &BASELINE_BANDWIDTH_IN_MBPS },
@@ -2504,7 +2504,7 @@ pub static ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION: Schema = Schema { name: "E
     Member { name: "ElasticInferenceAcceleratorAssociationTime", wire: "elasticInferenceAcceleratorAssociationTime", ec2: "ElasticInferenceAcceleratorAssociationTime", required: false, schema: &DATE_TIME },
 ] } };
 pub static ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION_LIST: Schema = Schema { name: "ElasticInferenceAcceleratorAssociationList", kind: Kind::List { member: &ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION, name: "item", flat: false, min: None, max: None } };
-pub static ELASTIC_INFERENCE_ACCELERATOR_COUNT: Schema = Schema { name: "ElasticInferenceAcceleratorCount", kind: Kind::Int { min: Some(1), max: None } };
+pub static ELASTIC_INFERENCE_ACCELERATOR_COUNT: Schema = Schema { name: "ElasticInferenceAcceleratorCount", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static ELASTIC_INFERENCE_ACCELERATORS: Schema = Schema { name: "ElasticInferenceAccelerators", kind: Kind::List { member: &ELASTIC_INFERENCE_ACCELERATOR, name: "item", flat: false, min: None, max: None } };
 pub static ENA_SRD_SPECIFICATION_REQUEST: Schema = Schema { name: "EnaSrdSpecificationRequest", kind: Kind::Record { members: &[
     Member { name: "EnaSrdEnabled", wire: "EnaSrdEnabled", ec2: "EnaSrdEnabled", required: false, schema: &BOOLEAN },
@@ -2534,7 +2534,7 @@ pub static FILTER: Schema = Schema { name: "Filter", kind: Kind::Record { member
 ] } };
 pub static FILTER_LIST: Schema = Schema { name: "FilterList", kind: Kind::List { member: &FILTER, name: "Filter", flat: false, min: None, max: None } };
 pub static FLEXIBLE_ENA_QUEUES_SUPPORT: Schema = Schema { name: "FlexibleEnaQueuesSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
-pub static FPGA_DEVICE_COUNT: Schema = Schema { name: "FpgaDeviceCount", kind: Kind::Int { min: None, max: None } };
+pub static FPGA_DEVICE_COUNT: Schema = Schema { name: "FpgaDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static FPGA_DEVICE_INFO: Schema = Schema { name: "FpgaDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &FPGA_DEVICE_NAME },
     Member { name: "Manufacturer", wire: "manufacturer", ec2: "Manufacturer", required: false, schema: &FPGA_DEVICE_MANUFACTURER_NAME },
@@ -2546,14 +2546,14 @@ pub static FPGA_DEVICE_MANUFACTURER_NAME: Schema = Schema { name: "FpgaDeviceMan
 pub static FPGA_DEVICE_MEMORY_INFO: Schema = Schema { name: "FpgaDeviceMemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &FPGA_DEVICE_MEMORY_SIZE },
 ] } };
-pub static FPGA_DEVICE_MEMORY_SIZE: Schema = Schema { name: "FpgaDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
+pub static FPGA_DEVICE_MEMORY_SIZE: Schema = Schema { name: "FpgaDeviceMemorySize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static FPGA_DEVICE_NAME: Schema = Schema { name: "FpgaDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static FPGA_INFO: Schema = Schema { name: "FpgaInfo", kind: Kind::Record { members: &[
     Member { name: "Fpgas", wire: "fpgas", ec2: "Fpgas", required: false, schema: &FPGA_DEVICE_INFO_LIST },
     Member { name: "TotalFpgaMemoryInMiB", wire: "totalFpgaMemoryInMiB", ec2: "TotalFpgaMemoryInMiB", required: false, schema: &TOTAL_FPGA_MEMORY },
 ] } };
 pub static FREE_TIER_ELIGIBLE_FLAG: Schema = Schema { name: "FreeTierEligibleFlag", kind: Kind::Bool };
-pub static GPU_DEVICE_COUNT: Schema = Schema { name: "GpuDeviceCount", kind: Kind::Int { min: None, max: None } };
+pub static GPU_DEVICE_COUNT: Schema = Schema { name: "GpuDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static GPU_DEVICE_INFO: Schema = Schema { name: "GpuDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &GPU_DEVICE_NAME },
     Member { name: "Manufacturer", wire: "manufacturer", ec2: "Manufacturer", required: false, schema: &GPU_DEVICE_MANUFACTURER_NAME },
@@ -2568,7 +2568,7 @@ pub static GPU_DEVICE_MANUFACTURER_NAME: Schema = Schema { name: "GpuDeviceManuf
 pub static GPU_DEVICE_MEMORY_INFO: Schema = Schema { name: "GpuDeviceMemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &GPU_DEVICE_MEMORY_SIZE },
 ] } };
-pub static GPU_DEVICE_MEMORY_SIZE: Schema = Schema { name: "GpuDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
+pub static GPU_DEVICE_MEMORY_SIZE: Schema = Schema { name: "GpuDeviceMemorySize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static GPU_DEVICE_NAME: Schema = Schema { name: "GpuDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static GPU_INFO: Schema = Schema { name: "GpuInfo", kind: Kind::Record { members: &[
     Member { name: "Gpus", wire: "gpus", ec2: "Gpus", required: false, schema: &GPU_DEVICE_INFO_LIST },
@@ -2650,7 +2650,7 @@ pub static INFERENCE_ACCELERATOR_INFO: Schema = Schema { name: "InferenceAcceler
     Member { name: "Accelerators", wire: "accelerators", ec2: "Accelerators", required: false, schema: &INFERENCE_DEVICE_INFO_LIST },
     Member { name: "TotalInferenceMemoryInMiB", wire: "totalInferenceMemoryInMiB", ec2: "TotalInferenceMemoryInMiB", required: false, schema: &TOTAL_INFERENCE_MEMORY },
 ] } };
-pub static INFERENCE_DEVICE_COUNT: Schema = Schema { name: "InferenceDeviceCount", kind: Kind::Int { min: None, max: None } };
+pub static INFERENCE_DEVICE_COUNT: Schema = Schema { name: "InferenceDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static INFERENCE_DEVICE_INFO: Schema = Schema { name: "InferenceDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Count", wire: "count", ec2: "Count", required: false, schema: &INFERENCE_DEVICE_COUNT },
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &INFERENCE_DEVICE_NAME },
@@ -2662,7 +2662,7 @@ pub static INFERENCE_DEVICE_MANUFACTURER_NAME: Schema = Schema { name: "Inferenc
 pub static INFERENCE_DEVICE_MEMORY_INFO: Schema = Schema { name: "InferenceDeviceMemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &INFERENCE_DEVICE_MEMORY_SIZE },
 ] } };
-pub static INFERENCE_DEVICE_MEMORY_SIZE: Schema = Schema { name: "InferenceDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
+pub static INFERENCE_DEVICE_MEMORY_SIZE: Schema = Schema { name: "InferenceDeviceMemorySize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static INFERENCE_DEVICE_NAME: Schema = Schema { name: "InferenceDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static INSTANCE: Schema = Schema { name: "Instance", kind: Kind::Record { members: &[
     Member { name: "Architecture", wire: "architecture", ec2: "Architecture", required: false, schema: &ARCHITECTURE_VALUES },
@@ -3066,7 +3066,7 @@ pub static INSTANCE_TYPE_OFFERING: Schema = Schema { name: "InstanceTypeOffering
     Member { name: "Location", wire: "location", ec2: "Location", required: false, schema: &LOCATION },
 ] } };
 pub static INSTANCE_TYPE_OFFERINGS_LIST: Schema = Schema { name: "InstanceTypeOfferingsList", kind: Kind::List { member: &INSTANCE_TYPE_OFFERING, name: "item", flat: false, min: None, max: None } };
-pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { min: None, max: None } };
+pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { long: false, min: None, max: None } };
 pub static IP_PERMISSION: Schema = Schema { name: "IpPermission", kind: Kind::Record { members: &[
     Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
     Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
@@ -3083,7 +3083,7 @@ pub static IP_RANGE: Schema = Schema { name: "IpRange", kind: Kind::Record { mem
 ] } };
 pub static IP_RANGE_LIST: Schema = Schema { name: "IpRangeList", kind: Kind::List { member: &IP_RANGE, name: "item", flat: false, min: None, max: None } };
 pub static IP_SOURCE: Schema = Schema { name: "IpSource", kind: Kind::Text { min: None, max: None, pattern: "", values: &["amazon", "byoip", "none"] } };
-pub static IPV4_ADDRESSES_PER_SECONDARY_INTERFACE: Schema = Schema { name: "Ipv4AddressesPerSecondaryInterface", kind: Kind::Int { min: None, max: None } };
+pub static IPV4_ADDRESSES_PER_SECONDARY_INTERFACE: Schema = Schema { name: "Ipv4AddressesPerSecondaryInterface", kind: Kind::Int { long: false, min: None, max: None } };
 pub static IPV4_PREFIX_LIST: Schema = Schema { name: "Ipv4PrefixList", kind: Kind::List { member: &IPV4_PREFIX_SPECIFICATION_REQUEST, name: "item", flat: false, min: None, max: None } };
 pub static IPV4_PREFIX_LIST_RESPONSE: Schema = Schema { name: "Ipv4PrefixListResponse", kind: Kind::List { member: &IPV4_PREFIX_SPECIFICATION_RESPONSE, name: "item", flat: false, min: None, max: None } };
 pub static IPV4_PREFIX_SPECIFICATION_REQUEST: Schema = Schema { name: "Ipv4PrefixSpecificationRequest", kind: Kind::Record { members: &[
@@ -3183,7 +3183,7 @@ pub static LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR: Schema = Schema { name
     Member { name: "Type", wire: "Type", ec2: "Type", required: true, schema: &STRING_SHAPE },
     Member { name: "Count", wire: "Count", ec2: "Count", required: false, schema: &LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR_COUNT },
 ] } };
-pub static LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR_COUNT: Schema = Schema { name: "LaunchTemplateElasticInferenceAcceleratorCount", kind: Kind::Int { min: Some(1), max: None } };
+pub static LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR_COUNT: Schema = Schema { name: "LaunchTemplateElasticInferenceAcceleratorCount", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR_LIST: Schema = Schema { name: "LaunchTemplateElasticInferenceAcceleratorList", kind: Kind::List { member: &LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR, name: "item", flat: false, min: None, max: None } };
 pub static LAUNCH_TEMPLATE_ELASTIC_INFERENCE_ACCELERATOR_RESPONSE: Schema = Schema { name: "LaunchTemplateElasticInferenceAcceleratorResponse", kind: Kind::Record { members: &[
     Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &STRING_SHAPE },
@@ -3437,27 +3437,27 @@ pub static LOCAL_STORAGE_TYPE: Schema = Schema { name: "LocalStorageType", kind:
 pub static LOCAL_STORAGE_TYPE_SET: Schema = Schema { name: "LocalStorageTypeSet", kind: Kind::List { member: &LOCAL_STORAGE_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static LOCATION: Schema = Schema { name: "Location", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static LOCATION_TYPE: Schema = Schema { name: "LocationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["region", "availability-zone", "availability-zone-id", "outpost"] } };
-pub static LOGICAL_GPU_COUNT: Schema = Schema { name: "LogicalGpuCount", kind: Kind::Int { min: None, max: None } };
-pub static LONG: Schema = Schema { name: "Long", kind: Kind::Int { min: None, max: None } };
+pub static LOGICAL_GPU_COUNT: Schema = Schema { name: "LogicalGpuCount", kind: Kind::Int { long: false, min: None, max: None } };
+pub static LONG: Schema = Schema { name: "Long", kind: Kind::Int { long: true, min: None, max: None } };
 pub static MARKET_TYPE: Schema = Schema { name: "MarketType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "capacity-block", "interruptible-capacity-reservation"] } };
-pub static MAX_IPV4_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv4AddrPerInterface", kind: Kind::Int { min: None, max: None } };
-pub static MAX_IPV6_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv6AddrPerInterface", kind: Kind::Int { min: None, max: None } };
-pub static MAX_NETWORK_INTERFACES: Schema = Schema { name: "MaxNetworkInterfaces", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_BANDWIDTH_IN_MBPS: Schema = Schema { name: "MaximumBandwidthInMbps", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_EBS_ATTACHMENTS: Schema = Schema { name: "MaximumEbsAttachments", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_EBS_CARDS: Schema = Schema { name: "MaximumEbsCards", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_EFA_INTERFACES: Schema = Schema { name: "MaximumEfaInterfaces", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_ENA_QUEUE_COUNT: Schema = Schema { name: "MaximumEnaQueueCount", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_ENA_QUEUE_COUNT_PER_INTERFACE: Schema = Schema { name: "MaximumEnaQueueCountPerInterface", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_IOPS: Schema = Schema { name: "MaximumIops", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_NETWORK_CARDS: Schema = Schema { name: "MaximumNetworkCards", kind: Kind::Int { min: None, max: None } };
-pub static MAXIMUM_SECONDARY_NETWORK_INTERFACES: Schema = Schema { name: "MaximumSecondaryNetworkInterfaces", kind: Kind::Int { min: None, max: None } };
+pub static MAX_IPV4_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv4AddrPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAX_IPV6_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv6AddrPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAX_NETWORK_INTERFACES: Schema = Schema { name: "MaxNetworkInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_BANDWIDTH_IN_MBPS: Schema = Schema { name: "MaximumBandwidthInMbps", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_EBS_ATTACHMENTS: Schema = Schema { name: "MaximumEbsAttachments", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_EBS_CARDS: Schema = Schema { name: "MaximumEbsCards", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_EFA_INTERFACES: Schema = Schema { name: "MaximumEfaInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_ENA_QUEUE_COUNT: Schema = Schema { name: "MaximumEnaQueueCount", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_ENA_QUEUE_COUNT_PER_INTERFACE: Schema = Schema { name: "MaximumEnaQueueCountPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_IOPS: Schema = Schema { name: "MaximumIops", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_NETWORK_CARDS: Schema = Schema { name: "MaximumNetworkCards", kind: Kind::Int { long: false, min: None, max: None } };
+pub static MAXIMUM_SECONDARY_NETWORK_INTERFACES: Schema = Schema { name: "MaximumSecondaryNetworkInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MAXIMUM_THROUGHPUT_IN_M_BPS: Schema = Schema { name: "MaximumThroughputInMBps", kind: Kind::Float { min: None, max: None } };
 pub static MEDIA_ACCELERATOR_INFO: Schema = Schema { name: "MediaAcceleratorInfo", kind: Kind::Record { members: &[
     Member { name: "Accelerators", wire: "accelerators", ec2: "Accelerators", required: false, schema: &MEDIA_DEVICE_INFO_LIST },
     Member { name: "TotalMediaMemoryInMiB", wire: "totalMediaMemoryInMiB", ec2: "TotalMediaMemoryInMiB", required: false, schema: &TOTAL_MEDIA_MEMORY },
 ] } };
-pub static MEDIA_DEVICE_COUNT: Schema = Schema { name: "MediaDeviceCount", kind: Kind::Int { min: None, max: None } };
+pub static MEDIA_DEVICE_COUNT: Schema = Schema { name: "MediaDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MEDIA_DEVICE_INFO: Schema = Schema { name: "MediaDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Count", wire: "count", ec2: "Count", required: false, schema: &MEDIA_DEVICE_COUNT },
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &MEDIA_DEVICE_NAME },
@@ -3469,7 +3469,7 @@ pub static MEDIA_DEVICE_MANUFACTURER_NAME: Schema = Schema { name: "MediaDeviceM
 pub static MEDIA_DEVICE_MEMORY_INFO: Schema = Schema { name: "MediaDeviceMemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &MEDIA_DEVICE_MEMORY_SIZE },
 ] } };
-pub static MEDIA_DEVICE_MEMORY_SIZE: Schema = Schema { name: "MediaDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
+pub static MEDIA_DEVICE_MEMORY_SIZE: Schema = Schema { name: "MediaDeviceMemorySize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MEDIA_DEVICE_NAME: Schema = Schema { name: "MediaDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static MEMORY_GIB_PER_V_CPU: Schema = Schema { name: "MemoryGiBPerVCpu", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &DOUBLE },
@@ -3490,7 +3490,7 @@ pub static MEMORY_MIB_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind:
     Member { name: "Min", wire: "Min", ec2: "Min", required: true, schema: &INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
-pub static MEMORY_SIZE: Schema = Schema { name: "MemorySize", kind: Kind::Int { min: None, max: None } };
+pub static MEMORY_SIZE: Schema = Schema { name: "MemorySize", kind: Kind::Int { long: true, min: None, max: None } };
 pub static MILLISECOND_DATE_TIME: Schema = Schema { name: "MillisecondDateTime", kind: Kind::Time { format: TimeFormat::Default } };
 pub static MONITORING: Schema = Schema { name: "Monitoring", kind: Kind::Record { members: &[
     Member { name: "State", wire: "state", ec2: "State", required: false, schema: &MONITORING_STATE },
@@ -3505,7 +3505,7 @@ pub static NETWORK_BANDWIDTH_GBPS_REQUEST: Schema = Schema { name: "NetworkBandw
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &DOUBLE },
 ] } };
-pub static NETWORK_CARD_INDEX: Schema = Schema { name: "NetworkCardIndex", kind: Kind::Int { min: None, max: None } };
+pub static NETWORK_CARD_INDEX: Schema = Schema { name: "NetworkCardIndex", kind: Kind::Int { long: false, min: None, max: None } };
 pub static NETWORK_CARD_INFO: Schema = Schema { name: "NetworkCardInfo", kind: Kind::Record { members: &[
     Member { name: "NetworkCardIndex", wire: "networkCardIndex", ec2: "NetworkCardIndex", required: false, schema: &NETWORK_CARD_INDEX },
     Member { name: "NetworkPerformance", wire: "networkPerformance", ec2: "NetworkPerformance", required: false, schema: &NETWORK_PERFORMANCE },
@@ -3550,13 +3550,13 @@ pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema { name: "NetworkInte
 pub static NETWORK_INTERFACE_ID: Schema = Schema { name: "NetworkInterfaceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NETWORK_INTERFACE_STATUS: Schema = Schema { name: "NetworkInterfaceStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["available", "associated", "attaching", "in-use", "detaching"] } };
 pub static NETWORK_PERFORMANCE: Schema = Schema { name: "NetworkPerformance", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static NEURON_DEVICE_CORE_COUNT: Schema = Schema { name: "NeuronDeviceCoreCount", kind: Kind::Int { min: None, max: None } };
+pub static NEURON_DEVICE_CORE_COUNT: Schema = Schema { name: "NeuronDeviceCoreCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static NEURON_DEVICE_CORE_INFO: Schema = Schema { name: "NeuronDeviceCoreInfo", kind: Kind::Record { members: &[
     Member { name: "Count", wire: "count", ec2: "Count", required: false, schema: &NEURON_DEVICE_CORE_COUNT },
     Member { name: "Version", wire: "version", ec2: "Version", required: false, schema: &NEURON_DEVICE_CORE_VERSION },
 ] } };
-pub static NEURON_DEVICE_CORE_VERSION: Schema = Schema { name: "NeuronDeviceCoreVersion", kind: Kind::Int { min: None, max: None } };
-pub static NEURON_DEVICE_COUNT: Schema = Schema { name: "NeuronDeviceCount", kind: Kind::Int { min: None, max: None } };
+pub static NEURON_DEVICE_CORE_VERSION: Schema = Schema { name: "NeuronDeviceCoreVersion", kind: Kind::Int { long: false, min: None, max: None } };
+pub static NEURON_DEVICE_COUNT: Schema = Schema { name: "NeuronDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static NEURON_DEVICE_INFO: Schema = Schema { name: "NeuronDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Count", wire: "count", ec2: "Count", required: false, schema: &NEURON_DEVICE_COUNT },
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &NEURON_DEVICE_NAME },
@@ -3567,7 +3567,7 @@ pub static NEURON_DEVICE_INFO_LIST: Schema = Schema { name: "NeuronDeviceInfoLis
 pub static NEURON_DEVICE_MEMORY_INFO: Schema = Schema { name: "NeuronDeviceMemoryInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInMiB", wire: "sizeInMiB", ec2: "SizeInMiB", required: false, schema: &NEURON_DEVICE_MEMORY_SIZE },
 ] } };
-pub static NEURON_DEVICE_MEMORY_SIZE: Schema = Schema { name: "NeuronDeviceMemorySize", kind: Kind::Int { min: None, max: None } };
+pub static NEURON_DEVICE_MEMORY_SIZE: Schema = Schema { name: "NeuronDeviceMemorySize", kind: Kind::Int { long: false, min: None, max: None } };
 pub static NEURON_DEVICE_NAME: Schema = Schema { name: "NeuronDeviceName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NEURON_INFO: Schema = Schema { name: "NeuronInfo", kind: Kind::Record { members: &[
     Member { name: "NeuronDevices", wire: "neuronDevices", ec2: "NeuronDevices", required: false, schema: &NEURON_DEVICE_INFO_LIST },
@@ -3879,7 +3879,7 @@ pub static TAG_SPECIFICATION: Schema = Schema { name: "TagSpecification", kind: 
 pub static TAG_SPECIFICATION_LIST: Schema = Schema { name: "TagSpecificationList", kind: Kind::List { member: &TAG_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static TAGGABLE_RESOURCE_ID: Schema = Schema { name: "TaggableResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static TENANCY: Schema = Schema { name: "Tenancy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["default", "dedicated", "host"] } };
-pub static THREADS_PER_CORE: Schema = Schema { name: "ThreadsPerCore", kind: Kind::Int { min: None, max: None } };
+pub static THREADS_PER_CORE: Schema = Schema { name: "ThreadsPerCore", kind: Kind::Int { long: false, min: None, max: None } };
 pub static THREADS_PER_CORE_LIST: Schema = Schema { name: "ThreadsPerCoreList", kind: Kind::List { member: &THREADS_PER_CORE, name: "item", flat: false, min: None, max: None } };
 pub static TOTAL_LOCAL_STORAGE_GB: Schema = Schema { name: "TotalLocalStorageGB", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &DOUBLE },
@@ -3889,8 +3889,8 @@ pub static TOTAL_LOCAL_STORAGE_GB_REQUEST: Schema = Schema { name: "TotalLocalSt
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &DOUBLE },
 ] } };
-pub static TOTAL_MEDIA_MEMORY: Schema = Schema { name: "TotalMediaMemory", kind: Kind::Int { min: None, max: None } };
-pub static TOTAL_NEURON_MEMORY: Schema = Schema { name: "TotalNeuronMemory", kind: Kind::Int { min: None, max: None } };
+pub static TOTAL_MEDIA_MEMORY: Schema = Schema { name: "TotalMediaMemory", kind: Kind::Int { long: false, min: None, max: None } };
+pub static TOTAL_NEURON_MEMORY: Schema = Schema { name: "TotalNeuronMemory", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TPM_SUPPORT_VALUES: Schema = Schema { name: "TpmSupportValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["v2.0"] } };
 pub static USAGE_CLASS_TYPE: Schema = Schema { name: "UsageClassType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "on-demand", "capacity-block"] } };
 pub static USAGE_CLASS_TYPE_LIST: Schema = Schema { name: "UsageClassTypeList", kind: Kind::List { member: &USAGE_CLASS_TYPE, name: "item", flat: false, min: None, max: None } };
@@ -3904,7 +3904,7 @@ pub static USER_ID_GROUP_PAIR: Schema = Schema { name: "UserIdGroupPair", kind: 
     Member { name: "PeeringStatus", wire: "peeringStatus", ec2: "PeeringStatus", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static USER_ID_GROUP_PAIR_LIST: Schema = Schema { name: "UserIdGroupPairList", kind: Kind::List { member: &USER_ID_GROUP_PAIR, name: "item", flat: false, min: None, max: None } };
-pub static V_CPU_COUNT: Schema = Schema { name: "VCpuCount", kind: Kind::Int { min: None, max: None } };
+pub static V_CPU_COUNT: Schema = Schema { name: "VCpuCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static V_CPU_COUNT_RANGE: Schema = Schema { name: "VCpuCountRange", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
@@ -4003,6 +4003,6 @@ pub static WORKLOAD: Schema = Schema { name: "Workload", kind: Kind::Text { min:
 pub static WORKLOADS_LIST: Schema = Schema { name: "WorkloadsList", kind: Kind::List { member: &WORKLOAD, name: "item", flat: false, min: None, max: None } };
 pub static ZONE_ID_STRING_LIST: Schema = Schema { name: "ZoneIdStringList", kind: Kind::List { member: &STRING_SHAPE, name: "ZoneId", flat: false, min: None, max: None } };
 pub static ZONE_NAME_STRING_LIST: Schema = Schema { name: "ZoneNameStringList", kind: Kind::List { member: &STRING_SHAPE, name: "ZoneName", flat: false, min: None, max: None } };
-pub static TOTAL_FPGA_MEMORY: Schema = Schema { name: "totalFpgaMemory", kind: Kind::Int { min: None, max: None } };
-pub static TOTAL_GPU_MEMORY: Schema = Schema { name: "totalGpuMemory", kind: Kind::Int { min: None, max: None } };
-pub static TOTAL_INFERENCE_MEMORY: Schema = Schema { name: "totalInferenceMemory", kind: Kind::Int { min: None, max: None } };
+pub static TOTAL_FPGA_MEMORY: Schema = Schema { name: "totalFpgaMemory", kind: Kind::Int { long: false, min: None, max: None } };
+pub static TOTAL_GPU_MEMORY: Schema = Schema { name: "totalGpuMemory", kind: Kind::Int { long: false, min: None, max: None } };
+pub static TOTAL_INFERENCE_MEMORY: Schema = Schema { name: "totalInferenceMemory", kind: Kind::Int { long: false, min: None, max: None } };

@@ -2226,7 +2226,7 @@ pub static BASELINE_EBS_BANDWIDTH_MBPS_REQUEST: Schema = Schema { name: "Baselin
 pub static BOOLEAN: Schema = Schema { name: "Boolean", kind: Kind::Bool };
 pub static BOXED_BOOLEAN: Schema = Schema { name: "BoxedBoolean", kind: Kind::Bool };
 pub static BOXED_DOUBLE: Schema = Schema { name: "BoxedDouble", kind: Kind::Float { min: None, max: None } };
-pub static BOXED_INTEGER: Schema = Schema { name: "BoxedInteger", kind: Kind::Int { min: None, max: None } };
+pub static BOXED_INTEGER: Schema = Schema { name: "BoxedInteger", kind: Kind::Int { long: false, min: None, max: None } };
 pub static BURSTABLE_PERFORMANCE: Schema = Schema { name: "BurstablePerformance", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "required", "excluded"] } };
 pub static CPU_ARCHITECTURE: Schema = Schema { name: "CPUArchitecture", kind: Kind::Text { min: None, max: None, pattern: "", values: &["X86_64", "ARM64"] } };
 pub static CANARY_CONFIGURATION: Schema = Schema { name: "CanaryConfiguration", kind: Kind::Record { members: &[
@@ -2255,8 +2255,8 @@ pub static CAPACITY_PROVIDER_STRATEGY_ITEM: Schema = Schema { name: "CapacityPro
     Member { name: "weight", wire: "weight", ec2: "Weight", required: false, schema: &CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT },
     Member { name: "base", wire: "base", ec2: "Base", required: false, schema: &CAPACITY_PROVIDER_STRATEGY_ITEM_BASE },
 ] } };
-pub static CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Schema = Schema { name: "CapacityProviderStrategyItemBase", kind: Kind::Int { min: Some(0), max: Some(100000) } };
-pub static CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Schema = Schema { name: "CapacityProviderStrategyItemWeight", kind: Kind::Int { min: Some(0), max: Some(1000) } };
+pub static CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Schema = Schema { name: "CapacityProviderStrategyItemBase", kind: Kind::Int { long: false, min: Some(0), max: Some(100000) } };
+pub static CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Schema = Schema { name: "CapacityProviderStrategyItemWeight", kind: Kind::Int { long: false, min: Some(0), max: Some(1000) } };
 pub static CAPACITY_PROVIDER_TYPE: Schema = Schema { name: "CapacityProviderType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["EC2_AUTOSCALING", "MANAGED_INSTANCES", "FARGATE", "FARGATE_SPOT"] } };
 pub static CAPACITY_PROVIDER_UPDATE_STATUS: Schema = Schema { name: "CapacityProviderUpdateStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"] } };
 pub static CAPACITY_PROVIDERS: Schema = Schema { name: "CapacityProviders", kind: Kind::List { member: &CAPACITY_PROVIDER, name: "member", flat: false, min: None, max: None } };
@@ -2498,7 +2498,7 @@ pub static DEPLOYMENT_LIFECYCLE_HOOK: Schema = Schema { name: "DeploymentLifecyc
     Member { name: "timeoutConfiguration", wire: "timeoutConfiguration", ec2: "TimeoutConfiguration", required: false, schema: &DEPLOYMENT_LIFECYCLE_HOOK_TIMEOUT_CONFIGURATION },
 ] } };
 pub static DEPLOYMENT_LIFECYCLE_HOOK_ACTION: Schema = Schema { name: "DeploymentLifecycleHookAction", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ROLLBACK", "CONTINUE"] } };
-pub static DEPLOYMENT_LIFECYCLE_HOOK_DURATION: Schema = Schema { name: "DeploymentLifecycleHookDuration", kind: Kind::Int { min: Some(1), max: Some(20160) } };
+pub static DEPLOYMENT_LIFECYCLE_HOOK_DURATION: Schema = Schema { name: "DeploymentLifecycleHookDuration", kind: Kind::Int { long: false, min: Some(1), max: Some(20160) } };
 pub static DEPLOYMENT_LIFECYCLE_HOOK_LIST: Schema = Schema { name: "DeploymentLifecycleHookList", kind: Kind::List { member: &DEPLOYMENT_LIFECYCLE_HOOK, name: "member", flat: false, min: None, max: None } };
 pub static DEPLOYMENT_LIFECYCLE_HOOK_STAGE: Schema = Schema { name: "DeploymentLifecycleHookStage", kind: Kind::Text { min: None, max: None, pattern: "", values: &["RECONCILE_SERVICE", "PRE_SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"] } };
 pub static DEPLOYMENT_LIFECYCLE_HOOK_STAGE_LIST: Schema = Schema { name: "DeploymentLifecycleHookStageList", kind: Kind::List { member: &DEPLOYMENT_LIFECYCLE_HOOK_STAGE, name: "member", flat: false, min: None, max: None } };
@@ -2528,7 +2528,7 @@ pub static DOCKER_VOLUME_CONFIGURATION: Schema = Schema { name: "DockerVolumeCon
     Member { name: "labels", wire: "labels", ec2: "Labels", required: false, schema: &STRING_MAP },
 ] } };
 pub static DOUBLE: Schema = Schema { name: "Double", kind: Kind::Float { min: None, max: None } };
-pub static DURATION: Schema = Schema { name: "Duration", kind: Kind::Int { min: Some(0), max: Some(2147483647) } };
+pub static DURATION: Schema = Schema { name: "Duration", kind: Kind::Int { long: false, min: Some(0), max: Some(2147483647) } };
 pub static EBSKMS_KEY_ID: Schema = Schema { name: "EBSKMSKeyId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static EBS_RESOURCE_TYPE: Schema = Schema { name: "EBSResourceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["volume"] } };
 pub static EBS_SNAPSHOT_ID: Schema = Schema { name: "EBSSnapshotId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -2692,7 +2692,7 @@ pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequi
     Member { name: "allowedInstanceTypes", wire: "allowedInstanceTypes", ec2: "AllowedInstanceTypes", required: false, schema: &ALLOWED_INSTANCE_TYPE_SET },
     Member { name: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", wire: "maxSpotPriceAsPercentageOfOptimalOnDemandPrice", ec2: "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", required: false, schema: &BOXED_INTEGER },
 ] } };
-pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { min: None, max: None } };
+pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { long: false, min: None, max: None } };
 pub static INTEGER_LIST: Schema = Schema { name: "IntegerList", kind: Kind::List { member: &BOXED_INTEGER, name: "member", flat: false, min: None, max: None } };
 pub static IPC_MODE: Schema = Schema { name: "IpcMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["host", "task", "none"] } };
 pub static KERNEL_CAPABILITIES: Schema = Schema { name: "KernelCapabilities", kind: Kind::Record { members: &[
@@ -2735,7 +2735,7 @@ pub static LOG_CONFIGURATION: Schema = Schema { name: "LogConfiguration", kind: 
 ] } };
 pub static LOG_CONFIGURATION_OPTIONS_MAP: Schema = Schema { name: "LogConfigurationOptionsMap", kind: Kind::Map { key: &STRING_SHAPE, value: &STRING_SHAPE, key_name: "key", value_name: "value", flat: false } };
 pub static LOG_DRIVER: Schema = Schema { name: "LogDriver", kind: Kind::Text { min: None, max: None, pattern: "", values: &["json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens"] } };
-pub static LONG: Schema = Schema { name: "Long", kind: Kind::Int { min: None, max: None } };
+pub static LONG: Schema = Schema { name: "Long", kind: Kind::Int { long: true, min: None, max: None } };
 pub static MANAGED_AGENT: Schema = Schema { name: "ManagedAgent", kind: Kind::Record { members: &[
     Member { name: "lastStartedAt", wire: "lastStartedAt", ec2: "LastStartedAt", required: false, schema: &TIMESTAMP },
     Member { name: "name", wire: "name", ec2: "Name", required: false, schema: &MANAGED_AGENT_NAME },
@@ -2777,10 +2777,10 @@ pub static MANAGED_SCALING: Schema = Schema { name: "ManagedScaling", kind: Kind
     Member { name: "maximumScalingStepSize", wire: "maximumScalingStepSize", ec2: "MaximumScalingStepSize", required: false, schema: &MANAGED_SCALING_STEP_SIZE },
     Member { name: "instanceWarmupPeriod", wire: "instanceWarmupPeriod", ec2: "InstanceWarmupPeriod", required: false, schema: &MANAGED_SCALING_INSTANCE_WARMUP_PERIOD },
 ] } };
-pub static MANAGED_SCALING_INSTANCE_WARMUP_PERIOD: Schema = Schema { name: "ManagedScalingInstanceWarmupPeriod", kind: Kind::Int { min: Some(0), max: Some(10000) } };
+pub static MANAGED_SCALING_INSTANCE_WARMUP_PERIOD: Schema = Schema { name: "ManagedScalingInstanceWarmupPeriod", kind: Kind::Int { long: false, min: Some(0), max: Some(10000) } };
 pub static MANAGED_SCALING_STATUS: Schema = Schema { name: "ManagedScalingStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ENABLED", "DISABLED"] } };
-pub static MANAGED_SCALING_STEP_SIZE: Schema = Schema { name: "ManagedScalingStepSize", kind: Kind::Int { min: Some(1), max: Some(10000) } };
-pub static MANAGED_SCALING_TARGET_CAPACITY: Schema = Schema { name: "ManagedScalingTargetCapacity", kind: Kind::Int { min: Some(1), max: Some(100) } };
+pub static MANAGED_SCALING_STEP_SIZE: Schema = Schema { name: "ManagedScalingStepSize", kind: Kind::Int { long: false, min: Some(1), max: Some(10000) } };
+pub static MANAGED_SCALING_TARGET_CAPACITY: Schema = Schema { name: "ManagedScalingTargetCapacity", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
 pub static MANAGED_STORAGE_CONFIGURATION: Schema = Schema { name: "ManagedStorageConfiguration", kind: Kind::Record { members: &[
     Member { name: "kmsKeyId", wire: "kmsKeyId", ec2: "KmsKeyId", required: false, schema: &STRING_SHAPE },
     Member { name: "fargateEphemeralStorageKmsKeyId", wire: "fargateEphemeralStorageKmsKeyId", ec2: "FargateEphemeralStorageKmsKeyId", required: false, schema: &STRING_SHAPE },
@@ -2856,7 +2856,7 @@ pub static PORT_MAPPING: Schema = Schema { name: "PortMapping", kind: Kind::Reco
     Member { name: "containerPortRange", wire: "containerPortRange", ec2: "ContainerPortRange", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static PORT_MAPPING_LIST: Schema = Schema { name: "PortMappingList", kind: Kind::List { member: &PORT_MAPPING, name: "member", flat: false, min: None, max: None } };
-pub static PORT_NUMBER: Schema = Schema { name: "PortNumber", kind: Kind::Int { min: Some(0), max: Some(65535) } };
+pub static PORT_NUMBER: Schema = Schema { name: "PortNumber", kind: Kind::Int { long: false, min: Some(0), max: Some(65535) } };
 pub static PROPAGATE_MI_TAGS: Schema = Schema { name: "PropagateMITags", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CAPACITY_PROVIDER", "NONE"] } };
 pub static PROPAGATE_TAGS: Schema = Schema { name: "PropagateTags", kind: Kind::Text { min: None, max: None, pattern: "", values: &["TASK_DEFINITION", "SERVICE", "NONE"] } };
 pub static PROTECTED_TASK: Schema = Schema { name: "ProtectedTask", kind: Kind::Record { members: &[
@@ -3217,7 +3217,7 @@ pub static TASK_VOLUME_CONFIGURATION: Schema = Schema { name: "TaskVolumeConfigu
     Member { name: "managedEBSVolume", wire: "managedEBSVolume", ec2: "ManagedEBSVolume", required: false, schema: &TASK_MANAGED_EBS_VOLUME_CONFIGURATION },
 ] } };
 pub static TASK_VOLUME_CONFIGURATIONS: Schema = Schema { name: "TaskVolumeConfigurations", kind: Kind::List { member: &TASK_VOLUME_CONFIGURATION, name: "member", flat: false, min: None, max: None } };
-pub static TASK_VOLUME_STORAGE_GIB: Schema = Schema { name: "TaskVolumeStorageGiB", kind: Kind::Int { min: Some(1), max: None } };
+pub static TASK_VOLUME_STORAGE_GIB: Schema = Schema { name: "TaskVolumeStorageGiB", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static TASKS: Schema = Schema { name: "Tasks", kind: Kind::List { member: &TASK, name: "member", flat: false, min: None, max: None } };
 pub static TIMEOUT_CONFIGURATION: Schema = Schema { name: "TimeoutConfiguration", kind: Kind::Record { members: &[
     Member { name: "idleTimeoutSeconds", wire: "idleTimeoutSeconds", ec2: "IdleTimeoutSeconds", required: false, schema: &DURATION },

@@ -893,7 +893,7 @@ pub static ACTION: Schema = Schema { name: "Action", kind: Kind::Record { member
     Member { name: "ForwardConfig", wire: "ForwardConfig", ec2: "ForwardConfig", required: false, schema: &FORWARD_ACTION_CONFIG },
     Member { name: "JwtValidationConfig", wire: "JwtValidationConfig", ec2: "JwtValidationConfig", required: false, schema: &JWT_VALIDATION_ACTION_CONFIG },
 ] } };
-pub static ACTION_ORDER: Schema = Schema { name: "ActionOrder", kind: Kind::Int { min: Some(1), max: Some(50000) } };
+pub static ACTION_ORDER: Schema = Schema { name: "ActionOrder", kind: Kind::Int { long: false, min: Some(1), max: Some(50000) } };
 pub static ACTION_TYPE_ENUM: Schema = Schema { name: "ActionTypeEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["forward", "authenticate-oidc", "authenticate-cognito", "redirect", "fixed-response", "jwt-validation"] } };
 pub static ACTIONS: Schema = Schema { name: "Actions", kind: Kind::List { member: &ACTION, name: "member", flat: false, min: None, max: None } };
 pub static ADMINISTRATIVE_OVERRIDE: Schema = Schema { name: "AdministrativeOverride", kind: Kind::Record { members: &[
@@ -926,7 +926,7 @@ pub static AUTHENTICATE_COGNITO_ACTION_CONFIG: Schema = Schema { name: "Authenti
 ] } };
 pub static AUTHENTICATE_COGNITO_ACTION_SCOPE: Schema = Schema { name: "AuthenticateCognitoActionScope", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_COGNITO_ACTION_SESSION_COOKIE_NAME: Schema = Schema { name: "AuthenticateCognitoActionSessionCookieName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static AUTHENTICATE_COGNITO_ACTION_SESSION_TIMEOUT: Schema = Schema { name: "AuthenticateCognitoActionSessionTimeout", kind: Kind::Int { min: None, max: None } };
+pub static AUTHENTICATE_COGNITO_ACTION_SESSION_TIMEOUT: Schema = Schema { name: "AuthenticateCognitoActionSessionTimeout", kind: Kind::Int { long: true, min: None, max: None } };
 pub static AUTHENTICATE_COGNITO_ACTION_USER_POOL_ARN: Schema = Schema { name: "AuthenticateCognitoActionUserPoolArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_COGNITO_ACTION_USER_POOL_CLIENT_ID: Schema = Schema { name: "AuthenticateCognitoActionUserPoolClientId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_COGNITO_ACTION_USER_POOL_DOMAIN: Schema = Schema { name: "AuthenticateCognitoActionUserPoolDomain", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -954,7 +954,7 @@ pub static AUTHENTICATE_OIDC_ACTION_CONFIG: Schema = Schema { name: "Authenticat
 pub static AUTHENTICATE_OIDC_ACTION_ISSUER: Schema = Schema { name: "AuthenticateOidcActionIssuer", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_OIDC_ACTION_SCOPE: Schema = Schema { name: "AuthenticateOidcActionScope", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_OIDC_ACTION_SESSION_COOKIE_NAME: Schema = Schema { name: "AuthenticateOidcActionSessionCookieName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static AUTHENTICATE_OIDC_ACTION_SESSION_TIMEOUT: Schema = Schema { name: "AuthenticateOidcActionSessionTimeout", kind: Kind::Int { min: None, max: None } };
+pub static AUTHENTICATE_OIDC_ACTION_SESSION_TIMEOUT: Schema = Schema { name: "AuthenticateOidcActionSessionTimeout", kind: Kind::Int { long: true, min: None, max: None } };
 pub static AUTHENTICATE_OIDC_ACTION_TOKEN_ENDPOINT: Schema = Schema { name: "AuthenticateOidcActionTokenEndpoint", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AUTHENTICATE_OIDC_ACTION_USE_EXISTING_CLIENT_SECRET: Schema = Schema { name: "AuthenticateOidcActionUseExistingClientSecret", kind: Kind::Bool };
 pub static AUTHENTICATE_OIDC_ACTION_USER_INFO_ENDPOINT: Schema = Schema { name: "AuthenticateOidcActionUserInfoEndpoint", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -997,10 +997,10 @@ pub static FORWARD_ACTION_CONFIG: Schema = Schema { name: "ForwardActionConfig",
 ] } };
 pub static GRPC_CODE: Schema = Schema { name: "GrpcCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static HEALTH_CHECK_ENABLED: Schema = Schema { name: "HealthCheckEnabled", kind: Kind::Bool };
-pub static HEALTH_CHECK_INTERVAL_SECONDS: Schema = Schema { name: "HealthCheckIntervalSeconds", kind: Kind::Int { min: Some(5), max: Some(300) } };
+pub static HEALTH_CHECK_INTERVAL_SECONDS: Schema = Schema { name: "HealthCheckIntervalSeconds", kind: Kind::Int { long: false, min: Some(5), max: Some(300) } };
 pub static HEALTH_CHECK_PORT: Schema = Schema { name: "HealthCheckPort", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static HEALTH_CHECK_THRESHOLD_COUNT: Schema = Schema { name: "HealthCheckThresholdCount", kind: Kind::Int { min: Some(2), max: Some(10) } };
-pub static HEALTH_CHECK_TIMEOUT_SECONDS: Schema = Schema { name: "HealthCheckTimeoutSeconds", kind: Kind::Int { min: Some(2), max: Some(120) } };
+pub static HEALTH_CHECK_THRESHOLD_COUNT: Schema = Schema { name: "HealthCheckThresholdCount", kind: Kind::Int { long: false, min: Some(2), max: Some(10) } };
+pub static HEALTH_CHECK_TIMEOUT_SECONDS: Schema = Schema { name: "HealthCheckTimeoutSeconds", kind: Kind::Int { long: false, min: Some(2), max: Some(120) } };
 pub static HOST_HEADER_CONDITION_CONFIG: Schema = Schema { name: "HostHeaderConditionConfig", kind: Kind::Record { members: &[
     Member { name: "Values", wire: "Values", ec2: "Values", required: false, schema: &LIST_OF_STRING },
     Member { name: "RegexValues", wire: "RegexValues", ec2: "RegexValues", required: false, schema: &LIST_OF_STRING },
@@ -1119,13 +1119,13 @@ pub static MUTUAL_AUTHENTICATION_ATTRIBUTES: Schema = Schema { name: "MutualAuth
     Member { name: "AdvertiseTrustStoreCaNames", wire: "AdvertiseTrustStoreCaNames", ec2: "AdvertiseTrustStoreCaNames", required: false, schema: &ADVERTISE_TRUST_STORE_CA_NAMES_ENUM },
 ] } };
 pub static OUTPOST_ID: Schema = Schema { name: "OutpostId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static PAGE_SIZE: Schema = Schema { name: "PageSize", kind: Kind::Int { min: Some(1), max: Some(400) } };
+pub static PAGE_SIZE: Schema = Schema { name: "PageSize", kind: Kind::Int { long: false, min: Some(1), max: Some(400) } };
 pub static PATH: Schema = Schema { name: "Path", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
 pub static PATH_PATTERN_CONDITION_CONFIG: Schema = Schema { name: "PathPatternConditionConfig", kind: Kind::Record { members: &[
     Member { name: "Values", wire: "Values", ec2: "Values", required: false, schema: &LIST_OF_STRING },
     Member { name: "RegexValues", wire: "RegexValues", ec2: "RegexValues", required: false, schema: &LIST_OF_STRING },
 ] } };
-pub static PORT: Schema = Schema { name: "Port", kind: Kind::Int { min: Some(1), max: Some(65535) } };
+pub static PORT: Schema = Schema { name: "Port", kind: Kind::Int { long: false, min: Some(1), max: Some(65535) } };
 pub static PRIVATE_I_PV4_ADDRESS: Schema = Schema { name: "PrivateIPv4Address", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PROTOCOL_ENUM: Schema = Schema { name: "ProtocolEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP", "GENEVE", "QUIC", "TCP_QUIC"] } };
 pub static PROTOCOL_VERSION: Schema = Schema { name: "ProtocolVersion", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -1182,7 +1182,7 @@ pub static RULE_CONDITION: Schema = Schema { name: "RuleCondition", kind: Kind::
     Member { name: "RegexValues", wire: "RegexValues", ec2: "RegexValues", required: false, schema: &LIST_OF_STRING },
 ] } };
 pub static RULE_CONDITION_LIST: Schema = Schema { name: "RuleConditionList", kind: Kind::List { member: &RULE_CONDITION, name: "member", flat: false, min: None, max: None } };
-pub static RULE_PRIORITY: Schema = Schema { name: "RulePriority", kind: Kind::Int { min: Some(1), max: Some(50000) } };
+pub static RULE_PRIORITY: Schema = Schema { name: "RulePriority", kind: Kind::Int { long: false, min: Some(1), max: Some(50000) } };
 pub static RULE_PRIORITY_LIST: Schema = Schema { name: "RulePriorityList", kind: Kind::List { member: &RULE_PRIORITY_PAIR, name: "member", flat: false, min: None, max: None } };
 pub static RULE_PRIORITY_PAIR: Schema = Schema { name: "RulePriorityPair", kind: Kind::Record { members: &[
     Member { name: "RuleArn", wire: "RuleArn", ec2: "RuleArn", required: false, schema: &RULE_ARN },
@@ -1231,7 +1231,7 @@ pub static TAG_LIST: Schema = Schema { name: "TagList", kind: Kind::List { membe
 pub static TAG_VALUE: Schema = Schema { name: "TagValue", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } };
 pub static TARGET_ADMINISTRATIVE_OVERRIDE_REASON_ENUM: Schema = Schema { name: "TargetAdministrativeOverrideReasonEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["AdministrativeOverride.Unknown", "AdministrativeOverride.NoOverride", "AdministrativeOverride.ZonalShiftActive", "AdministrativeOverride.ZonalShiftDelegatedToDns"] } };
 pub static TARGET_ADMINISTRATIVE_OVERRIDE_STATE_ENUM: Schema = Schema { name: "TargetAdministrativeOverrideStateEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unknown", "no_override", "zonal_shift_active", "zonal_shift_delegated_to_dns"] } };
-pub static TARGET_CONTROL_PORT: Schema = Schema { name: "TargetControlPort", kind: Kind::Int { min: Some(1), max: Some(65535) } };
+pub static TARGET_CONTROL_PORT: Schema = Schema { name: "TargetControlPort", kind: Kind::Int { long: false, min: Some(1), max: Some(65535) } };
 pub static TARGET_DESCRIPTION: Schema = Schema { name: "TargetDescription", kind: Kind::Record { members: &[
     Member { name: "Id", wire: "Id", ec2: "Id", required: true, schema: &TARGET_ID },
     Member { name: "Port", wire: "Port", ec2: "Port", required: false, schema: &PORT },
@@ -1277,13 +1277,13 @@ pub static TARGET_GROUP_STICKINESS_CONFIG: Schema = Schema { name: "TargetGroupS
     Member { name: "Enabled", wire: "Enabled", ec2: "Enabled", required: false, schema: &TARGET_GROUP_STICKINESS_ENABLED },
     Member { name: "DurationSeconds", wire: "DurationSeconds", ec2: "DurationSeconds", required: false, schema: &TARGET_GROUP_STICKINESS_DURATION_SECONDS },
 ] } };
-pub static TARGET_GROUP_STICKINESS_DURATION_SECONDS: Schema = Schema { name: "TargetGroupStickinessDurationSeconds", kind: Kind::Int { min: None, max: None } };
+pub static TARGET_GROUP_STICKINESS_DURATION_SECONDS: Schema = Schema { name: "TargetGroupStickinessDurationSeconds", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TARGET_GROUP_STICKINESS_ENABLED: Schema = Schema { name: "TargetGroupStickinessEnabled", kind: Kind::Bool };
 pub static TARGET_GROUP_TUPLE: Schema = Schema { name: "TargetGroupTuple", kind: Kind::Record { members: &[
     Member { name: "TargetGroupArn", wire: "TargetGroupArn", ec2: "TargetGroupArn", required: false, schema: &TARGET_GROUP_ARN },
     Member { name: "Weight", wire: "Weight", ec2: "Weight", required: false, schema: &TARGET_GROUP_WEIGHT },
 ] } };
-pub static TARGET_GROUP_WEIGHT: Schema = Schema { name: "TargetGroupWeight", kind: Kind::Int { min: None, max: None } };
+pub static TARGET_GROUP_WEIGHT: Schema = Schema { name: "TargetGroupWeight", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TARGET_GROUPS: Schema = Schema { name: "TargetGroups", kind: Kind::List { member: &TARGET_GROUP, name: "member", flat: false, min: None, max: None } };
 pub static TARGET_HEALTH: Schema = Schema { name: "TargetHealth", kind: Kind::Record { members: &[
     Member { name: "State", wire: "State", ec2: "State", required: false, schema: &TARGET_HEALTH_STATE_ENUM },

@@ -73,7 +73,9 @@ pub enum Kind {
         min: Option<i64>,
         max: Option<i64>,
     },
+    /// `long`: 64 bits, else 32.
     Int {
+        long: bool,
         min: Option<i64>,
         max: Option<i64>,
     },

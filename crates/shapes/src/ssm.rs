@@ -76,7 +76,7 @@ pub static DATE_TIME: Schema = Schema { name: "DateTime", kind: Kind::Time { for
 pub static PS_PARAMETER_NAME: Schema = Schema { name: "PSParameterName", kind: Kind::Text { min: Some(1), max: Some(2048), pattern: "", values: &[] } };
 pub static PS_PARAMETER_SELECTOR: Schema = Schema { name: "PSParameterSelector", kind: Kind::Text { min: Some(0), max: Some(128), pattern: "", values: &[] } };
 pub static PS_PARAMETER_VALUE: Schema = Schema { name: "PSParameterValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
-pub static PS_PARAMETER_VERSION: Schema = Schema { name: "PSParameterVersion", kind: Kind::Int { min: None, max: None } };
+pub static PS_PARAMETER_VERSION: Schema = Schema { name: "PSParameterVersion", kind: Kind::Int { long: true, min: None, max: None } };
 pub static PARAMETER: Schema = Schema { name: "Parameter", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &PS_PARAMETER_NAME },
     Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &PARAMETER_TYPE },

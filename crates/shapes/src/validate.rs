@@ -102,7 +102,7 @@ fn walk(schema: &'static Schema, value: &Value, path: &mut String, found: &mut V
                 found,
             );
         }
-        (Kind::Int { min, max }, Value::Int(number)) => {
+        (Kind::Int { min, max, .. }, Value::Int(number)) => {
             bounds(*number, *min, *max, false, || number.to_string(), path, found);
         }
         (Kind::Float { min, max }, Value::Float(number)) => {
