@@ -30,7 +30,7 @@ pub mod sts;
 pub use refusal::Refusal;
 pub use schema::{ErrorShape, Kind, Member, Operation, Protocol, Schema, Service, TimeFormat};
 pub use shape::{Blob, Call, Shape};
-pub use validate::{Constraint, Violation, check};
+pub use validate::{Constraint, Step, Violation, check};
 pub use value::Value;
 
 use macros::services;

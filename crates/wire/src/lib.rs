@@ -1,1 +1,87 @@
-//! AWS protocols over shapes, error bodies, SigV4.
+//! AWS protocols over shapes: bytes to typed requests, responses and refusals to bytes.
+//!
+//! Each protocol is written once, over [`Schema`](capstan_shapes::Schema) and [`Value`](capstan_shapes::Value).
+//! [`route`] says which operation an HTTP request means, [`read`] makes the typed request of it, [`answer`] and
+//! [`refuse`] write what goes back. Nothing here does IO, and nothing panics on input.
+
+mod cbor;
+mod ec2;
+mod error;
+mod form;
+mod json;
+mod query;
+mod request_id;
+mod route;
+mod violation;
+mod xml;
+
+use capstan_shapes::{Operation, Protocol, Refusal, Request, Response, Service, Value, check};
+
+pub use error::{Format, refuse, too_large};
+pub use form::Form;
+pub use request_id::RequestId;
+pub use route::{Incoming, Route, Scope, Unrouted, route};
+
+/// An HTTP response, still without the headers that every response has (`Date`, `Content-Length`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: &'static str,
+    /// Further headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// The typed request that `body` holds for the operation of `route`: decoded, and held against its constraints.
+pub fn read(route: &Route, body: &[u8]) -> Result<Request, Refusal> {
+    let value = decode(route, body)?;
+    let violations = check(route.operation.input, &value);
+    if !violations.is_empty() {
+        return Err(violation::refusal(route.service, &violations));
+    }
+    Request::read(route.service.name, route.operation.name, value).ok_or_else(|| {
+        // Routes come from the same tables as the types.
+        Refusal::new("InternalFailure", format!("No request type for {}.", route.operation.name))
+            .with_status(500)
+    })
+}
+
+fn decode(route: &Route, body: &[u8]) -> Result<Value, Refusal> {
+    let schema = route.operation.input;
+    match route.protocol {
+        Protocol::AwsJson => json::decode(schema, body),
+        Protocol::AwsQuery => query::decode(schema, &route.form),
+        Protocol::Ec2Query => ec2::decode(schema, &route.form),
+        Protocol::RpcV2Cbor => cbor::decode(schema, body),
+    }
+}
+
+/// The HTTP response of an operation that succeeded.
+pub fn answer(service: &Service, protocol: Protocol, id: RequestId, response: Response) -> Answer {
+    let operation = response.operation();
+    encode(service, operation, protocol, id, &response.write())
+}
+
+fn encode(
+    service: &Service,
+    operation: &Operation,
+    protocol: Protocol,
+    id: RequestId,
+    value: &Value,
+) -> Answer {
+    let mut headers = vec![("x-amzn-requestid", id.to_string())];
+    let mut body = Vec::with_capacity(1024);
+    match protocol {
+        Protocol::AwsJson => json::encode(operation.output, value, &mut body),
+        Protocol::AwsQuery => query::encode(service, operation, id, value, &mut body),
+        Protocol::Ec2Query => ec2::encode(service, operation, id, value, &mut body),
+        Protocol::RpcV2Cbor => {
+            headers.push(("smithy-protocol", "rpc-v2-cbor".to_owned()));
+            cbor::encode(operation.output, value, &mut body);
+        }
+    }
+    Answer { status: 200, content_type: Format::of(service, protocol).content_type(), headers, body }
+}
+
+#[cfg(test)]
+mod tests;

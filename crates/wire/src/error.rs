@@ -1,0 +1,157 @@
+//! Refusals as HTTP responses.
+
+use capstan_shapes::{Protocol, Refusal, Service};
+
+use crate::xml::{Names, Writer};
+use crate::{Answer, RequestId, cbor, json};
+
+/// How a client wants its errors: the protocol, and what tells services of the same protocol apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// awsJson; `1.0`, `1.1`, or empty for REST services.
+    Json {
+        version: &'static str,
+        query_compatible: bool,
+    },
+    Query {
+        xmlns: &'static str,
+    },
+    Ec2,
+    Cbor {
+        query_compatible: bool,
+    },
+    /// REST services that answer in XML: S3, Route 53, CloudFront.
+    RestXml,
+}
+
+impl Format {
+    pub fn of(service: &Service, protocol: Protocol) -> Self {
+        // A service that came from the query protocol tells its old error codes in a header.
+        let query_compatible = service.protocols.contains(&Protocol::AwsQuery);
+        match protocol {
+            Protocol::AwsJson => Self::Json { version: service.json_version, query_compatible },
+            Protocol::AwsQuery => Self::Query { xmlns: service.xmlns },
+            Protocol::Ec2Query => Self::Ec2,
+            Protocol::RpcV2Cbor => Self::Cbor { query_compatible },
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json { version: "1.0", .. } => "application/x-amz-json-1.0",
+            Self::Json { version: "1.1", .. } => "application/x-amz-json-1.1",
+            Self::Json { .. } => "application/json",
+            Self::Query { .. } => "text/xml",
+            Self::Ec2 => "text/xml;charset=UTF-8",
+            Self::Cbor { .. } => "application/cbor",
+            Self::RestXml => "application/xml",
+        }
+    }
+
+    fn is_query_compatible(self) -> bool {
+        match self {
+            Self::Json { query_compatible, .. } | Self::Cbor { query_compatible } => query_compatible,
+            _ => false,
+        }
+    }
+}
+
+/// The HTTP response of a request that was refused.
+pub fn refuse(format: Format, id: RequestId, refusal: &Refusal) -> Answer {
+    let mut headers = vec![("x-amzn-requestid", id.to_string())];
+    let mut body = Vec::with_capacity(512);
+    match format {
+        Format::Json { version, .. } => {
+            json_body(refusal, &mut body);
+            if version.is_empty() {
+                headers.push(("x-amzn-errortype", refusal.shape.clone().into_owned()));
+            }
+        }
+        Format::Cbor { .. } => {
+            headers.push(("smithy-protocol", "rpc-v2-cbor".to_owned()));
+            cbor::encode_error(refusal, &mut body);
+        }
+        Format::Query { xmlns } => query_body(refusal, xmlns, id, &mut body),
+        Format::Ec2 => ec2_body(refusal, id, &mut body),
+        Format::RestXml => rest_xml_body(refusal, id, &mut body),
+    }
+    if format.is_query_compatible() {
+        headers.push(("x-amzn-query-error", format!("{};{}", refusal.code, fault(refusal))));
+    }
+    Answer { status: refusal.status, content_type: format.content_type(), headers, body }
+}
+
+/// What a body above the limit is answered with.
+pub fn too_large(max_bytes: usize) -> Refusal {
+    let message = format!("The request body is larger than {max_bytes} bytes.");
+    Refusal::new("RequestEntityTooLarge", message).with_status(413)
+}
+
+fn fault(refusal: &Refusal) -> &'static str {
+    if refusal.status < 500 { "Sender" } else { "Receiver" }
+}
+
+fn json_body(refusal: &Refusal, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"__type\":");
+    json::string(&refusal.shape, out);
+    // Errors of the JSON front itself come with a capital letter, errors of the services with a small one.
+    let key = if refusal.code == "SerializationException" { "Message" } else { "message" };
+    out.push(b',');
+    json::string(key, out);
+    out.push(b':');
+    json::string(&refusal.message, out);
+    for (name, values) in &refusal.members {
+        out.push(b',');
+        json::string(name, out);
+        out.extend_from_slice(b":[");
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            json::string(value, out);
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+fn query_body(refusal: &Refusal, xmlns: &str, id: RequestId, out: &mut Vec<u8>) {
+    let mut xml = Writer::new(out, Names::Query);
+    xml.open_in("ErrorResponse", xmlns);
+    xml.open("Error");
+    xml.text("Type", fault(refusal));
+    xml.text("Code", &refusal.code);
+    xml.text("Message", &refusal.message);
+    for (name, values) in &refusal.members {
+        xml.open(name);
+        values.iter().for_each(|value| xml.text("member", value));
+        xml.close(name);
+    }
+    xml.close("Error");
+    xml.text("RequestId", &id.to_string());
+    xml.close("ErrorResponse");
+}
+
+fn ec2_body(refusal: &Refusal, id: RequestId, out: &mut Vec<u8>) {
+    let mut xml = Writer::new(out, Names::Ec2);
+    xml.declaration();
+    xml.open("Response");
+    xml.open("Errors");
+    xml.open("Error");
+    xml.text("Code", &refusal.code);
+    xml.text("Message", &refusal.message);
+    xml.close("Error");
+    xml.close("Errors");
+    xml.text("RequestID", &id.to_string());
+    xml.close("Response");
+}
+
+fn rest_xml_body(refusal: &Refusal, id: RequestId, out: &mut Vec<u8>) {
+    let mut xml = Writer::new(out, Names::Query);
+    xml.declaration();
+    xml.open("Error");
+    xml.text("Code", &refusal.code);
+    xml.text("Message", &refusal.message);
+    xml.text("RequestId", &id.to_string());
+    xml.close("Error");
+}

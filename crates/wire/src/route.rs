@@ -1,0 +1,201 @@
+//! Which operation of which service an HTTP request means.
+
+use capstan_shapes::{Operation, Protocol, Refusal, SERVICES, Service};
+
+use crate::error::Format;
+use crate::form::Form;
+
+/// An HTTP request, seen without any HTTP library.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Decoded or not: the paths that matter have nothing to decode.
+    pub path: &'a str,
+    /// What stands after the `?`, without it.
+    pub query: &'a str,
+    /// A header's value; the name is given in lower case.
+    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub body: &'a [u8],
+}
+
+/// The credential scope of SigV4, as claimed: nothing is verified here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    pub access_key: String,
+    pub region: String,
+    /// Signing name: `ecs`, `elasticloadbalancing`.
+    pub service: String,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub struct Route {
+    pub service: &'static Service,
+    pub operation: &'static Operation,
+    pub protocol: Protocol,
+    /// `None` for a request without a signature.
+    pub scope: Option<Scope>,
+    /// The form of a query request; else empty.
+    pub form: Form,
+}
+
+/// A request that means no operation that is built.
+#[derive(Debug)]
+pub enum Unrouted {
+    /// Not an AWS request at all: a browser, a health check.
+    NotAws,
+    /// An AWS request, with the refusal in the format that its client reads.
+    Refused { format: Format, refusal: Refusal, scope: Option<Scope> },
+}
+
+/// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, or by `Action` and `Version`.
+pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
+    let scope = scope(request);
+    if let Some((target, operation)) = cbor_path(request) {
+        let service = SERVICES.iter().find(|service| service.target == target);
+        let format = Format::Cbor { query_compatible: false };
+        return found(
+            service.copied(),
+            target,
+            operation,
+            Protocol::RpcV2Cbor,
+            format,
+            scope,
+            Form::default(),
+        );
+    }
+    if let Some(target) = (request.header)("x-amz-target") {
+        let (prefix, operation) = target.rsplit_once('.').unwrap_or((target, ""));
+        let service = SERVICES.iter().find(|service| !service.target.is_empty() && service.target == prefix);
+        let version = if content_type(request).ends_with("1.0") { "1.0" } else { "1.1" };
+        let format = Format::Json { version, query_compatible: false };
+        return found(service.copied(), prefix, operation, Protocol::AwsJson, format, scope, Form::default());
+    }
+    let format = query_format(scope.as_ref());
+    let form = match form(request) {
+        Ok(form) => form,
+        Err(refusal) => return Err(Unrouted::Refused { format, refusal, scope }),
+    };
+    if let Some(operation) = form.get("Action").map(str::to_owned) {
+        let version = form.get("Version").unwrap_or_default();
+        let service = query_service(scope.as_ref(), version);
+        let name = scope.as_ref().map_or(version, |scope| scope.service.as_str()).to_owned();
+        let protocol = match service {
+            Some(service) if service.protocols.contains(&Protocol::Ec2Query) => Protocol::Ec2Query,
+            _ => Protocol::AwsQuery,
+        };
+        return found(service, &name, &operation, protocol, format, scope, form);
+    }
+    match scope {
+        None => Err(Unrouted::NotAws),
+        Some(scope) => {
+            let format = match scope.service.as_str() {
+                "s3" | "route53" | "cloudfront" => Format::RestXml,
+                _ => Format::Json { version: "", query_compatible: false },
+            };
+            let refusal = not_built(&scope.service, "");
+            Err(Unrouted::Refused { format, refusal, scope: Some(scope) })
+        }
+    }
+}
+
+/// `format`: what the client reads when there is no such service.
+fn found(
+    service: Option<&'static Service>,
+    name: &str,
+    operation: &str,
+    protocol: Protocol,
+    format: Format,
+    scope: Option<Scope>,
+    form: Form,
+) -> Result<Route, Unrouted> {
+    let Some(service) = service else {
+        return Err(Unrouted::Refused { format, refusal: not_built(name, operation), scope });
+    };
+    let format = Format::of(service, protocol);
+    if !service.protocols.contains(&protocol) {
+        let refusal = Refusal::new(
+            "UnknownOperationException",
+            format!("The service {} does not speak this protocol.", service.name),
+        );
+        return Err(Unrouted::Refused { format, refusal, scope });
+    }
+    match service.operation(operation) {
+        Some(operation) => Ok(Route { service, operation, protocol, scope, form }),
+        None => Err(Unrouted::Refused { format, refusal: not_built(service.name, operation), scope }),
+    }
+}
+
+/// Honest coverage: what is not built says so.
+fn not_built(service: &str, operation: &str) -> Refusal {
+    let what = match operation {
+        "" => format!("The service {service} is not built"),
+        _ => format!("The operation {operation} of {service} is not built"),
+    };
+    let message = format!("{what}. GET /_capstan/coverage lists the operations that are.");
+    Refusal::new("NotImplemented", message).with_status(501)
+}
+
+fn cbor_path<'a>(request: &Incoming<'a>) -> Option<(&'a str, &'a str)> {
+    if (request.header)("smithy-protocol") != Some("rpc-v2-cbor") {
+        return None;
+    }
+    let (_, rest) = request.path.split_once("/service/")?;
+    rest.split_once("/operation/")
+}
+
+fn content_type<'a>(request: &Incoming<'a>) -> &'a str {
+    (request.header)("content-type").unwrap_or_default()
+}
+
+/// The pairs of the query string and, when it is a form, of the body.
+fn form(request: &Incoming<'_>) -> Result<Form, Refusal> {
+    let mut form = Form::parse(request.query.as_bytes())?;
+    let is_form = content_type(request).starts_with("application/x-www-form-urlencoded");
+    if is_form {
+        form.extend(Form::parse(request.body)?);
+    }
+    Ok(form)
+}
+
+/// By signing name, else by version: each service has its own. Classic load balancers share the signing name of the
+/// newer ones and differ in the version.
+fn query_service(scope: Option<&Scope>, version: &str) -> Option<&'static Service> {
+    let mut services = SERVICES.iter().copied().filter(|service| {
+        service.protocols.iter().any(|protocol| matches!(protocol, Protocol::AwsQuery | Protocol::Ec2Query))
+    });
+    match scope {
+        None => services.find(|service| service.version == version),
+        Some(scope) => services.find(|service| {
+            let same_version = version.is_empty() || service.version == version || service.name == "ec2";
+            service.signing == scope.service && same_version
+        }),
+    }
+}
+
+fn query_format(scope: Option<&Scope>) -> Format {
+    match scope {
+        Some(scope) if scope.service == "ec2" => Format::Ec2,
+        _ => Format::Query { xmlns: "http://webservices.amazon.com/AWSFault/2005-15-09" },
+    }
+}
+
+/// From `Authorization: AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/ecs/aws4_request, …` or from the
+/// `X-Amz-Credential` of a presigned URL.
+fn scope(request: &Incoming<'_>) -> Option<Scope> {
+    let from_header = (request.header)("authorization").and_then(|header| {
+        let rest = &header[header.find("Credential=")? + "Credential=".len()..];
+        parse_scope(rest.split([',', ' ']).next()?)
+    });
+    from_header.or_else(|| {
+        let part = request.query.split('&').find_map(|part| part.strip_prefix("X-Amz-Credential="))?;
+        parse_scope(&part.replace("%2F", "/").replace("%2f", "/"))
+    })
+}
+
+/// From the right, because access key ids may in principle contain a slash.
+fn parse_scope(credential: &str) -> Option<Scope> {
+    let mut parts = credential.rsplitn(5, '/');
+    let (_, service, region, _, access_key) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some(Scope { access_key: access_key.to_owned(), region: region.to_owned(), service: service.to_owned() })
+}

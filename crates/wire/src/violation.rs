@@ -1,0 +1,109 @@
+//! Broken constraints in the words of each service.
+
+use capstan_shapes::{Constraint, Kind, Refusal, Schema, Service, Step, Violation};
+
+/// The refusal for at least one violation.
+///
+/// Most services share one text and differ in the code (service models and answers seen). EC2 has its own texts and
+/// names only the first. ECS's code is our reading.
+pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
+    let missing = violations.iter().find(|violation| matches!(violation.constraint, Constraint::Required));
+    match (service.name, missing.or(violations.first())) {
+        ("ec2", Some(violation)) => ec2(violation),
+        ("cloudwatch", Some(violation)) if matches!(violation.constraint, Constraint::Required) => {
+            let name = path(violation, |member| member.name.to_owned());
+            let mut refusal = Refusal::new("MissingParameter", format!("The parameter {name} is required."));
+            refusal.shape = "MissingRequiredParameterException".into();
+            refusal
+        }
+        ("ecs", _) => Refusal::new("InvalidParameterException", common(violations)),
+        ("ssm", _) => Refusal::new("ValidationException", common(violations)),
+        _ => Refusal::new("ValidationError", common(violations)),
+    }
+}
+
+/// `2 validation errors detected: Value null at 'family' failed to satisfy constraint: Member must not be null; …`
+fn common(violations: &[Violation]) -> String {
+    let each = violations.iter().map(|violation| {
+        let value = violation.value.as_ref().map_or("null".to_owned(), |value| format!("'{value}'"));
+        let path = path(violation, |member| lower_initial(member.wire));
+        let text = text(&violation.constraint);
+        format!("Value {value} at '{path}' failed to satisfy constraint: {text}")
+    });
+    let plural = if violations.len() == 1 { "error" } else { "errors" };
+    format!("{} validation {plural} detected: {}", violations.len(), each.collect::<Vec<_>>().join("; "))
+}
+
+fn text(constraint: &Constraint) -> String {
+    match constraint {
+        Constraint::Enum(values) => format!("Member must satisfy enum value set: [{}]", values.join(", ")),
+        Constraint::Items(schema) => format!("Member must satisfy constraint: [{}]", all(schema)),
+        Constraint::Keys(schema) => format!("Map keys must satisfy constraint: [{}]", all(schema)),
+        Constraint::MaxLength(max) => format!("Member must have length less than or equal to {max}"),
+        Constraint::MaxValue(max) => format!("Member must have value less than or equal to {max}"),
+        Constraint::MinLength(min) => format!("Member must have length greater than or equal to {min}"),
+        Constraint::MinValue(min) => format!("Member must have value greater than or equal to {min}"),
+        Constraint::Pattern(pattern) => {
+            format!("Member must satisfy regular expression pattern: {pattern}")
+        }
+        Constraint::Required => "Member must not be null".to_owned(),
+        Constraint::Values(schema) => format!("Map value must satisfy constraint: [{}]", all(schema)),
+    }
+}
+
+/// Every constraint of a schema, as it stands in the brackets of a message about a list or a map.
+fn all(schema: &Schema) -> String {
+    let mut found = Vec::new();
+    match &schema.kind {
+        Kind::Text { values, .. } if !values.is_empty() => found.push(Constraint::Enum(values)),
+        Kind::Text { min, max, pattern, .. } => {
+            found.extend(max.map(Constraint::MaxLength));
+            found.extend(min.map(Constraint::MinLength));
+            found.extend((!pattern.is_empty()).then_some(Constraint::Pattern(pattern)));
+        }
+        Kind::Blob { min, max } => {
+            found.extend(max.map(Constraint::MaxLength));
+            found.extend(min.map(Constraint::MinLength));
+        }
+        Kind::Int { min, max, .. } | Kind::Float { min, max } => {
+            found.extend(max.map(Constraint::MaxValue));
+            found.extend(min.map(Constraint::MinValue));
+        }
+        _ => {}
+    }
+    found.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn path(violation: &Violation, name: impl Fn(&capstan_shapes::Member) -> String) -> String {
+    let steps = violation.path.iter().map(|step| match step {
+        Step::Member(member) => name(member),
+        Step::Item(number) => format!("{number}.member"),
+        Step::Key(key) => format!("{key}.member"),
+    });
+    steps.collect::<Vec<_>>().join(".")
+}
+
+fn lower_initial(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// EC2: `MissingParameter` names what is missing; anything else is an `InvalidParameterValue`.
+fn ec2(violation: &Violation) -> Refusal {
+    let name = path(violation, |member| member.ec2.to_owned()).replace(".member", "");
+    let value = violation.value.as_deref().unwrap_or_default();
+    let rule = match &violation.constraint {
+        Constraint::Required => {
+            let message = format!("The request must contain the parameter {name}");
+            return Refusal::new("MissingParameter", message);
+        }
+        Constraint::MinValue(min) => format!("Expecting a value greater than {min}."),
+        Constraint::MaxValue(max) => format!("Expecting a value less than {max}."),
+        Constraint::Enum(values) => format!("Expecting one of {}.", values.join(", ")),
+        other => format!("{}.", text(other)),
+    };
+    Refusal::new(
+        "InvalidParameterValue",
+        format!("Value ( {value} ) for parameter {} is invalid. {rule}", lower_initial(&name)),
+    )
+}
