@@ -2,12 +2,14 @@
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ecs`] owns the tables.
 
+mod cluster;
 mod rows;
+mod tags;
 
 use capstan_model::{InstanceId, Time};
 use capstan_shapes::{Refusal, ecs};
 
-use crate::kernel::{Event, Table};
+use crate::kernel::{Event, Table, dispatch};
 use crate::{Caller, Engine};
 
 pub use rows::*;
@@ -94,16 +96,25 @@ impl Ecs {
 pub(crate) fn start(_cx: &mut Engine) {}
 
 pub(crate) fn handle(
-    _cx: &mut Engine,
-    _caller: &Caller,
+    cx: &mut Engine,
+    caller: &Caller,
     request: ecs::Request,
 ) -> Result<ecs::Response, Refusal> {
-    Err(Refusal::new("NotImplemented", format!("{} is not built yet", request.operation().name))
-        .with_status(501))
+    // One operation a line, sorted.
+    Ok(dispatch!(cx, caller, request, ecs {
+        CreateCluster => cluster::create,
+        DescribeClusters => cluster::describe,
+    }))
 }
 
-/// Does what is due first.
-pub(crate) fn on_due(_cx: &mut Engine) {}
+/// Does what is due first. At one moment the order counts: reservations come last, when tasks have been placed.
+pub(crate) fn on_due(cx: &mut Engine) {
+    let Some(time) = cx.ecs.next_due() else { return };
+    let first = |due: Option<(Time, Name)>| due.filter(|(at, _)| *at == time).map(|(_, key)| key);
+    if let Some(name) = first(cx.ecs.clusters.first_due()) {
+        cluster::on_due(cx, &name);
+    }
+}
 
 pub(crate) fn agent_connection(_cx: &mut Engine, _instance: InstanceId, _connected: bool) {}
 
