@@ -43,8 +43,22 @@ pub struct Route {
 pub enum Unrouted {
     /// Not an AWS request at all: a browser, a health check.
     NotAws,
-    /// An AWS request, with the refusal in the format that its client reads.
-    Refused { format: Format, refusal: Refusal, scope: Option<Scope> },
+    Refused(Box<Refused>),
+}
+
+/// An AWS request for something that is not built, or that cannot be read.
+#[derive(Debug)]
+pub struct Refused {
+    /// What its client reads.
+    pub format: Format,
+    pub refusal: Refusal,
+    pub scope: Option<Scope>,
+}
+
+impl Unrouted {
+    fn refused(format: Format, refusal: Refusal, scope: Option<Scope>) -> Self {
+        Self::Refused(Box::new(Refused { format, refusal, scope }))
+    }
 }
 
 /// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, or by `Action` and `Version`.
@@ -73,7 +87,7 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
     let format = query_format(scope.as_ref());
     let form = match form(request) {
         Ok(form) => form,
-        Err(refusal) => return Err(Unrouted::Refused { format, refusal, scope }),
+        Err(refusal) => return Err(Unrouted::refused(format, refusal, scope)),
     };
     if let Some(operation) = form.get("Action").map(str::to_owned) {
         let version = form.get("Version").unwrap_or_default();
@@ -93,7 +107,7 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
                 _ => Format::Json { version: "", query_compatible: false },
             };
             let refusal = not_built(&scope.service, "");
-            Err(Unrouted::Refused { format, refusal, scope: Some(scope) })
+            Err(Unrouted::refused(format, refusal, Some(scope)))
         }
     }
 }
@@ -109,7 +123,7 @@ fn found(
     form: Form,
 ) -> Result<Route, Unrouted> {
     let Some(service) = service else {
-        return Err(Unrouted::Refused { format, refusal: not_built(name, operation), scope });
+        return Err(Unrouted::refused(format, not_built(name, operation), scope));
     };
     let format = Format::of(service, protocol);
     if !service.protocols.contains(&protocol) {
@@ -117,11 +131,11 @@ fn found(
             "UnknownOperationException",
             format!("The service {} does not speak this protocol.", service.name),
         );
-        return Err(Unrouted::Refused { format, refusal, scope });
+        return Err(Unrouted::refused(format, refusal, scope));
     }
     match service.operation(operation) {
         Some(operation) => Ok(Route { service, operation, protocol, scope, form }),
-        None => Err(Unrouted::Refused { format, refusal: not_built(service.name, operation), scope }),
+        None => Err(Unrouted::refused(format, not_built(service.name, operation), scope)),
     }
 }
 

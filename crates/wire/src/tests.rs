@@ -1,1 +1,7 @@
+//! What goes over the wire and comes back, and the exact words of errors.
 
+mod client;
+mod errors;
+mod round_trip;
+mod routes;
+mod values;

@@ -8,7 +8,7 @@ use capstan_shapes::{Constraint, Kind, Refusal, Schema, Service, Step, Violation
 /// names only the first. ECS's code is our reading.
 pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
     let missing = violations.iter().find(|violation| matches!(violation.constraint, Constraint::Required));
-    match (service.name, missing.or(violations.first())) {
+    match (service.name, missing.or_else(|| violations.first())) {
         ("ec2", Some(violation)) => ec2(violation),
         ("cloudwatch", Some(violation)) if matches!(violation.constraint, Constraint::Required) => {
             let name = path(violation, |member| member.name.to_owned());
@@ -25,7 +25,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
 /// `2 validation errors detected: Value null at 'family' failed to satisfy constraint: Member must not be null; …`
 fn common(violations: &[Violation]) -> String {
     let each = violations.iter().map(|violation| {
-        let value = violation.value.as_ref().map_or("null".to_owned(), |value| format!("'{value}'"));
+        let value = violation.value.as_ref().map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
         let path = path(violation, |member| lower_initial(member.wire));
         let text = text(&violation.constraint);
         format!("Value {value} at '{path}' failed to satisfy constraint: {text}")
