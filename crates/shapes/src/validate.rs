@@ -81,7 +81,8 @@ impl<'a> Walk<'a> {
                 }
             }
             (Kind::List { member, .. }, Value::List(items)) if is_scalar(member) => {
-                if items.iter().any(|item| broken(member, item).is_some()) {
+                let is_broken = items.iter().any(|item| broken(member, item).is_some());
+                if is_broken {
                     self.report(Some(shown(value)), Constraint::Items(member));
                 }
             }

@@ -36,7 +36,13 @@ fn read(schema: &Schema, node: &Node<'_>, at: &mut String) -> Result<Value, Refu
         }
         Kind::List { member, .. } => {
             let items = node.numbered().map_err(|name| unknown(&format!("{at}.{name}")))?;
-            let values = items.into_iter().map(|item| read(member, item, at));
+            let values = items.into_iter().map(|(number, item)| {
+                let mark = at.len();
+                at.push_str(&format!(".{number}"));
+                let value = read(member, item, at)?;
+                at.truncate(mark);
+                Ok(value)
+            });
             Ok(Value::List(values.collect::<Result<_, _>>()?))
         }
         // The protocol has no maps, and EC2's model none.

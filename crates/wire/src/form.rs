@@ -59,7 +59,7 @@ pub(crate) struct Node<'a> {
 
 impl<'a> Node<'a> {
     /// The children with numbers for names, by number; the first name that is none as the error. Gaps are no error.
-    pub(crate) fn numbered(&self) -> Result<Vec<&Self>, &'a str> {
+    pub(crate) fn numbered(&self) -> Result<Vec<(u32, &Self)>, &'a str> {
         let mut items = Vec::with_capacity(self.children.len());
         for (name, node) in &self.children {
             let digits = name.bytes().all(|b| b.is_ascii_digit());
@@ -67,7 +67,7 @@ impl<'a> Node<'a> {
             items.push((number, node));
         }
         items.sort_by_key(|(number, _)| *number);
-        Ok(items.into_iter().map(|(_, node)| node).collect())
+        Ok(items)
     }
 }
 

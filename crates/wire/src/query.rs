@@ -26,12 +26,12 @@ fn read(schema: &Schema, node: &Node<'_>, at: &str) -> Result<Value, Refusal> {
         }
         Kind::List { member, name, flat, .. } => {
             let list = if *flat { Some(node) } else { node.children.get(name) };
-            let values = numbered(list, at)?.into_iter().map(|item| read(member, item, at));
+            let values = numbered(list, at)?.into_iter().map(|(_, item)| read(member, item, at));
             Ok(Value::List(values.collect::<Result<_, _>>()?))
         }
         Kind::Map { key, value, key_name, value_name, flat } => {
             let map = if *flat { Some(node) } else { node.children.get("entry") };
-            let pairs = numbered(map, at)?.into_iter().map(|entry| {
+            let pairs = numbered(map, at)?.into_iter().map(|(_, entry)| {
                 let name = entry.children.get(key_name);
                 let name = name.ok_or_else(|| malformed(format!("An entry of {at} has no {key_name}.")))?;
                 let Value::Text(name) = scalar(key, name, at)? else {
@@ -48,7 +48,7 @@ fn read(schema: &Schema, node: &Node<'_>, at: &str) -> Result<Value, Refusal> {
 }
 
 /// None at all means an empty list, which clients send as `A=`.
-fn numbered<'a, 'b>(node: Option<&'b Node<'a>>, at: &str) -> Result<Vec<&'b Node<'a>>, Refusal> {
+fn numbered<'a, 'b>(node: Option<&'b Node<'a>>, at: &str) -> Result<Vec<(u32, &'b Node<'a>)>, Refusal> {
     let Some(node) = node else { return Ok(Vec::new()) };
     node.numbered().map_err(|name| malformed(format!("{name} is no position in the list {at}.")))
 }

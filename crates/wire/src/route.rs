@@ -92,7 +92,8 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
     if let Some(operation) = form.get("Action").map(str::to_owned) {
         let version = form.get("Version").unwrap_or_default();
         let service = query_service(scope.as_ref(), version);
-        let name = scope.as_ref().map_or(version, |scope| scope.service.as_str()).to_owned();
+        let signing = scope.as_ref().map_or("version", |scope| scope.service.as_str());
+        let name = format!("{signing} {version}");
         let protocol = match service {
             Some(service) if service.protocols.contains(&Protocol::Ec2Query) => Protocol::Ec2Query,
             _ => Protocol::AwsQuery,
