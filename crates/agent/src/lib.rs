@@ -1,1 +1,3 @@
 //! Runs tasks on a host: the process runtime and the built-in workload.
+
+pub mod workload;
