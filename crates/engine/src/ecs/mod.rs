@@ -3,6 +3,7 @@
 //! Rows are in `rows`, one file for each subject beside it; [`Ecs`] owns the tables.
 
 mod cluster;
+mod query;
 mod rows;
 mod tags;
 

@@ -236,6 +236,8 @@ impl InstanceStatus {
 #[derive(Clone, Debug)]
 pub struct ContainerInstance {
     pub id: Hex32,
+    /// The how-manieth registration it was: the order in which placement breaks ties.
+    pub ordinal: u64,
     pub cluster: Name,
     pub ec2_instance: Option<InstanceId>,
     pub provider: Option<Name>,
