@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use capstan_model::Arn;
 use capstan_shapes::{Refusal, ecs as shapes};
 
-use super::{Cluster, ClusterStatus, Name, ProviderKind, StrategyItem, TaskStatus, tags};
+use super::association::{self, Wanted};
+use super::{Cluster, ClusterStatus, InstanceIndex, Name, ProviderKind, ServiceIndex, ServiceStatus};
+use super::{StrategyItem, TaskIndex, TaskStatus, settings, tags};
+use crate::kernel::page;
 use crate::{Caller, Engine};
 
 /// The cluster that calls mean when they name none.
@@ -47,6 +50,16 @@ pub(super) fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::of(&shapes::INVALID_PARAMETER_EXCEPTION, message)
 }
 
+/// The entry of `failures` for what a describe call did not find.
+pub(super) fn missing(arn: String) -> shapes::Failure {
+    shapes::Failure { arn: Some(arn), reason: Some("MISSING".to_owned()), detail: None }
+}
+
+/// The answer to a `nextToken` that is not ours.
+pub(super) fn bad_token() -> Refusal {
+    invalid("Invalid token")
+}
+
 pub(super) fn create(
     cx: &mut Engine,
     _caller: &Caller,
@@ -55,31 +68,159 @@ pub(super) fn create(
     let name = request.cluster_name.as_deref().unwrap_or(DEFAULT);
     check_name(name)?;
     let name = Name::from(name);
-    let settings = check_settings(request.settings.as_deref().unwrap_or_default())?;
     let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
-    let active = cx.ecs.clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
-    if active.count() >= MAX {
-        return Err(Refusal::of(&shapes::CLIENT_EXCEPTION, "Cluster quota exceeded. Delete some first."));
-    }
-    let existing = cx.ecs.clusters.get(&name).filter(|cluster| cluster.status != ClusterStatus::Inactive);
-    if existing.is_none() {
-        let service_connect_defaults = request.service_connect_defaults.map(connect_defaults);
-        cx.ecs.clusters.insert(Cluster {
-            name: name.clone(),
-            status: ClusterStatus::Active,
-            settings,
-            configuration: request.configuration,
-            service_connect_defaults,
-            capacity_providers: Vec::new(),
-            default_strategy: Vec::new(),
-            attachments_busy_until: None,
-            attachments_failed: None,
-            attachments_ever: false,
-            tags,
-        });
+    let default_settings = default_settings(cx);
+    let settings = merge_settings(default_settings, request.settings.as_deref().unwrap_or_default())?;
+    let strategy = request.default_capacity_provider_strategy.unwrap_or_default();
+    let wanted = Wanted::check(cx, &name, &request.capacity_providers.unwrap_or_default(), &strategy)?;
+    let cluster = Cluster {
+        name: name.clone(),
+        status: ClusterStatus::Active,
+        settings,
+        configuration: request.configuration,
+        service_connect_defaults: request.service_connect_defaults.map(connect_defaults),
+        capacity_providers: Vec::new(),
+        default_strategy: Vec::new(),
+        attachments_busy_until: None,
+        attachments_failed: None,
+        attachments_ever: false,
+        tags,
+    };
+    match cx.ecs.clusters.get(&name).filter(|cluster| cluster.status != ClusterStatus::Inactive) {
+        // A call again with the same arguments answers with what there is.
+        Some(existing) => check_same(existing, &cluster, &wanted)?,
+        None => {
+            let alive = cx.ecs.clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
+            if alive.count() >= MAX {
+                return Err(Refusal::of(
+                    &shapes::CLIENT_EXCEPTION,
+                    format!("The limit of {MAX} clusters is reached. Delete clusters and try again."),
+                ));
+            }
+            cx.ecs.clusters.insert(cluster);
+            if !wanted.providers.is_empty() {
+                association::attach(cx, &name, wanted);
+                if let Some(mut cluster) = cx.ecs.clusters.edit(&name) {
+                    cluster.status = ClusterStatus::Provisioning;
+                }
+            }
+        }
     }
     let cluster = describe_one(cx, &name, &ALL_FIELDS);
     Ok(shapes::CreateClusterResponse { cluster })
+}
+
+/// CreateCluster for a cluster that exists must not ask for something else.
+fn check_same(existing: &Cluster, asked: &Cluster, wanted: &Wanted) -> Result<(), Refusal> {
+    let others = !wanted.providers.is_empty() && wanted.providers != existing.capacity_providers
+        || !wanted.strategy.is_empty() && wanted.strategy != existing.default_strategy
+        || asked.configuration.is_some() && asked.configuration != existing.configuration
+        || !asked.tags.is_empty() && asked.tags != existing.tags;
+    if others {
+        return Err(invalid(
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn update(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: shapes::UpdateClusterRequest,
+) -> Result<shapes::UpdateClusterResponse, Refusal> {
+    let name = find_cluster(cx, Some(&request.cluster))?;
+    change_settings(cx, &name, request.settings.as_deref().unwrap_or_default())?;
+    if let Some(mut cluster) = cx.ecs.clusters.edit(&name) {
+        if request.configuration.is_some() {
+            cluster.configuration = request.configuration;
+        }
+        if let Some(defaults) = request.service_connect_defaults {
+            cluster.service_connect_defaults = Some(connect_defaults(defaults));
+        }
+    }
+    Ok(shapes::UpdateClusterResponse { cluster: describe_one(cx, &name, &ALL_FIELDS) })
+}
+
+pub(super) fn update_settings(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: shapes::UpdateClusterSettingsRequest,
+) -> Result<shapes::UpdateClusterSettingsResponse, Refusal> {
+    let name = find_cluster(cx, Some(&request.cluster))?;
+    change_settings(cx, &name, &request.settings)?;
+    Ok(shapes::UpdateClusterSettingsResponse { cluster: describe_one(cx, &name, &ALL_FIELDS) })
+}
+
+fn change_settings(cx: &mut Engine, name: &Name, given: &[shapes::ClusterSetting]) -> Result<(), Refusal> {
+    let Some(cluster) = cx.ecs.clusters.get(name) else { return Ok(()) };
+    let settings = merge_settings(cluster.settings.clone(), given)?;
+    if let Some(mut cluster) = cx.ecs.clusters.edit(name) {
+        cluster.settings = settings;
+    }
+    Ok(())
+}
+
+pub(super) fn delete(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: shapes::DeleteClusterRequest,
+) -> Result<shapes::DeleteClusterResponse, Refusal> {
+    let name = find_cluster(cx, Some(&request.cluster))?;
+    association::check_not_busy(cx, &name)?;
+    if instances(cx, &name) > 0 {
+        return Err(Refusal::of(
+            &shapes::CLUSTER_CONTAINS_CONTAINER_INSTANCES_EXCEPTION,
+            "The Cluster cannot be deleted while Container Instances are active or draining.",
+        ));
+    }
+    let services = ServiceIndex::Cluster(name.clone());
+    if cx.ecs.services.by(&services).any(|service| service.status == ServiceStatus::Active) {
+        return Err(Refusal::of(
+            &shapes::CLUSTER_CONTAINS_SERVICES_EXCEPTION,
+            "The Cluster cannot be deleted while Services are active.",
+        ));
+    }
+    let tasks = TaskIndex::Cluster(name.clone());
+    if cx.ecs.tasks.by(&tasks).any(|task| task.status != TaskStatus::Stopped) {
+        return Err(Refusal::of(
+            &shapes::CLUSTER_CONTAINS_TASKS_EXCEPTION,
+            "The Cluster cannot be deleted while Tasks are active.",
+        ));
+    }
+    // Deleting the cluster disassociates its providers (ECS model, DeleteCapacityProvider).
+    let providers = match cx.ecs.clusters.edit(&name) {
+        Some(mut cluster) => {
+            cluster.status = ClusterStatus::Inactive;
+            cluster.default_strategy.clear();
+            std::mem::take(&mut cluster.capacity_providers)
+        }
+        None => Vec::new(),
+    };
+    for provider in providers {
+        association::detach(cx, &name, &provider);
+    }
+    Ok(shapes::DeleteClusterResponse { cluster: describe_one(cx, &name, &ALL_FIELDS) })
+}
+
+pub(super) fn list(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: shapes::ListClustersRequest,
+) -> Result<shapes::ListClustersResponse, Refusal> {
+    let size = page_size(request.max_results, 100)?;
+    let alive = cx.ecs.clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
+    let page = page(alive, |cluster| cluster.name.to_string(), request.next_token.as_deref(), size)
+        .map_err(|()| bad_token())?;
+    let arns = page.items.iter().map(|cluster| arn(cx, &cluster.name)).collect();
+    Ok(shapes::ListClustersResponse { cluster_arns: Some(arns), next_token: page.next })
+}
+
+/// `maxResults` of a list call: 1 to 100.
+pub(super) fn page_size(given: Option<i32>, default: usize) -> Result<usize, Refusal> {
+    let size = given.map_or(Some(default), |size| usize::try_from(size).ok());
+    size.filter(|size| (1..=100).contains(size))
+        .ok_or_else(|| invalid("maxResults must be between 1 and 100."))
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -99,9 +240,17 @@ fn connect_defaults(
     shapes::ClusterServiceConnectDefaults { namespace }
 }
 
-/// The settings of a new cluster: those given, and the defaults of the rest.
-fn check_settings(given: &[shapes::ClusterSetting]) -> Result<Vec<shapes::ClusterSetting>, Refusal> {
-    let mut insights = "disabled".to_owned();
+/// What a new cluster has unless it is told otherwise: the account's setting.
+fn default_settings(cx: &Engine) -> Vec<shapes::ClusterSetting> {
+    let name = Some(shapes::ClusterSettingName::ContainerInsights);
+    let value = settings::effective(cx, shapes::SettingName::ContainerInsights);
+    vec![shapes::ClusterSetting { name, value: Some(value) }]
+}
+
+fn merge_settings(
+    mut settings: Vec<shapes::ClusterSetting>,
+    given: &[shapes::ClusterSetting],
+) -> Result<Vec<shapes::ClusterSetting>, Refusal> {
     for setting in given {
         let value = setting.value.as_deref().unwrap_or_default();
         if !["enabled", "disabled", "enhanced"].contains(&value) {
@@ -109,13 +258,15 @@ fn check_settings(given: &[shapes::ClusterSetting]) -> Result<Vec<shapes::Cluste
                 "Invalid value {value:?} for the setting containerInsights: use enabled, disabled or enhanced."
             )));
         }
-        value.clone_into(&mut insights);
+        if let Some(slot) = settings.iter_mut().find(|slot| slot.name == setting.name) {
+            slot.value = Some(value.to_owned());
+        }
     }
-    let name = Some(shapes::ClusterSettingName::ContainerInsights);
-    Ok(vec![shapes::ClusterSetting { name, value: Some(insights) }])
+    Ok(settings)
 }
 
-const ALL_FIELDS: [shapes::ClusterField; 4] = [
+/// What calls that change a cluster answer with.
+pub(super) const ALL_FIELDS: [shapes::ClusterField; 4] = [
     shapes::ClusterField::Attachments,
     shapes::ClusterField::Configurations,
     shapes::ClusterField::Settings,
@@ -139,8 +290,7 @@ pub(super) fn describe(
             Some(cluster) => clusters.push(cluster),
             None => {
                 let arn = if given.starts_with("arn:") { given } else { arn(cx, &given) };
-                let reason = Some("MISSING".to_owned());
-                failures.push(shapes::Failure { arn: Some(arn), reason, detail: None });
+                failures.push(missing(arn));
             }
         }
     }
@@ -172,14 +322,15 @@ pub(super) fn describe_one(
         settings: Some(if with(Field::Settings) { row.settings.clone() } else { Vec::new() }),
         capacity_providers: Some(row.capacity_providers.iter().map(ToString::to_string).collect()),
         default_capacity_provider_strategy: Some(row.default_strategy.iter().map(strategy_item).collect()),
-        attachments: None,
-        attachments_status: None,
+        attachments: with(Field::Attachments).then(|| association::attachments(cx, row)),
+        attachments_status: association::status(row).filter(|_| with(Field::Attachments)).map(str::to_owned),
         service_connect_defaults: row.service_connect_defaults.clone(),
     })
 }
 
 fn status_name(status: ClusterStatus) -> &'static str {
     match status {
+        ClusterStatus::Provisioning => "PROVISIONING",
         ClusterStatus::Active => "ACTIVE",
         ClusterStatus::Inactive => "INACTIVE",
     }
@@ -196,7 +347,7 @@ pub(super) fn strategy_item(item: &StrategyItem) -> shapes::CapacityProviderStra
 
 /// Container instances that are ACTIVE or DRAINING.
 fn instances(cx: &Engine, cluster: &Name) -> usize {
-    cx.ecs.instances.count_by(&super::InstanceIndex::Cluster(cluster.clone()))
+    cx.ecs.instances.count_by(&InstanceIndex::Cluster(cluster.clone()))
 }
 
 /// What STATISTICS tells apart, in its order.
@@ -232,7 +383,7 @@ impl Counts {
 
 fn count(cx: &Engine, cluster: &Name) -> Counts {
     let mut counts = Counts::default();
-    for task in cx.ecs.tasks.by(&super::TaskIndex::Cluster(cluster.clone())) {
+    for task in cx.ecs.tasks.by(&TaskIndex::Cluster(cluster.clone())) {
         let table = match task.status {
             TaskStatus::Running => &mut counts.running,
             TaskStatus::Provisioning | TaskStatus::Pending | TaskStatus::Activating => &mut counts.pending,
@@ -240,11 +391,11 @@ fn count(cx: &Engine, cluster: &Name) -> Counts {
         };
         *table.entry(launch_kind(cx, task.launch_type, task.provider.as_ref())).or_default() += 1;
     }
-    for service in cx.ecs.services.by(&super::ServiceIndex::Cluster(cluster.clone())) {
+    for service in cx.ecs.services.by(&ServiceIndex::Cluster(cluster.clone())) {
         let table = match service.status {
-            super::ServiceStatus::Active => &mut counts.active,
-            super::ServiceStatus::Draining => &mut counts.draining,
-            super::ServiceStatus::Inactive => continue,
+            ServiceStatus::Active => &mut counts.active,
+            ServiceStatus::Draining => &mut counts.draining,
+            ServiceStatus::Inactive => continue,
         };
         let primary = service.deployments.first();
         let provider = primary.and_then(|primary| primary.strategy.first()).map(|item| &item.provider);
@@ -272,5 +423,8 @@ fn launch_kind(
 pub(super) fn on_due(cx: &mut Engine, name: &Name) {
     if let Some(mut cluster) = cx.ecs.clusters.edit(name) {
         cluster.attachments_busy_until = None;
+        if cluster.status == ClusterStatus::Provisioning {
+            cluster.status = ClusterStatus::Active;
+        }
     }
 }

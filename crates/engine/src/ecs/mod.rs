@@ -2,9 +2,14 @@
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ecs`] owns the tables.
 
+mod association;
+mod capacity_provider;
 mod cluster;
+mod managed_draining;
+mod managed_scaling;
 mod query;
 mod rows;
+mod settings;
 mod tags;
 
 use capstan_model::{InstanceId, Time};
@@ -94,7 +99,9 @@ impl Ecs {
 }
 
 /// FARGATE and FARGATE_SPOT exist in every account (ECS guide, fargate-capacity-providers).
-pub(crate) fn start(_cx: &mut Engine) {}
+pub(crate) fn start(cx: &mut Engine) {
+    capacity_provider::start(cx);
+}
 
 pub(crate) fn handle(
     cx: &mut Engine,
@@ -103,8 +110,21 @@ pub(crate) fn handle(
 ) -> Result<ecs::Response, Refusal> {
     // One operation a line, sorted.
     Ok(dispatch!(cx, caller, request, ecs {
+        CreateCapacityProvider => capacity_provider::create,
         CreateCluster => cluster::create,
+        DeleteAccountSetting => settings::delete,
+        DeleteCapacityProvider => capacity_provider::delete,
+        DeleteCluster => cluster::delete,
+        DescribeCapacityProviders => capacity_provider::describe,
         DescribeClusters => cluster::describe,
+        ListAccountSettings => settings::list,
+        ListClusters => cluster::list,
+        PutAccountSetting => settings::put,
+        PutAccountSettingDefault => settings::put_default,
+        PutClusterCapacityProviders => association::put,
+        UpdateCapacityProvider => capacity_provider::update,
+        UpdateCluster => cluster::update,
+        UpdateClusterSettings => cluster::update_settings,
     }))
 }
 
@@ -114,6 +134,8 @@ pub(crate) fn on_due(cx: &mut Engine) {
     let first = |due: Option<(Time, Name)>| due.filter(|(at, _)| *at == time).map(|(_, key)| key);
     if let Some(name) = first(cx.ecs.clusters.first_due()) {
         cluster::on_due(cx, &name);
+    } else if let Some(name) = first(cx.ecs.providers.first_due()) {
+        capacity_provider::on_due(cx, &name);
     }
 }
 

@@ -21,6 +21,8 @@ pub struct StrategyItem {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClusterStatus {
+    /// Created with capacity providers that are still being attached.
+    Provisioning,
     Active,
     /// Deleted; still described for a while.
     Inactive,
@@ -92,6 +94,8 @@ pub struct Provider {
     pub kind: ProviderKind,
     pub status: shapes::CapacityProviderStatus,
     pub update_status: Option<shapes::CapacityProviderUpdateStatus>,
+    /// The settings that an update in progress asks for.
+    pub pending: Option<GroupProvider>,
     /// When an update or deletion in progress completes, and when a deleted provider is forgotten.
     pub settles_at: Option<Time>,
     pub tags: BTreeMap<String, String>,
@@ -597,20 +601,20 @@ impl Row for Service {
     }
 }
 
-/// `PutAccountSetting`: one value for each name.
+/// `PutAccountSetting`: one value for each name and principal.
 #[derive(Clone, Debug)]
 pub struct AccountSetting {
     pub name: shapes::SettingName,
     pub value: String,
-    /// By PutAccountSettingDefault (for everyone) rather than for one principal.
-    pub default: bool,
+    /// ARN of the user, role or root that it holds for; `None` = by PutAccountSettingDefault, for everyone.
+    pub principal: Option<String>,
 }
 
 impl Row for AccountSetting {
-    type Key = (shapes::SettingName, bool);
+    type Key = (shapes::SettingName, Option<String>);
     type Index = NoIndex;
     const TABLE: &'static str = "ecs.account_settings";
     fn key(&self) -> Self::Key {
-        (self.name, self.default)
+        (self.name, self.principal.clone())
     }
 }

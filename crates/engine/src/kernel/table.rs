@@ -78,7 +78,7 @@ impl<R: Row> Table<R> {
     }
 
     /// Rows with that index entry, in key order.
-    pub fn by(&self, index: &R::Index) -> impl DoubleEndedIterator<Item = &R> {
+    pub fn by<'a>(&'a self, index: &R::Index) -> impl DoubleEndedIterator<Item = &'a R> + use<'a, R> {
         self.index.get(index).into_iter().flatten().map(|key| &self.rows[key])
     }
 
