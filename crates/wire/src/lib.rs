@@ -20,7 +20,7 @@ use capstan_shapes::{Operation, Protocol, Refusal, Request, Response, Service, V
 pub use error::{Format, refuse, too_large};
 pub use form::Form;
 pub use request_id::RequestId;
-pub use route::{Incoming, Refused, Route, Scope, Unrouted, route};
+pub use route::{Incoming, Route, Scope, Unrouted, is_aws, route};
 
 /// An HTTP response, still without the headers that every response has (`Date`, `Content-Length`).
 #[derive(Clone, Debug, PartialEq, Eq)]

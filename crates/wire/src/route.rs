@@ -5,6 +5,8 @@ use capstan_shapes::{Operation, Protocol, Refusal, SERVICES, Service};
 use crate::error::Format;
 use crate::form::Form;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// An HTTP request, seen without any HTTP library.
 #[derive(Clone, Copy)]
 pub struct Incoming<'a> {
@@ -38,17 +40,9 @@ pub struct Route {
     pub form: Form,
 }
 
-/// A request that means no operation that is built.
+/// A request for something that is not built, or that cannot be read.
 #[derive(Debug)]
-pub enum Unrouted {
-    /// Not an AWS request at all: a browser, a health check.
-    NotAws,
-    Refused(Box<Refused>),
-}
-
-/// An AWS request for something that is not built, or that cannot be read.
-#[derive(Debug)]
-pub struct Refused {
+pub struct Unrouted {
     /// What its client reads.
     pub format: Format,
     pub refusal: Refusal,
@@ -56,13 +50,26 @@ pub struct Refused {
 }
 
 impl Unrouted {
-    fn refused(format: Format, refusal: Refusal, scope: Option<Scope>) -> Self {
-        Self::Refused(Box::new(Refused { format, refusal, scope }))
+    fn of(format: Format, refusal: Refusal, scope: Option<Scope>) -> Box<Self> {
+        Box::new(Self { format, refusal, scope })
     }
 }
 
+/// Whether an AWS client may have sent this, which the head alone tells (the body is not looked at); a browser and a
+/// health check have neither a signature nor a target nor a form.
+pub fn is_aws(request: &Incoming<'_>) -> bool {
+    let has = |name: &str| (request.header)(name).is_some();
+    let is_named = |part: &str| part.starts_with("Action=") || part.starts_with("X-Amz-Credential=");
+    !request.path.starts_with("/_")
+        && (has("authorization")
+            || has("x-amz-target")
+            || has("smithy-protocol")
+            || content_type(request).starts_with(FORM)
+            || request.query.split('&').any(is_named))
+}
+
 /// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, or by `Action` and `Version`.
-pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
+pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
     let scope = scope(request);
     if let Some((target, operation)) = cbor_path(request) {
         let service = SERVICES.iter().find(|service| service.target == target);
@@ -87,7 +94,7 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
     let format = query_format(scope.as_ref());
     let form = match form(request) {
         Ok(form) => form,
-        Err(refusal) => return Err(Unrouted::refused(format, refusal, scope)),
+        Err(refusal) => return Err(Unrouted::of(format, refusal, scope)),
     };
     if let Some(operation) = form.get("Action").map(str::to_owned) {
         let version = form.get("Version").unwrap_or_default();
@@ -101,14 +108,17 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Unrouted> {
         return found(service, &name, &operation, protocol, format, scope, form);
     }
     match scope {
-        None => Err(Unrouted::NotAws),
+        None => {
+            let message = "Name an operation by Action and Version, or by the header X-Amz-Target.";
+            Err(Unrouted::of(format, Refusal::new("MissingAction", message), None))
+        }
         Some(scope) => {
             let format = match scope.service.as_str() {
                 "s3" | "route53" | "cloudfront" => Format::RestXml,
                 _ => Format::Json { version: "", query_compatible: false },
             };
             let refusal = not_built(&scope.service, "");
-            Err(Unrouted::refused(format, refusal, Some(scope)))
+            Err(Unrouted::of(format, refusal, Some(scope)))
         }
     }
 }
@@ -122,9 +132,9 @@ fn found(
     format: Format,
     scope: Option<Scope>,
     form: Form,
-) -> Result<Route, Unrouted> {
+) -> Result<Route, Box<Unrouted>> {
     let Some(service) = service else {
-        return Err(Unrouted::refused(format, not_built(name, operation), scope));
+        return Err(Unrouted::of(format, not_built(name, operation), scope));
     };
     let format = Format::of(service, protocol);
     if !service.protocols.contains(&protocol) {
@@ -132,11 +142,11 @@ fn found(
             "UnknownOperationException",
             format!("The service {} does not speak this protocol.", service.name),
         );
-        return Err(Unrouted::refused(format, refusal, scope));
+        return Err(Unrouted::of(format, refusal, scope));
     }
     match service.operation(operation) {
         Some(operation) => Ok(Route { service, operation, protocol, scope, form }),
-        None => Err(Unrouted::refused(format, not_built(service.name, operation), scope)),
+        None => Err(Unrouted::of(format, not_built(service.name, operation), scope)),
     }
 }
 
@@ -165,7 +175,7 @@ fn content_type<'a>(request: &Incoming<'a>) -> &'a str {
 /// The pairs of the query string and, when it is a form, of the body.
 fn form(request: &Incoming<'_>) -> Result<Form, Refusal> {
     let mut form = Form::parse(request.query.as_bytes())?;
-    let is_form = content_type(request).starts_with("application/x-www-form-urlencoded");
+    let is_form = content_type(request).starts_with(FORM);
     if is_form {
         form.extend(Form::parse(request.body)?);
     }

@@ -1,21 +1,23 @@
 //! Which operation is meant.
 
-use crate::{Incoming, Scope, Unrouted, route};
+use crate::{Incoming, Scope, is_aws, route};
 
 fn shown(path_and_query: &str, headers: &[(&str, &'static str)], body: &'static str) -> String {
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let request = Incoming { path, query, header: &header, body: body.as_bytes() };
+    if !is_aws(&request) {
+        return "not AWS".to_owned();
+    }
     match route(&request) {
         Ok(route) => {
             let Scope { access_key, region, .. } = route.scope.unwrap_or_default();
             let service = route.service.name;
             format!("{service} {} {:?} {access_key} {region}", route.operation.name, route.protocol)
         }
-        Err(Unrouted::NotAws) => "not AWS".to_owned(),
-        Err(Unrouted::Refused(refused)) => {
-            let refusal = refused.refusal;
-            format!("{} {} {}", refused.format.content_type(), refusal.status, refusal.code)
+        Err(unrouted) => {
+            let refusal = &unrouted.refusal;
+            format!("{} {} {}", unrouted.format.content_type(), refusal.status, refusal.code)
                 + &format!(": {}", refusal.message)
         }
     }
@@ -74,7 +76,14 @@ fn routes() {
         "sts GetCallerIdentity AwsQuery AK eu-west-1",
     );
     check("/", &[], "", "not AWS");
-    check("/favicon.ico", &[FORM], "a=b", "not AWS");
+    check("/favicon.ico", &[("content-type", "text/html")], "a=b", "not AWS");
+    check("/_capstan/clock", &[FORM, signed("ecs")], "", "not AWS");
+    check(
+        "/",
+        &[FORM],
+        "a=b",
+        "text/xml 400 MissingAction: Name an operation by Action and Version, or by the header X-Amz-Target.",
+    );
     let coverage = "GET /_capstan/coverage lists the operations that are.";
     let refused = |path: &str, headers: &[(&'static str, &'static str)], body, expect: &str| {
         check(path, headers, body, &format!("{expect} is not built. {coverage}"));
