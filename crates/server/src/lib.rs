@@ -1,1 +1,3 @@
 //! The live driver: gateway, engine thread, executor.
+
+pub mod gateway;
