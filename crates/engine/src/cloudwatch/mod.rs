@@ -1,31 +1,146 @@
-//! CloudWatch.
+//! CloudWatch: metrics and alarms on them.
+//!
+//! Points are stamped with the start of their period and an alarm looks at periods that have ended. Alarms are evaluated
+//! at whole minutes; what the state means for Auto Scaling goes out as [`Event::AlarmAction`](crate::kernel::Event).
+
+mod alarm;
+mod describe;
+mod evaluation;
+mod history;
+mod json;
+mod metric;
+mod query;
+mod reason;
+mod rows;
+mod series;
+mod statistic;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use capstan_model::Time;
 use capstan_shapes::{Refusal, cloudwatch};
 
+use crate::kernel::{Table, dispatch};
 use crate::{Caller, Engine};
 
+pub(crate) use metric::put;
+pub use rows::{Alarm, AlarmSettings, HistoryItem, MetricId, MissingData, Series};
+pub use series::{Point, StatisticSet};
+pub use statistic::Statistic;
+
+/// Settings that are taken and do nothing, and why.
+pub const INERT: &[(&str, &str)] = &[
+    ("GetMetricData.LabelOptions", "labels are given back as they are; dynamic labels are not filled in"),
+    ("ListMetrics.IncludeLinkedAccounts", "there is one account"),
+    ("ListMetrics.OwningAccount", "there is one account"),
+    (
+        "PutMetricAlarm.AlarmActions",
+        "actions other than Auto Scaling policies are only told in the alarm's history; so with OKActions and InsufficientDataActions",
+    ),
+    ("PutMetricData.EntityMetricData.Entity", "the metrics count; the entity is not kept"),
+    ("PutMetricData.StrictEntityValidation", "entities are not kept"),
+];
+
+/// The tables of CloudWatch.
 #[derive(Clone, Debug, Default)]
-pub struct CloudWatch {}
+pub struct CloudWatch {
+    series: Table<Series>,
+    alarms: Table<Alarm>,
+    history: Table<HistoryItem>,
+    /// Items of history written so far.
+    history_serial: u64,
+}
 
 impl CloudWatch {
-    pub(crate) fn next_due(&self) -> Option<Time> {
-        None
+    pub fn series(&self) -> &Table<Series> {
+        &self.series
     }
 
-    pub(crate) fn record_changes(&mut self, _on: bool) {}
+    pub fn alarms(&self) -> &Table<Alarm> {
+        &self.alarms
+    }
 
-    pub(crate) fn take_changed(&mut self, _put: &mut dyn FnMut(&'static str, String)) {}
+    pub fn alarm(&self, name: &str) -> Option<&Alarm> {
+        self.alarms.get(&Arc::from(name))
+    }
+
+    pub fn history(&self) -> &Table<HistoryItem> {
+        &self.history
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        [self.series.next_due(), self.alarms.next_due(), self.history.next_due()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.series.record_changes(on);
+        self.alarms.record_changes(on);
+        self.history.record_changes(on);
+    }
+
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        self.series.take_changed(put);
+        self.alarms.take_changed(put);
+        self.history.take_changed(put);
+    }
 }
 
 pub(crate) fn handle(
-    _cx: &mut Engine,
-    _caller: &Caller,
+    cx: &mut Engine,
+    caller: &Caller,
     request: cloudwatch::Request,
 ) -> Result<cloudwatch::Response, Refusal> {
-    Err(Refusal::new("NotImplemented", format!("{} is not built yet", request.operation().name))
-        .with_status(501))
+    Ok(dispatch!(cx, caller, request, cloudwatch {
+        DeleteAlarms => alarm::delete,
+        DescribeAlarmHistory => history::describe,
+        DescribeAlarms => describe::describe,
+        DescribeAlarmsForMetric => describe::describe_for_metric,
+        DisableAlarmActions => alarm::disable_actions,
+        EnableAlarmActions => alarm::enable_actions,
+        GetMetricData => query::data,
+        GetMetricStatistics => query::statistics,
+        ListMetrics => metric::list,
+        ListTagsForResource => describe::list_tags,
+        PutMetricAlarm => alarm::put,
+        PutMetricData => metric::put_data,
+        SetAlarmState => alarm::set_state,
+        TagResource => alarm::tag,
+        UntagResource => alarm::untag,
+    }))
 }
 
 /// Does what is due first.
-pub(crate) fn on_due(_cx: &mut Engine) {}
+pub(crate) fn on_due(cx: &mut Engine) {
+    let now = cx.now;
+    if let Some((time, name)) = cx.cloudwatch.alarms.first_due()
+        && time <= now
+    {
+        evaluation::evaluate(cx, &name);
+    } else if let Some((time, key)) = cx.cloudwatch.history.first_due()
+        && time <= now
+    {
+        cx.cloudwatch.history.remove(&key);
+    } else if let Some((time, id)) = cx.cloudwatch.series.first_due()
+        && time <= now
+    {
+        metric::forget(cx, &id);
+    }
+}
+
+fn invalid_value(message: impl Into<String>) -> Refusal {
+    Refusal::of(&cloudwatch::INVALID_PARAMETER_VALUE_EXCEPTION, message)
+}
+
+fn invalid_combination(message: impl Into<String>) -> Refusal {
+    Refusal::of(&cloudwatch::INVALID_PARAMETER_COMBINATION_EXCEPTION, message)
+}
+
+fn validation(message: impl Into<String>) -> Refusal {
+    Refusal::new("ValidationError", message)
+}
+
+fn invalid_token() -> Refusal {
+    Refusal::of(&cloudwatch::INVALID_NEXT_TOKEN, "The next token specified is invalid.")
+}

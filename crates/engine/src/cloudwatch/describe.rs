@@ -1,0 +1,162 @@
+//! Describing alarms.
+
+use std::sync::Arc;
+
+use capstan_shapes::{Refusal, cloudwatch as shapes};
+
+use super::rows::{Alarm, MetricId};
+use super::statistic::Statistic;
+use super::{alarm, invalid_token, validation};
+use crate::kernel::page;
+use crate::{Caller, Engine};
+
+const PAGE: i32 = 50;
+
+pub(super) fn describe(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::DescribeAlarmsRequest,
+) -> Result<shapes::DescribeAlarmsResponse, Refusal> {
+    if request.alarm_names.is_some() && request.alarm_name_prefix.is_some() {
+        return Err(validation(
+            "The parameters AlarmNames and AlarmNamePrefix cannot be specified together.",
+        ));
+    }
+    if request.children_of_alarm_name.is_some() && request.parents_of_alarm_name.is_some() {
+        return Err(validation(
+            "The parameters ChildrenOfAlarmName and ParentsOfAlarmName cannot be specified together.",
+        ));
+    }
+    // There are no composite alarms, so no alarm has children or parents.
+    let related = request.children_of_alarm_name.is_some() || request.parents_of_alarm_name.is_some();
+    let types = request.alarm_types.as_deref().unwrap_or(&[shapes::AlarmType::MetricAlarm]);
+    let none = related || !types.contains(&shapes::AlarmType::MetricAlarm);
+    let action = |alarm: &Alarm, prefix: &str| {
+        let settings = &alarm.settings;
+        let mut all = settings
+            .ok_actions
+            .iter()
+            .chain(&settings.alarm_actions)
+            .chain(&settings.insufficient_data_actions);
+        all.any(|action| action.starts_with(prefix))
+    };
+    let wanted = |alarm: &&Alarm| {
+        !none
+            && request.state_value.is_none_or(|state| state == alarm.state)
+            && request.action_prefix.as_ref().is_none_or(|prefix| action(alarm, prefix))
+    };
+    let table = &cx.cloudwatch.alarms;
+    let chosen: Vec<&Alarm> = match (&request.alarm_names, &request.alarm_name_prefix) {
+        (Some(names), _) => {
+            let mut names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
+            names.sort_unstable();
+            names.dedup();
+            names.iter().filter_map(|name| table.get(name)).filter(wanted).collect()
+        }
+        (None, Some(prefix)) => {
+            let from: Arc<str> = Arc::from(prefix.as_str());
+            let begins = |alarm: &&Alarm| alarm.name.starts_with(prefix.as_str());
+            table.range(from..).take_while(begins).filter(wanted).collect()
+        }
+        (None, None) => table.iter().filter(wanted).collect(),
+    };
+    let size = usize::try_from(request.max_records.unwrap_or(PAGE)).unwrap_or(1);
+    let page = page(chosen, |alarm| alarm.name.to_string(), request.next_token.as_deref(), size)
+        .map_err(|()| invalid_token())?;
+    Ok(shapes::DescribeAlarmsResponse {
+        composite_alarms: Some(Vec::new()),
+        metric_alarms: Some(page.items.into_iter().map(|alarm| shown(cx, alarm)).collect()),
+        next_token: page.next,
+    })
+}
+
+pub(super) fn describe_for_metric(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::DescribeAlarmsForMetricRequest,
+) -> Result<shapes::DescribeAlarmsForMetricResponse, Refusal> {
+    let id = Arc::new(MetricId::of(request.namespace, request.metric_name, request.dimensions));
+    let wanted = |alarm: &&Alarm| {
+        let settings = &alarm.settings;
+        let simple = match &settings.statistic {
+            Statistic::Simple(simple) => Some(*simple),
+            Statistic::Extended(..) => None,
+        };
+        request.statistic.is_none_or(|statistic| simple == Some(statistic))
+            && request.extended_statistic.as_ref().is_none_or(|text| text == settings.statistic.name())
+            && request.period.is_none_or(|period| i64::from(period) == settings.period.as_secs())
+            && request.unit.is_none_or(|unit| settings.unit == Some(unit))
+    };
+    let alarms = cx.cloudwatch.alarms.by(&id).filter(wanted).map(|alarm| shown(cx, alarm));
+    Ok(shapes::DescribeAlarmsForMetricResponse { metric_alarms: Some(alarms.collect()) })
+}
+
+pub(super) fn list_tags(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::ListTagsForResourceRequest,
+) -> Result<shapes::ListTagsForResourceResponse, Refusal> {
+    let name = alarm::tagged(cx, &request.resource_arn)?;
+    let alarm = cx.cloudwatch.alarms.get(&name);
+    let tags = alarm.into_iter().flat_map(|alarm| &alarm.tags);
+    let tags = tags.map(|(key, value)| shapes::Tag { key: key.clone(), value: value.clone() }).collect();
+    Ok(shapes::ListTagsForResourceResponse { tags: Some(tags) })
+}
+
+pub(super) fn arn(cx: &Engine, alarm: &str) -> String {
+    cx.arn("cloudwatch", format_args!("alarm:{alarm}"))
+}
+
+pub(super) fn shown(cx: &Engine, alarm: &Alarm) -> shapes::MetricAlarm {
+    let settings = &alarm.settings;
+    let mut told = shapes::MetricAlarm {
+        alarm_name: Some(alarm.name.to_string()),
+        alarm_arn: Some(arn(cx, &alarm.name)),
+        alarm_description: settings.description.clone(),
+        alarm_configuration_updated_timestamp: Some(alarm.configured_at),
+        actions_enabled: Some(settings.actions_enabled),
+        ok_actions: Some(settings.ok_actions.clone()),
+        alarm_actions: Some(settings.alarm_actions.clone()),
+        insufficient_data_actions: Some(settings.insufficient_data_actions.clone()),
+        state_value: Some(alarm.state),
+        state_reason: Some(alarm.reason.clone()),
+        state_reason_data: alarm.reason_data.clone(),
+        state_updated_timestamp: Some(alarm.updated_at),
+        state_transitioned_timestamp: Some(alarm.transitioned_at),
+        evaluation_periods: Some(settings.evaluation_periods),
+        datapoints_to_alarm: settings.datapoints_to_alarm,
+        threshold: Some(settings.threshold),
+        comparison_operator: Some(settings.comparison),
+        treat_missing_data: settings.treat_missing_data.map(|missing| missing.as_str().to_owned()),
+        evaluate_low_sample_count_percentile: settings
+            .ignore_low_samples
+            .map(|ignore| if ignore { "ignore" } else { "evaluate" }.to_owned()),
+        ..shapes::MetricAlarm::default()
+    };
+    let period = i32::try_from(settings.period.as_secs()).unwrap_or(i32::MAX);
+    if let Some((id, label)) = &settings.as_query {
+        told.metrics = Some(vec![shapes::MetricDataQuery {
+            id: id.clone(),
+            label: label.clone(),
+            metric_stat: Some(shapes::MetricStat {
+                metric: settings.metric.shown(),
+                period,
+                stat: settings.statistic.name().to_owned(),
+                unit: settings.unit,
+            }),
+            return_data: Some(true),
+            ..shapes::MetricDataQuery::default()
+        }]);
+        return told;
+    }
+    told.metric_name = Some(settings.metric.name.clone());
+    told.namespace = Some(settings.metric.namespace.clone());
+    told.dimensions = Some(settings.metric.shown_dimensions());
+    told.period = Some(period);
+    told.unit = settings.unit;
+    match &settings.statistic {
+        Statistic::Simple(simple) => told.statistic = Some(*simple),
+        Statistic::Extended(text, _) => told.extended_statistic = Some(text.clone()),
+    }
+    told
+}
