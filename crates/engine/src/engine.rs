@@ -205,6 +205,9 @@ impl Engine {
     fn fact(&mut self, fact: Fact) {
         match fact {
             Fact::AgentConnection { instance, connected } => ecs::agent_connection(self, instance, connected),
+            Fact::ContainerHealth { task, container, healthy } => {
+                ecs::container_health(self, task, &container, healthy);
+            }
             Fact::InstanceRunning { instance } => ec2::instance_running(self, instance),
             Fact::InstanceTerminated { instance } => ec2::instance_terminated(self, instance),
             Fact::TargetHealth { target_group, target, port, health } => {

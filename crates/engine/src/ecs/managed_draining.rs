@@ -6,3 +6,6 @@ use capstan_model::Span;
 pub(super) const HOOK: &str = "ecs-managed-draining-termination-hook";
 pub(super) const TRANSITION: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
 pub(super) const HEARTBEAT: Span = Span::from_secs(3600);
+
+/// The instance has lost its last task.
+pub(super) fn instance_emptied(_cx: &mut crate::Engine, _instance: capstan_model::Hex32) {}

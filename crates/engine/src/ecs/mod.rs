@@ -5,14 +5,27 @@
 mod association;
 mod capacity_provider;
 mod cluster;
+mod container_instance;
+mod daemon;
+mod deployment;
+mod draining;
+mod lifecycle;
 mod managed_draining;
 mod managed_scaling;
+mod placement;
+mod protection;
 mod query;
 mod rows;
+mod service;
 mod settings;
+mod strategy;
 mod tags;
+mod task;
+mod task_definition;
 
-use capstan_model::{InstanceId, Time};
+use std::collections::BTreeMap;
+
+use capstan_model::{Hex32, InstanceId, Time};
 use capstan_shapes::{Refusal, ecs};
 
 use crate::kernel::{Event, Table, dispatch};
@@ -31,6 +44,8 @@ pub struct Ecs {
     tasks: Table<Task>,
     services: Table<Service>,
     settings: Table<AccountSetting>,
+    /// Where waiting tasks are to be tried again, and since when. Empty between steps.
+    retry: BTreeMap<(Name, Option<Name>), Time>,
 }
 
 impl Ecs {
@@ -71,6 +86,7 @@ impl Ecs {
             self.instances.next_due(),
             self.tasks.next_due(),
             self.services.next_due(),
+            self.retry.values().min().copied(),
         ];
         due.into_iter().flatten().min()
     }
@@ -112,33 +128,65 @@ pub(crate) fn handle(
     Ok(dispatch!(cx, caller, request, ecs {
         CreateCapacityProvider => capacity_provider::create,
         CreateCluster => cluster::create,
+        CreateService => service::create,
         DeleteAccountSetting => settings::delete,
         DeleteCapacityProvider => capacity_provider::delete,
         DeleteCluster => cluster::delete,
         DescribeCapacityProviders => capacity_provider::describe,
+        DeleteService => service::delete,
         DescribeClusters => cluster::describe,
+        DescribeServices => service::describe,
+        DescribeTasks => task::describe,
+        GetTaskProtection => protection::get,
         ListAccountSettings => settings::list,
         ListClusters => cluster::list,
+        ListServices => service::list,
+        ListTasks => task::list,
         PutAccountSetting => settings::put,
         PutAccountSettingDefault => settings::put_default,
         PutClusterCapacityProviders => association::put,
+        RunTask => task::run,
+        StartTask => task::start,
+        StopTask => task::stop,
+        SubmitContainerStateChange => task::submit_container,
+        SubmitTaskStateChange => task::submit_task,
         UpdateCapacityProvider => capacity_provider::update,
         UpdateCluster => cluster::update,
         UpdateClusterSettings => cluster::update_settings,
+        UpdateService => service::update,
+        UpdateTaskProtection => protection::update,
     }))
 }
 
 /// Does what is due first. At one moment the order counts: reservations come last, when tasks have been placed.
 pub(crate) fn on_due(cx: &mut Engine) {
     let Some(time) = cx.ecs.next_due() else { return };
-    let first = |due: Option<(Time, Name)>| due.filter(|(at, _)| *at == time).map(|(_, key)| key);
-    if let Some(name) = first(cx.ecs.clusters.first_due()) {
+    fn first<K>(due: Option<(Time, K)>, time: Time) -> Option<K> {
+        due.filter(|(at, _)| *at == time).map(|(_, key)| key)
+    }
+    if let Some(name) = first(cx.ecs.clusters.first_due(), time) {
         cluster::on_due(cx, &name);
-    } else if let Some(name) = first(cx.ecs.providers.first_due()) {
+    } else if let Some(name) = first(cx.ecs.providers.first_due(), time) {
         capacity_provider::on_due(cx, &name);
+    } else if let Some(id) = first(cx.ecs.tasks.first_due(), time) {
+        lifecycle::on_due(cx, id);
+    } else if !cx.ecs.retry.is_empty() {
+        lifecycle::retry_waiting(cx);
+    } else if let Some(key) = first(cx.ecs.services.first_due(), time) {
+        deployment::pass(cx, &key);
     }
 }
 
 pub(crate) fn agent_connection(_cx: &mut Engine, _instance: InstanceId, _connected: bool) {}
 
-pub(crate) fn on_event(_cx: &mut Engine, _event: &Event) {}
+/// A container's own health check changed its mind.
+pub(crate) fn container_health(cx: &mut Engine, task: Hex32, container: &str, healthy: bool) {
+    lifecycle::container_health(cx, task, container, healthy);
+}
+
+pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
+    match event {
+        Event::TargetState { .. } => lifecycle::on_target_state(cx, event),
+        Event::AlarmAction { .. } | Event::InstanceState { .. } | Event::LifecycleAction { .. } => {}
+    }
+}

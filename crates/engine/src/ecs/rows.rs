@@ -434,11 +434,43 @@ pub struct Task {
     pub generation: u64,
     /// Rises by one for each change that emits an event.
     pub version: i64,
-    /// Whether its targets are registered (service with load balancers).
-    pub registered: bool,
+    /// Its targets in the service's target groups, from registration until deregistration is over.
+    pub targets: Vec<TaskTarget>,
+    /// How it is being stopped.
+    pub stopping: Option<StopFlow>,
+    /// Why the service replaces it: what failed its health checks.
+    pub unhealthy: Option<String>,
     pub tags: BTreeMap<String, String>,
     /// Why it was placed where it is.
     pub placed_because: Option<String>,
+}
+
+/// A target that stands for a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskTarget {
+    /// ARN of the target group.
+    pub group: Name,
+    /// Instance id or address.
+    pub id: Name,
+    pub port: u16,
+    pub state: TargetState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    Initial,
+    Healthy,
+    Unhealthy,
+    Draining,
+}
+
+/// The two orders in which AWS stops a service's task (spec observed.md §1, timelines.md A9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopFlow {
+    /// Its instance drains: targets leave first; "has stopped" is told when that is over.
+    Draining,
+    /// Scale-in, deployment, health, user: "has stopped" is told at once.
+    Direct,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -453,6 +485,8 @@ pub enum TaskIndex {
     Waiting(Name, Option<Name>),
     /// Tasks of a provider in a cluster that are not STOPPED.
     Provider(Name, Name),
+    /// A target group's ARN, target id and port.
+    Target(Name, Name, u16),
     /// Tasks of a group (`service:web`, `family:batch`) in a cluster that are not STOPPED.
     Group(Name, Name),
 }
@@ -481,6 +515,9 @@ impl Row for Task {
         }
         if let Some(provider) = &self.provider {
             put(TaskIndex::Provider(self.cluster.clone(), provider.clone()));
+        }
+        for target in &self.targets {
+            put(TaskIndex::Target(target.group.clone(), target.id.clone(), target.port));
         }
         if self.status == TaskStatus::Provisioning && self.instance.is_none() {
             put(TaskIndex::Waiting(self.cluster.clone(), self.provider.clone()));
@@ -521,6 +558,8 @@ pub struct Deployment {
     pub failed_tasks: i64,
     /// Whether a rollback made it.
     pub rollback: bool,
+    /// Whether one of its tasks ever ran; the circuit breaker's first stage ends with it.
+    pub ran: bool,
 }
 
 /// One line of `services[].events`.
@@ -568,6 +607,14 @@ pub struct Service {
     pub wakes_at: Option<Time>,
     /// Back-off after tasks that never ran: next start not before, and the current delay in seconds.
     pub throttle: Option<(Time, i64)>,
+    /// Back-off after a start that found no place: since when, and the next try.
+    pub unplaced: Option<(Time, Time)>,
+    /// Starts in the current minute (at most 500, ECS guide, service-quotas): the minute and how many.
+    pub launches: (Time, i64),
+    /// When the steady state will be told if nothing changes until then.
+    pub steady_at: Option<Time>,
+    /// Tasks of draining instances that were told to stop and of which no event has told yet.
+    pub told_stopped: Vec<Hex32>,
     pub tags: BTreeMap<String, String>,
 }
 

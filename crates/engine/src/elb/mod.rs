@@ -41,3 +41,12 @@ pub(crate) fn target_health(
 }
 
 pub(crate) fn on_event(_cx: &mut Engine, _event: &Event) {}
+pub(crate) fn health_description(_: &Engine, _: &str, _: &str, _: u16) -> Option<String> {
+    None
+}
+pub(crate) fn target_group_exists(_: &Engine, _: &str) -> bool {
+    true
+}
+pub(crate) fn target_group_in_use(_: &Engine, _: &str) -> bool {
+    true
+}

@@ -24,6 +24,8 @@ pub enum Effect {
 pub enum Fact {
     /// The agent's connection came or went.
     AgentConnection { instance: InstanceId, connected: bool },
+    /// A container's own health check changed its mind.
+    ContainerHealth { task: Hex32, container: String, healthy: bool },
     /// The instance answers: `pending` → `running`.
     InstanceRunning { instance: InstanceId },
     /// The instance is gone: `shutting-down` (or, when nobody asked, `running`) → `terminated`.
