@@ -39,6 +39,7 @@ pub struct Ecs {
     clusters: Table<Cluster>,
     providers: Table<Provider>,
     associations: Table<Association>,
+    families: Table<Family>,
     task_definitions: Table<TaskDefinition>,
     instances: Table<ContainerInstance>,
     tasks: Table<Task>,
@@ -95,6 +96,7 @@ impl Ecs {
         self.clusters.record_changes(on);
         self.providers.record_changes(on);
         self.associations.record_changes(on);
+        self.families.record_changes(on);
         self.task_definitions.record_changes(on);
         self.instances.record_changes(on);
         self.tasks.record_changes(on);
@@ -106,6 +108,7 @@ impl Ecs {
         self.clusters.take_changed(put);
         self.providers.take_changed(put);
         self.associations.take_changed(put);
+        self.families.take_changed(put);
         self.task_definitions.take_changed(put);
         self.instances.take_changed(put);
         self.tasks.take_changed(put);
@@ -132,19 +135,25 @@ pub(crate) fn handle(
         DeleteAccountSetting => settings::delete,
         DeleteCapacityProvider => capacity_provider::delete,
         DeleteCluster => cluster::delete,
-        DescribeCapacityProviders => capacity_provider::describe,
         DeleteService => service::delete,
+        DeleteTaskDefinitions => task_definition::delete,
+        DeregisterTaskDefinition => task_definition::deregister,
+        DescribeCapacityProviders => capacity_provider::describe,
         DescribeClusters => cluster::describe,
         DescribeServices => service::describe,
+        DescribeTaskDefinition => task_definition::describe,
         DescribeTasks => task::describe,
         GetTaskProtection => protection::get,
         ListAccountSettings => settings::list,
         ListClusters => cluster::list,
         ListServices => service::list,
+        ListTaskDefinitionFamilies => task_definition::list_families,
+        ListTaskDefinitions => task_definition::list,
         ListTasks => task::list,
         PutAccountSetting => settings::put,
         PutAccountSettingDefault => settings::put_default,
         PutClusterCapacityProviders => association::put,
+        RegisterTaskDefinition => task_definition::register,
         RunTask => task::run,
         StartTask => task::start,
         StopTask => task::stop,
@@ -168,6 +177,8 @@ pub(crate) fn on_due(cx: &mut Engine) {
         cluster::on_due(cx, &name);
     } else if let Some(name) = first(cx.ecs.providers.first_due(), time) {
         capacity_provider::on_due(cx, &name);
+    } else if let Some(key) = first(cx.ecs.task_definitions.first_due(), time) {
+        task_definition::on_due(cx, &key);
     } else if let Some(id) = first(cx.ecs.tasks.first_due(), time) {
         lifecycle::on_due(cx, id);
     } else if !cx.ecs.retry.is_empty() {

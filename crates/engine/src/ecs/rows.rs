@@ -195,6 +195,24 @@ pub struct TaskDefinition {
     /// What a task of it takes by itself, overrides aside.
     pub needs: TaskNeeds,
     pub tags: BTreeMap<String, String>,
+    /// When a revision in deletion is looked at again, to go if nothing uses it.
+    pub forget_at: Option<Time>,
+}
+
+/// A family of task definitions: it knows the revision numbers that are used up.
+#[derive(Clone, Debug)]
+pub struct Family {
+    pub name: Name,
+    pub latest: i32,
+}
+
+impl Row for Family {
+    type Key = Name;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ecs.families";
+    fn key(&self) -> Name {
+        self.name.clone()
+    }
 }
 
 /// What placement asks of an instance for one task.
@@ -216,6 +234,9 @@ impl Row for TaskDefinition {
     const TABLE: &'static str = "ecs.task_definitions";
     fn key(&self) -> TaskDefinitionKey {
         self.key.clone()
+    }
+    fn deadline(&self) -> Option<Time> {
+        self.forget_at
     }
 }
 
