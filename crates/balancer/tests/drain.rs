@@ -102,7 +102,7 @@ async fn no_request_is_lost_when_a_target_stops_listening() {
     let load = Load::start(&mut fixture, 4).await;
     load.more(50).await;
     // Registered, but not listening any more.
-    stops.stop();
+    stops.stop().await;
     fixture.change(|s| s.target_groups[0].targets.push(stops.target()));
     load.more(200).await;
     load.finish().await;

@@ -36,7 +36,7 @@ async fn transitions_are_reported_with_their_reasons() {
     assert_eq!(fixture.next_report().await, health(mismatch(503)));
     backend.state.health.store(200, SeqCst);
     assert_eq!(fixture.next_report().await, health(Health::Healthy));
-    backend.stop();
+    backend.stop().await;
     let failed = unhealthy("Target.FailedHealthChecks", "Health checks failed");
     assert_eq!(fixture.next_report().await, health(failed));
 }

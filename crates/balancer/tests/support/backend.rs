@@ -107,15 +107,18 @@ impl Backend {
         super::target(self.address)
     }
 
-    /// Stops listening and resets what is open.
-    pub(crate) fn stop(&self) {
+    /// Stops listening and resets what is open; returns once connections are refused.
+    pub(crate) async fn stop(&self) {
         self.task.abort();
+        while TcpStream::connect(self.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        self.stop();
+        self.task.abort();
     }
 }
 
