@@ -15,8 +15,8 @@ pub mod cloudwatch;
 pub mod ec2;
 pub mod ecs;
 pub mod elb;
-mod ssm;
-mod sts;
+pub mod ssm;
+pub mod sts;
 
 pub use config::Config;
 pub use engine::{CallRecord, Change, Engine, Input, Outcome};

@@ -1,38 +1,252 @@
-//! EC2.
+//! Amazon EC2: launch templates, instances, the default network, images and instance types.
+//!
+//! Rows are in `rows`, one file for each subject beside it; [`Ec2`] owns the tables.
+
+mod filter;
+mod image;
+mod instance;
+mod launch_template;
+mod network;
+mod recast;
+mod rows;
+mod run;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod user_data;
 
 use capstan_model::Time;
 use capstan_shapes::{Refusal, ec2};
 
+use crate::kernel::{Page, Table, dispatch, page};
 use crate::{Caller, Engine};
 
+pub(crate) use image::{AmazonLinux, Release, releases};
+pub(crate) use instance::{instance_running, instance_terminated};
+pub use rows::*;
+pub use user_data::ecs_config;
+
+/// The tables of this room.
 #[derive(Clone, Debug, Default)]
-pub struct Ec2 {}
+pub struct Ec2 {
+    instances: Table<Instance>,
+    launch_templates: Table<LaunchTemplate>,
+    launch_template_versions: Table<LaunchTemplateVersion>,
+    vpcs: Table<Vpc>,
+    subnets: Table<Subnet>,
+    security_groups: Table<SecurityGroup>,
+}
 
 impl Ec2 {
-    pub(crate) fn next_due(&self) -> Option<Time> {
-        None
+    pub fn instances(&self) -> &Table<Instance> {
+        &self.instances
     }
 
-    pub(crate) fn record_changes(&mut self, _on: bool) {}
+    pub fn launch_templates(&self) -> &Table<LaunchTemplate> {
+        &self.launch_templates
+    }
 
-    pub(crate) fn take_changed(&mut self, _put: &mut dyn FnMut(&'static str, String)) {}
+    /// By template id and version number.
+    pub fn launch_template_versions(&self) -> &Table<LaunchTemplateVersion> {
+        &self.launch_template_versions
+    }
+
+    pub fn vpcs(&self) -> &Table<Vpc> {
+        &self.vpcs
+    }
+
+    pub fn subnets(&self) -> &Table<Subnet> {
+        &self.subnets
+    }
+
+    pub fn security_groups(&self) -> &Table<SecurityGroup> {
+        &self.security_groups
+    }
+
+    /// The template of that id or name (one of them), or EC2's refusal.
+    pub fn launch_template(&self, id: Option<&str>, name: Option<&str>) -> Result<&LaunchTemplate, Refusal> {
+        launch_template::find(self, id, name)
+    }
+
+    /// The version that `$Default` (also when nothing is said), `$Latest` or a number means now, or EC2's refusal.
+    pub fn launch_template_version(
+        &self,
+        template: &LaunchTemplate,
+        version: Option<&str>,
+    ) -> Result<&LaunchTemplateVersion, Refusal> {
+        launch_template::version(self, template, version)
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.instances.next_due()
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.instances.record_changes(on);
+        self.launch_templates.record_changes(on);
+        self.launch_template_versions.record_changes(on);
+        self.vpcs.record_changes(on);
+        self.subnets.record_changes(on);
+        self.security_groups.record_changes(on);
+    }
+
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        self.instances.take_changed(put);
+        self.launch_templates.take_changed(put);
+        self.launch_template_versions.take_changed(put);
+        self.vpcs.take_changed(put);
+        self.subnets.take_changed(put);
+        self.security_groups.take_changed(put);
+    }
 }
 
 pub(crate) fn handle(
-    _cx: &mut Engine,
-    _caller: &Caller,
+    cx: &mut Engine,
+    caller: &Caller,
     request: ec2::Request,
 ) -> Result<ec2::Response, Refusal> {
-    Err(Refusal::new("NotImplemented", format!("{} is not built yet", request.operation().name))
-        .with_status(501))
+    Ok(dispatch!(cx, caller, request, ec2 {
+        CreateLaunchTemplate => launch_template::create,
+        CreateLaunchTemplateVersion => launch_template::create_version,
+        CreateTags => unbuilt,
+        DeleteLaunchTemplate => launch_template::delete,
+        DeleteLaunchTemplateVersions => launch_template::delete_versions,
+        DeleteTags => unbuilt,
+        DescribeAvailabilityZones => unbuilt,
+        DescribeImages => unbuilt,
+        DescribeInstanceStatus => unbuilt,
+        DescribeInstanceTypeOfferings => unbuilt,
+        DescribeInstanceTypes => unbuilt,
+        DescribeInstances => instance::describe,
+        DescribeLaunchTemplateVersions => launch_template::describe_versions,
+        DescribeLaunchTemplates => launch_template::describe,
+        DescribeRegions => unbuilt,
+        DescribeSecurityGroups => network::describe_security_groups,
+        DescribeSubnets => network::describe_subnets,
+        DescribeTags => unbuilt,
+        DescribeVpcs => network::describe_vpcs,
+        ModifyLaunchTemplate => launch_template::modify,
+        RunInstances => run::run_instances,
+        TerminateInstances => instance::terminate,
+    }))
 }
 
-/// Does what is due first.
-pub(crate) fn on_due(_cx: &mut Engine) {}
+/// Does what is due first: a terminated instance is forgotten.
+pub(crate) fn on_due(cx: &mut Engine) {
+    if let Some((_, id)) = cx.ec2.instances.first_due() {
+        cx.ec2.instances.remove(&id);
+    }
+}
 
 /// What every account has from its first day: the default VPC with a subnet in each zone.
-pub(crate) fn start(_cx: &mut Engine) {}
+pub(crate) fn start(cx: &mut Engine) {
+    network::start(cx);
+}
 
-pub(crate) fn instance_running(_cx: &mut Engine, _instance: capstan_model::InstanceId) {}
+/// An id with 17 digits as EC2 draws them nowadays, the first of them 0: `lt-0…`.
+fn draw_id(cx: &mut Engine, prefix: &str, purpose: &'static str) -> String {
+    format!("{prefix}-0{:016x}", cx.chance.u64(purpose))
+}
 
-pub(crate) fn instance_terminated(_cx: &mut Engine, _instance: capstan_model::InstanceId) {}
+/// ARN of whoever calls, as `createdBy` shows it.
+fn creator(cx: &Engine, caller: &Caller) -> String {
+    crate::sts::identity(cx, caller).1
+}
+
+/// FNV-1a: 64 bits that stand for the bytes.
+fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes
+        .into_iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new("InvalidParameterValue", message)
+}
+
+fn missing(parameter: &str) -> Refusal {
+    Refusal::new("MissingParameter", format!("The request must contain the parameter {parameter}"))
+}
+
+/// Refuses a request that asks only whether it would succeed; called where it would.
+fn dry_run(asked: Option<bool>) -> Result<(), Refusal> {
+    if asked == Some(true) {
+        return Err(Refusal::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            .with_status(412));
+    }
+    Ok(())
+}
+
+/// The page that a request asks for; all that is left when it does not say how many. Pages hold at most 1,000.
+fn page_of<T>(
+    items: impl IntoIterator<Item = T>,
+    key: impl Fn(&T) -> String,
+    token: Option<&str>,
+    max_results: Option<i32>,
+) -> Result<Page<T>, Refusal> {
+    let size = match max_results {
+        None => usize::MAX,
+        Some(size @ ..=0) => {
+            return Err(invalid(format!(
+                "Value ( {size} ) for parameter maxResults is invalid. Expecting a value greater than 0."
+            )));
+        }
+        Some(size) => usize::try_from(size).unwrap_or(usize::MAX).min(1000),
+    };
+    page(items, key, token, size)
+        .map_err(|()| Refusal::new("InvalidNextToken", "The specified NextToken is not valid."))
+}
+
+/// Refuses pages smaller than five, which some describe calls do not make.
+fn at_least_five(max_results: Option<i32>) -> Result<(), Refusal> {
+    match max_results {
+        Some(size @ ..5) => Err(invalid(format!(
+            "Value ( {size} ) for parameter maxResults is invalid. Expecting a value greater than 5."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Settings that are accepted without effect.
+pub const INERT: &[(&str, &str)] = &[
+    (
+        "CreateLaunchTemplate.LaunchTemplateData.*",
+        "what RunInstances lists as without effect has none from a template either",
+    ),
+    ("DescribeImages.ExecutableUsers", "every image here is public"),
+    ("DescribeImages.IncludeDeprecated", "no image here is deprecated"),
+    ("DescribeImages.IncludeDisabled", "no image here is disabled"),
+    ("RunInstances.AdditionalInfo", "reserved by AWS"),
+    ("RunInstances.BlockDeviceMappings", "instances have one root volume; volumes are not modelled"),
+    ("RunInstances.CapacityReservationSpecification", "there are no capacity reservations"),
+    ("RunInstances.CpuOptions", "instances have the type's cores and threads"),
+    ("RunInstances.CreditSpecification", "burstable types never run out of credits"),
+    ("RunInstances.DisableApiStop", "instances are not stopped"),
+    ("RunInstances.ElasticGpuSpecification", "not modelled"),
+    ("RunInstances.ElasticInferenceAccelerators", "not modelled"),
+    ("RunInstances.EnablePrimaryIpv6", "the network has no IPv6"),
+    ("RunInstances.EnclaveOptions", "not modelled"),
+    ("RunInstances.HibernationOptions", "instances do not hibernate"),
+    ("RunInstances.InstanceInitiatedShutdownBehavior", "an instance that ends is terminated"),
+    ("RunInstances.Ipv6AddressCount", "the network has no IPv6"),
+    ("RunInstances.Ipv6Addresses", "the network has no IPv6"),
+    ("RunInstances.KernelId", "not modelled"),
+    ("RunInstances.KeyName", "shown; key pairs are not kept and nothing listens for SSH"),
+    ("RunInstances.LicenseSpecifications", "not modelled"),
+    ("RunInstances.MaintenanceOptions", "not modelled"),
+    ("RunInstances.Monitoring", "shown; EC2 publishes no metrics here"),
+    ("RunInstances.NetworkInterfaces.AssociatePublicIpAddress", "instances have private addresses only"),
+    ("RunInstances.NetworkPerformanceOptions", "not modelled"),
+    ("RunInstances.Operator", "not modelled"),
+    ("RunInstances.Placement.Tenancy", "not modelled, as are placement groups and hosts"),
+    ("RunInstances.PrivateDnsNameOptions", "names follow the address"),
+    ("RunInstances.RamdiskId", "not modelled"),
+    ("RunInstances.SecondaryInterfaces", "not modelled"),
+    ("RunInstances.TagSpecifications", "tags of other resources than the instance are not kept"),
+    ("TerminateInstances.Force", "instances always end"),
+    ("TerminateInstances.SkipOsShutdown", "instances end at once"),
+];
+
+fn unbuilt<I, O>(_: &mut Engine, _: &Caller, _: I) -> Result<O, Refusal> {
+    Err(Refusal::new("NotImplemented", "not built yet").with_status(501))
+}

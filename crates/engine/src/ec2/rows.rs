@@ -1,0 +1,327 @@
+//! The rows of EC2.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use capstan_model::catalogue::InstanceType;
+use capstan_model::{AvailabilityZone, InstanceId, MicroDollars, Time};
+use capstan_shapes::ec2::{
+    InstanceInterruptionBehavior, InstanceMetadataOptionsResponse, InstanceStateName,
+    ResponseLaunchTemplateData,
+};
+
+use crate::kernel::{NoIndex, Row};
+
+use super::user_data;
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// The tag by which an instance belongs to an Auto Scaling group.
+pub const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
+/// A virtual machine, from its launch until about an hour after its end.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub id: InstanceId,
+    /// `r-…`: what one RunInstances call launched.
+    pub reservation: String,
+    /// Place in the reservation, from 0.
+    pub launch_index: u32,
+    /// Set when a service made the call, as Auto Scaling does.
+    pub requester: Option<String>,
+    pub client_token: Option<String>,
+    /// Tells another request with the same client token from a repetition.
+    pub request_digest: u64,
+    pub instance_type: &'static InstanceType,
+    pub image: String,
+    pub zone: &'static AvailabilityZone,
+    pub vpc: String,
+    pub subnet: String,
+    /// In the subnet. Free again once the instance is `terminated`.
+    pub private_ip: Ipv4Addr,
+    /// Ids.
+    pub security_groups: Vec<String>,
+    pub launched_at: Time,
+    /// When it came to `running`.
+    pub running_at: Option<Time>,
+    pub state: InstanceStateName,
+    pub state_reason: Option<StateReason>,
+    /// `User initiated (2026-01-31 12:00:00 GMT)`, else empty.
+    pub transition_reason: String,
+    /// `None`: On-Demand.
+    pub spot: Option<Spot>,
+    /// The template it came from.
+    pub launch_template: Option<LaunchedFrom>,
+    /// As the instance reads it (not base64).
+    pub user_data: Option<Arc<str>>,
+    pub tags: Tags,
+    pub key_name: Option<String>,
+    /// ARN.
+    pub instance_profile: Option<String>,
+    pub metadata_options: InstanceMetadataOptionsResponse,
+    /// Detailed monitoring.
+    pub monitoring: bool,
+    pub ebs_optimized: bool,
+    /// DisableApiTermination: a user's TerminateInstances is refused.
+    pub termination_protection: bool,
+    /// Hex parts of `eni-`, `eni-attach-` and `vol-`.
+    pub network_interface: u64,
+    pub attachment: u64,
+    pub volume: u64,
+    /// When a terminated instance is no longer described.
+    pub forget_at: Option<Time>,
+}
+
+/// Why an instance is in its state (spot.md §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateReason {
+    /// `Client.UserInitiatedShutdown`
+    pub code: String,
+    pub message: String,
+}
+
+/// What a Spot instance has besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// `sir-…`
+    pub request: String,
+    /// Per hour; `None`: up to the On-Demand price.
+    pub max_price: Option<MicroDollars>,
+    pub interruption_behavior: InstanceInterruptionBehavior,
+}
+
+/// A launch template and its version at the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchedFrom {
+    pub id: String,
+    pub version: i64,
+}
+
+/// What instances can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstanceIndex {
+    /// A private address in use.
+    Address(Ipv4Addr),
+    ClientToken(String),
+    /// The Auto Scaling group named by the tag [`GROUP_TAG`], terminated instances included.
+    Group(String),
+    State(InstanceStateName),
+    /// Instances that hold an address of that subnet.
+    Subnet(String),
+    /// The name of a zone.
+    Zone(&'static str),
+}
+
+impl Instance {
+    pub fn is_spot(&self) -> bool {
+        self.spot.is_some()
+    }
+
+    /// `spot` or `on-demand`, as the instance's metadata says it.
+    pub fn lifecycle(&self) -> &'static str {
+        if self.is_spot() { "spot" } else { "on-demand" }
+    }
+
+    /// `pending` or `running`.
+    pub fn is_alive(&self) -> bool {
+        matches!(self.state, InstanceStateName::Pending | InstanceStateName::Running)
+    }
+
+    /// The Auto Scaling group that it belongs to.
+    pub fn group(&self) -> Option<&str> {
+        self.tags.get(GROUP_TAG).map(String::as_str)
+    }
+
+    /// The settings of the ECS agent: what user data writes to `/etc/ecs/ecs.config`, with ECS_CLUSTER always set
+    /// (ECS guide, ecs-agent-config: it is `default` unless told).
+    pub fn agent_config(&self) -> BTreeMap<String, String> {
+        let mut config = self.user_data.as_deref().map(user_data::ecs_config).unwrap_or_default();
+        config.entry("ECS_CLUSTER".to_owned()).or_insert_with(|| "default".to_owned());
+        config
+    }
+}
+
+impl Row for Instance {
+    type Key = InstanceId;
+    type Index = InstanceIndex;
+    const TABLE: &'static str = "ec2.instances";
+
+    fn key(&self) -> InstanceId {
+        self.id
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.forget_at
+    }
+
+    fn index(&self, put: &mut dyn FnMut(InstanceIndex)) {
+        put(InstanceIndex::State(self.state));
+        put(InstanceIndex::Zone(self.zone.name));
+        if let Some(group) = self.group() {
+            put(InstanceIndex::Group(group.to_owned()));
+        }
+        if let Some(token) = &self.client_token {
+            put(InstanceIndex::ClientToken(token.clone()));
+        }
+        if self.state != InstanceStateName::Terminated {
+            put(InstanceIndex::Address(self.private_ip));
+            put(InstanceIndex::Subnet(self.subnet.clone()));
+        }
+    }
+}
+
+/// A launch template without its versions.
+#[derive(Clone, Debug)]
+pub struct LaunchTemplate {
+    /// `lt-…`
+    pub id: String,
+    pub name: String,
+    pub created_at: Time,
+    /// ARN of who created it.
+    pub created_by: String,
+    pub default_version: i64,
+    /// The highest that exists.
+    pub latest_version: i64,
+    /// Numbers given so far; a number never comes again.
+    pub versions_made: i64,
+    pub client_token: Option<String>,
+    pub tags: Tags,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LaunchTemplateIndex {
+    ClientToken(String),
+    Name(String),
+}
+
+impl Row for LaunchTemplate {
+    type Key = String;
+    type Index = LaunchTemplateIndex;
+    const TABLE: &'static str = "ec2.launch-templates";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn index(&self, put: &mut dyn FnMut(LaunchTemplateIndex)) {
+        put(LaunchTemplateIndex::Name(self.name.clone()));
+        if let Some(token) = &self.client_token {
+            put(LaunchTemplateIndex::ClientToken(token.clone()));
+        }
+    }
+}
+
+/// A version of a launch template; never changed.
+#[derive(Clone, Debug)]
+pub struct LaunchTemplateVersion {
+    pub template: String,
+    /// From 1.
+    pub version: i64,
+    pub description: Option<String>,
+    pub created_at: Time,
+    pub created_by: String,
+    pub client_token: Option<String>,
+    pub data: ResponseLaunchTemplateData,
+}
+
+impl Row for LaunchTemplateVersion {
+    type Key = (String, i64);
+    type Index = NoIndex;
+    const TABLE: &'static str = "ec2.launch-template-versions";
+
+    fn key(&self) -> (String, i64) {
+        (self.template.clone(), self.version)
+    }
+}
+
+/// A virtual network.
+#[derive(Clone, Debug)]
+pub struct Vpc {
+    pub id: String,
+    /// `172.31.0.0/16`
+    pub cidr: String,
+    /// `vpc-cidr-assoc-…`
+    pub cidr_association: String,
+    pub dhcp_options: String,
+    pub is_default: bool,
+    pub tags: Tags,
+}
+
+impl Row for Vpc {
+    type Key = String;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ec2.vpcs";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A range of a VPC's addresses in one zone.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    pub id: String,
+    pub vpc: String,
+    pub zone: &'static AvailabilityZone,
+    /// Its first address.
+    pub base: Ipv4Addr,
+    /// Bits of the network part.
+    pub prefix: u32,
+    /// The zone's default subnet.
+    pub default_for_zone: bool,
+    pub tags: Tags,
+}
+
+impl Subnet {
+    /// `172.31.16.0/20`
+    pub fn cidr(&self) -> String {
+        format!("{}/{}", self.base, self.prefix)
+    }
+
+    /// Addresses that instances can have: all but the four first and the last (VPC guide, subnet-sizing).
+    pub fn usable_addresses(&self) -> u32 {
+        (1 << (32 - self.prefix)) - 5
+    }
+
+    /// The `n`th usable address, from 0.
+    pub(super) fn address(&self, n: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.base.to_bits() + 4 + n)
+    }
+
+    /// Whether an instance can have that address here.
+    pub(super) fn has(&self, address: Ipv4Addr) -> bool {
+        address.to_bits().checked_sub(self.base.to_bits() + 4).is_some_and(|n| n < self.usable_addresses())
+    }
+}
+
+impl Row for Subnet {
+    type Key = String;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ec2.subnets";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A security group with the rules that every default group has: all traffic in from itself, all traffic out.
+#[derive(Clone, Debug)]
+pub struct SecurityGroup {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub vpc: String,
+    pub tags: Tags,
+}
+
+impl Row for SecurityGroup {
+    type Key = String;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ec2.security-groups";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
