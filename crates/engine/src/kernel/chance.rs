@@ -7,13 +7,13 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// All randomness of an engine. Purposes are named like tables: `ec2.instance-id`.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance {
+pub struct Chance {
     seed: u64,
     streams: BTreeMap<&'static str, ChaCha8Rng>,
 }
 
 impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self { seed, streams: BTreeMap::new() }
     }
 
@@ -30,23 +30,23 @@ impl Chance {
         })
     }
 
-    pub(crate) fn u64(&mut self, purpose: &'static str) -> u64 {
+    pub fn u64(&mut self, purpose: &'static str) -> u64 {
         self.stream(purpose).next_u64()
     }
 
-    pub(crate) fn u128(&mut self, purpose: &'static str) -> u128 {
+    pub fn u128(&mut self, purpose: &'static str) -> u128 {
         let stream = self.stream(purpose);
         u128::from(stream.next_u64()) << 64 | u128::from(stream.next_u64())
     }
 
     /// A number below `n` (> 0). The bias of the multiply-shift is under 2⁻³² for the sizes used here.
-    pub(crate) fn below(&mut self, purpose: &'static str, n: u64) -> u64 {
+    pub fn below(&mut self, purpose: &'static str, n: u64) -> u64 {
         assert!(n > 0, "a draw from nothing for {purpose}");
         u64::try_from((u128::from(self.u64(purpose)) * u128::from(n)) >> 64).unwrap_or_default()
     }
 
     /// A version-4 UUID.
-    pub(crate) fn uuid(&mut self, purpose: &'static str) -> String {
+    pub fn uuid(&mut self, purpose: &'static str) -> String {
         let bits = self.u128(purpose);
         let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let hex = format!("{bits:032x}");

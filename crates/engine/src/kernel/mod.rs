@@ -9,7 +9,7 @@ mod page;
 mod table;
 
 pub use caller::Caller;
-pub(crate) use chance::Chance;
+pub use chance::Chance;
 pub(crate) use dispatch::dispatch;
 pub use effect::{Effect, Fact, HealthReport};
 pub(crate) use event::Event;

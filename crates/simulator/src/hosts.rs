@@ -1,0 +1,217 @@
+//! Hosts that are not there: what an instance, its agent and a health checker would do, as timed inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use capstan_engine::kernel::Chance;
+use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
+use capstan_model::{Hex32, InstanceId, Time};
+use capstan_shapes::Request;
+use capstan_shapes::ecs::{ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol};
+
+use crate::{Profile, registration};
+
+/// First of the ports that bridge tasks get on a host (Linux, ip_local_port_range).
+const FIRST_DYNAMIC_PORT: u16 = 32_768;
+
+/// Everything outside the engine, in virtual time.
+#[derive(Clone, Debug)]
+pub struct VirtualHosts {
+    profile: Profile,
+    chance: Chance,
+    /// What will happen: by time, then in the order in which it was decided.
+    queue: BTreeMap<(Time, u64), Happening>,
+    decided: u64,
+    hosts: BTreeMap<InstanceId, Host>,
+    /// Targets that were seen `initial` and have a check on its way.
+    checked: BTreeSet<(String, String, u16)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Host {
+    /// Tasks that were ordered and have not stopped; whether each runs.
+    tasks: BTreeMap<Hex32, bool>,
+    next_port: u16,
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    AgentRegisters(InstanceId),
+    InstanceGone(InstanceId),
+    InstanceRuns(InstanceId),
+    TargetChecked { target_group: String, target: String, port: u16 },
+    TaskRuns(InstanceId, Hex32),
+    TaskStopped(InstanceId, Hex32),
+}
+
+impl VirtualHosts {
+    /// Chance comes from a stream of its own under the seed.
+    pub fn new(seed: u64, profile: Profile) -> Self {
+        Self {
+            profile,
+            chance: Chance::new(seed ^ 0x686f_7374_7321),
+            queue: BTreeMap::new(),
+            decided: 0,
+            hosts: BTreeMap::new(),
+            checked: BTreeSet::new(),
+        }
+    }
+
+    /// When something happens next.
+    pub fn next(&self) -> Option<Time> {
+        self.queue.keys().next().map(|(time, _)| *time)
+    }
+
+    fn decide(&mut self, at: Time, happening: Happening) {
+        self.decided += 1;
+        self.queue.insert((at, self.decided), happening);
+    }
+
+    /// Takes an effect of the engine.
+    pub fn take(&mut self, now: Time, engine: &Engine, effect: Effect) {
+        let profile = self.profile;
+        match effect {
+            Effect::LaunchInstance { instance } => {
+                let runs = now + profile.boot.draw(&mut self.chance, "hosts.boot");
+                let registers = runs + profile.agent.draw(&mut self.chance, "hosts.agent");
+                self.hosts.insert(instance, Host { tasks: BTreeMap::new(), next_port: FIRST_DYNAMIC_PORT });
+                self.decide(runs, Happening::InstanceRuns(instance));
+                self.decide(registers, Happening::AgentRegisters(instance));
+            }
+            Effect::TerminateInstance { instance } => {
+                // Whatever ran there is gone at once; nobody reports it.
+                self.hosts.remove(&instance);
+                let gone = now + profile.shut_down.draw(&mut self.chance, "hosts.shut-down");
+                self.decide(gone, Happening::InstanceGone(instance));
+            }
+            Effect::RunTask { instance, task, .. } => {
+                let Some(host) = self.hosts.get_mut(&instance) else { return };
+                // A repeated order changes nothing.
+                if host.tasks.insert(task, false).is_none() {
+                    let at = now + profile.task_start.draw(&mut self.chance, "hosts.task-start");
+                    self.decide(at, Happening::TaskRuns(instance, task));
+                }
+            }
+            Effect::StopTask { instance, task, .. } => {
+                let at = now + profile.task_stop.draw(&mut self.chance, "hosts.task-stop");
+                self.decide(at, Happening::TaskStopped(instance, task));
+            }
+            Effect::LoadBalancing { target_group } => self.check_targets(now, engine, target_group.as_deref()),
+        }
+    }
+
+    /// New targets of the group (of every group, when none is named) get their first health check.
+    fn check_targets(&mut self, now: Time, engine: &Engine, group: Option<&str>) {
+        for (group, target, port) in engine.elb().unchecked_targets(group) {
+            if self.checked.insert((group.clone(), target.clone(), port)) {
+                let at = now + self.profile.first_check.draw(&mut self.chance, "hosts.first-check");
+                self.decide(at, Happening::TargetChecked { target_group: group, target, port });
+            }
+        }
+    }
+
+    /// What happens at `now` or before, the earliest first, as an input for the engine. `None` when nothing does.
+    pub fn pop(&mut self, now: Time, engine: &Engine) -> Option<Input> {
+        loop {
+            let entry = self.queue.first_entry()?;
+            if entry.key().0 > now {
+                return None;
+            }
+            let happening = entry.remove();
+            // Some things do not happen after all: the instance they were to happen on is gone.
+            if let Some(input) = self.happen(engine, happening) {
+                return Some(input);
+            }
+        }
+    }
+
+    fn happen(&mut self, engine: &Engine, happening: Happening) -> Option<Input> {
+        let call = |instance, request: Request| Input::Call {
+            caller: Caller::Agent(instance),
+            request: Box::new(request),
+        };
+        match happening {
+            Happening::InstanceRuns(instance) => {
+                self.hosts.get(&instance)?;
+                Some(Input::Fact(Fact::InstanceRunning { instance }))
+            }
+            Happening::AgentRegisters(instance) => {
+                self.hosts.get(&instance)?;
+                Some(call(instance, registration(engine, instance)?.into()))
+            }
+            Happening::InstanceGone(instance) => Some(Input::Fact(Fact::InstanceTerminated { instance })),
+            Happening::TaskRuns(instance, task) => {
+                let host = self.hosts.get_mut(&instance)?;
+                *host.tasks.get_mut(&task)? = true;
+                let report = report(engine, task, "RUNNING", None, &mut host.next_port)?;
+                Some(call(instance, report.into()))
+            }
+            Happening::TaskStopped(instance, task) => {
+                let host = self.hosts.get_mut(&instance)?;
+                // A task that never ran has no exit code; one that is unknown here is reported all the same.
+                let ran = host.tasks.remove(&task).unwrap_or(false);
+                let report = report(engine, task, "STOPPED", ran.then_some(0), &mut host.next_port)?;
+                Some(call(instance, report.into()))
+            }
+            Happening::TargetChecked { target_group, target, port } => {
+                self.checked.remove(&(target_group.clone(), target.clone(), port));
+                let health = HealthReport::Healthy;
+                Some(Input::Fact(Fact::TargetHealth { target_group, target, port, health }))
+            }
+        }
+    }
+}
+
+/// An agent's report about a task.
+fn report(
+    engine: &Engine,
+    id: Hex32,
+    status: &str,
+    exit_code: Option<i32>,
+    next_port: &mut u16,
+) -> Option<SubmitTaskStateChangeRequest> {
+    let task = engine.ecs().tasks().get(&id)?;
+    let definition = engine.ecs().task_definitions().get(&task.definition)?;
+    let mut containers = Vec::new();
+    for container in &task.containers {
+        let of_definition = definition.shape.container_definitions.iter().flatten();
+        let mappings = of_definition
+            .filter(|d| d.name.as_deref() == Some(container.name.as_str()))
+            .flat_map(|d| d.port_mappings.iter().flatten());
+        let bindings = mappings.map(|mapping| {
+            let host_port = match mapping.host_port.unwrap_or(0) {
+                0 if task.ip.is_some() => mapping.container_port.unwrap_or(0),
+                0 => {
+                    *next_port = next_port.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT + 1);
+                    i32::from(*next_port)
+                }
+                fixed => fixed,
+            };
+            NetworkBinding {
+                bind_ip: Some("0.0.0.0".to_owned()),
+                container_port: mapping.container_port,
+                host_port: Some(host_port),
+                protocol: Some(mapping.protocol.unwrap_or(TransportProtocol::Tcp)),
+                ..NetworkBinding::default()
+            }
+        });
+        let bindings = if status == "RUNNING" { bindings.collect() } else { Vec::new() };
+        containers.push(ContainerStateChange {
+            container_name: Some(container.name.clone()),
+            status: Some(status.to_owned()),
+            runtime_id: Some(format!("{:032x}{:032x}", id.0, id.0.rotate_left(17))),
+            exit_code,
+            network_bindings: Some(bindings),
+            ..ContainerStateChange::default()
+        });
+    }
+    let now = engine.now();
+    Some(SubmitTaskStateChangeRequest {
+        cluster: Some(task.cluster.to_string()),
+        task: Some(engine.ecs().task_arn(engine.config(), task)),
+        status: Some(status.to_owned()),
+        containers: Some(containers),
+        pull_started_at: Some(task.pull_started_at.unwrap_or(task.created_at)),
+        pull_stopped_at: Some(task.pull_stopped_at.unwrap_or(now)),
+        ..SubmitTaskStateChangeRequest::default()
+    })
+}
