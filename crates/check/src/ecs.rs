@@ -18,13 +18,18 @@ pub(crate) fn instances(engine: &Engine, found: &mut Vec<Violation>) {
         let taken = tasks.fold(Resources::default(), |sum, task| sum + task.needs.resources);
         let subject = || format!("container instance {}", instance.id);
         if instance.status != InstanceStatus::Inactive && instance.remaining != instance.registered - taken {
-            let broken = format!("has {:?} left of {:?}, its tasks take {taken:?}", instance.remaining, instance.registered);
+            let broken = format!(
+                "has {:?} left of {:?}, its tasks take {taken:?}",
+                instance.remaining, instance.registered
+            );
             found.push(Violation::new(subject(), broken));
         }
         if instance.remaining.cpu < 0 || instance.remaining.memory < 0 {
             found.push(Violation::new(subject(), format!("is overcommitted: {:?} left", instance.remaining)));
         }
-        if instance.status == InstanceStatus::Inactive && engine.ecs().tasks().count_by(&TaskIndex::Instance(instance.id)) > 0 {
+        if instance.status == InstanceStatus::Inactive
+            && engine.ecs().tasks().count_by(&TaskIndex::Instance(instance.id)) > 0
+        {
             found.push(Violation::new(subject(), "is INACTIVE and still has tasks"));
         }
     }
@@ -36,7 +41,10 @@ pub(crate) fn waiting(engine: &Engine, found: &mut Vec<Violation>) {
         let tasks = engine.ecs().tasks().by(&TaskIndex::Cluster(cluster.name.clone()));
         let waiting = tasks.filter(|task| task.status == TaskStatus::Provisioning).count();
         if waiting > PROVISIONING_MAX {
-            found.push(Violation::new(format!("cluster {}", cluster.name), format!("{waiting} tasks are PROVISIONING")));
+            found.push(Violation::new(
+                format!("cluster {}", cluster.name),
+                format!("{waiting} tasks are PROVISIONING"),
+            ));
         }
     }
 }
@@ -52,16 +60,24 @@ pub(crate) fn tasks(
         let subject = || format!("task {}", task.id);
         if let Some((status, version)) = before.get(&task.id) {
             if task.status < *status {
-                found.push(Violation::new(subject(), format!("went back from {status:?} to {:?}", task.status)));
+                found.push(Violation::new(
+                    subject(),
+                    format!("went back from {status:?} to {:?}", task.status),
+                ));
             }
             if task.version < *version || task.status != *status && task.version == *version {
                 found.push(Violation::new(subject(), format!("changed without a new version ({version})")));
             }
         }
-        if task.status > TaskStatus::Provisioning && task.status < TaskStatus::Stopped && task.instance.is_none() {
+        if task.status > TaskStatus::Provisioning
+            && task.status < TaskStatus::Stopped
+            && task.instance.is_none()
+        {
             found.push(Violation::new(subject(), format!("is {:?} on no instance", task.status)));
         }
-        if task.status == TaskStatus::Stopped && (task.desired == Desired::Running || task.stop_code.is_none()) {
+        if task.status == TaskStatus::Stopped
+            && (task.desired == Desired::Running || task.stop_code.is_none())
+        {
             found.push(Violation::new(subject(), "has stopped without a reason"));
         }
         if task.status < TaskStatus::Running && !task.targets.is_empty() {

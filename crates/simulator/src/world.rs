@@ -83,7 +83,9 @@ impl World {
     pub fn advance_to(&mut self, until: Time) {
         loop {
             let (engine, hosts) = (self.engine.next_deadline(), self.hosts.next());
-            let Some(next) = [engine, hosts].into_iter().flatten().min().filter(|next| *next <= until) else { break };
+            let Some(next) = [engine, hosts].into_iter().flatten().min().filter(|next| *next <= until) else {
+                break;
+            };
             self.now = self.now.max(next);
             // At one moment the engine's own deadlines come first: what a host does then meets their result.
             let engine_first = engine.is_some_and(|at| at <= self.now);
@@ -101,14 +103,21 @@ impl World {
             let now = self.now;
             trace.extend(outcome.calls.iter().map(|call| format!("{now} {call:?}")));
             trace.extend(outcome.effects.iter().map(|effect| format!("{now} {effect:?}")));
-            trace.extend(outcome.changes.iter().map(|change| format!("{now} {} {}", change.table, change.key)));
+            trace.extend(
+                outcome.changes.iter().map(|change| format!("{now} {} {}", change.table, change.key)),
+            );
         }
         for effect in std::mem::take(&mut outcome.effects) {
             self.hosts.take(self.now, &self.engine, effect);
         }
         if let Some(checker) = &mut self.checker {
             let violations = checker.observe(&self.engine);
-            assert!(violations.is_empty(), "seed {}: at {}: {violations:#?}", self.engine.config().seed, self.now);
+            assert!(
+                violations.is_empty(),
+                "seed {}: at {}: {violations:#?}",
+                self.engine.config().seed,
+                self.now
+            );
         }
         outcome
     }

@@ -78,6 +78,12 @@ impl Ecs {
         &self.services
     }
 
+    /// `arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID`
+    pub fn task_arn(&self, config: &crate::Config, task: &Task) -> String {
+        let (region, account) = (config.region.name, &config.account);
+        format!("arn:aws:ecs:{region}:{account}:task/{}/{}", task.cluster, task.id)
+    }
+
     pub(crate) fn next_due(&self) -> Option<Time> {
         let due = [
             self.clusters.next_due(),
