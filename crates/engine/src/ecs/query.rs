@@ -177,11 +177,20 @@ impl Expression {
 
     /// Whether it holds for the instance and the tasks that are on it now.
     pub(super) fn holds(&self, ecs: &Ecs, instance: &ContainerInstance) -> bool {
+        self.holds_with(Some(ecs), instance)
+    }
+
+    /// Whether it holds for the instance, for an expression that does not ask about tasks.
+    pub(super) fn holds_alone(&self, instance: &ContainerInstance) -> bool {
+        self.holds_with(None, instance)
+    }
+
+    fn holds_with(&self, tasks: Option<&Ecs>, instance: &ContainerInstance) -> bool {
         match self {
-            Self::And(parts) => parts.iter().all(|part| part.holds(ecs, instance)),
-            Self::Compare(comparison) => comparison.holds(ecs, instance),
-            Self::Not(part) => !part.holds(ecs, instance),
-            Self::Or(parts) => parts.iter().any(|part| part.holds(ecs, instance)),
+            Self::And(parts) => parts.iter().all(|part| part.holds_with(tasks, instance)),
+            Self::Compare(comparison) => comparison.holds(tasks, instance),
+            Self::Not(part) => !part.holds_with(tasks, instance),
+            Self::Or(parts) => parts.iter().any(|part| part.holds_with(tasks, instance)),
         }
     }
 
@@ -197,7 +206,7 @@ impl Expression {
 }
 
 impl Comparison {
-    fn holds(&self, ecs: &Ecs, instance: &ContainerInstance) -> bool {
+    fn holds(&self, tasks: Option<&Ecs>, instance: &ContainerInstance) -> bool {
         match self {
             Self::AgentConnected(test) => test.holds(if instance.agent_connected { "true" } else { "false" }),
             Self::AgentVersion(order, version) => Version::parse(&instance.version_info.0)
@@ -212,11 +221,14 @@ impl Comparison {
                 instance.ec2_instance.is_some_and(|instance| test.holds(&instance.to_string()))
             }
             Self::RegisteredAt(order, date) => order.holds(instance.registered_at.cmp(&date.time)),
-            Self::RunningTasksCount(order, count) => order.holds(running_tasks(ecs, instance).cmp(count)),
+            Self::RunningTasksCount(order, count) => {
+                let running = tasks.map_or(0, |ecs| running_tasks(ecs, instance));
+                order.holds(running.cmp(count))
+            }
             Self::TaskGroup(test) => {
-                let found =
-                    ecs.tasks().by(&TaskIndex::Instance(instance.id)).any(|task| test.by.holds(&task.group));
-                found != test.negative
+                let on_it = TaskIndex::Instance(instance.id);
+                let has = |ecs: &Ecs| ecs.tasks().by(&on_it).any(|task| test.by.holds(&task.group));
+                tasks.is_some_and(has) != test.negative
             }
         }
     }
