@@ -31,7 +31,8 @@ pub(super) fn read(given: &[shapes::Attribute]) -> Result<BTreeMap<String, Optio
 
 /// The form of names and values (ECS model, Attribute).
 fn check(attribute: &shapes::Attribute) -> Result<(), Refusal> {
-    let only = |text: &str, others: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+    let only =
+        |text: &str, others: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
     let name = &attribute.name;
     if name.is_empty() || name.len() > LENGTH_MAX || !only(name, "-_/\\.") {
         return Err(invalid(format!(
@@ -66,8 +67,10 @@ fn target(cx: &Engine, cluster: &Name, attribute: &shapes::Attribute) -> Result<
         let arn = container_instance::arn_of(cx, cluster, given);
         Refusal::of(
             &shapes::TARGET_NOT_FOUND_EXCEPTION,
-            format!("The specified target wasn't found. You can view your available container instances with \
-                     ListContainerInstances. Target: {arn}"),
+            format!(
+                "The specified target wasn't found. You can view your available container instances with \
+                     ListContainerInstances. Target: {arn}"
+            ),
         )
     })
 }
@@ -122,7 +125,9 @@ pub(super) fn put(
             let arn = container_instance::arn(cx, &cluster, *id);
             return Err(Refusal::of(
                 &shapes::ATTRIBUTE_LIMIT_EXCEEDED_EXCEPTION,
-                format!("You can apply up to {CUSTOM_MAX} custom attributes for each resource. Target: {arn}"),
+                format!(
+                    "You can apply up to {CUSTOM_MAX} custom attributes for each resource. Target: {arn}"
+                ),
             ));
         }
     }
@@ -130,7 +135,9 @@ pub(super) fn put(
     for (id, put) in targets {
         let put: BTreeMap<String, Option<String>> = put
             .into_iter()
-            .map(|attribute| (attribute.name.clone(), attribute.value.clone().filter(|value| !value.is_empty())))
+            .map(|attribute| {
+                (attribute.name.clone(), attribute.value.clone().filter(|value| !value.is_empty()))
+            })
             .collect();
         container_instance::change(cx, id, |row| row.attributes.extend(put.clone()));
         container_instance::has_room(cx, id);

@@ -2,15 +2,15 @@
 
 mod registration;
 mod show;
-#[cfg(test)]
-mod tests;
 
 use capstan_model::{Arn, Hex32, InstanceId, Span};
 use capstan_shapes::{Refusal, ecs as shapes};
 
 use super::cluster::{self, bad_token, invalid, page_size};
 use super::query::Expression;
-use super::{ContainerInstance, InstanceIndex, InstanceStatus, Name, TaskIndex, draining, lifecycle, placement};
+use super::{
+    ContainerInstance, InstanceIndex, InstanceStatus, Name, TaskIndex, draining, lifecycle, placement,
+};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -91,12 +91,7 @@ pub(super) fn deregister(
     if request.force != Some(true) && cx.ecs.tasks.count_by(&TaskIndex::Instance(id)) > 0 {
         return Err(invalid("Found running tasks on the instance."));
     }
-    retire(
-        cx,
-        id,
-        "Container instance deregistration forced by user",
-        shapes::TaskStopCode::UserInitiated,
-    );
+    retire(cx, id, "Container instance deregistration forced by user", shapes::TaskStopCode::UserInitiated);
     let container_instance = cx.ecs.instances.get(&id).map(|row| describe_one(cx, row, &[]));
     Ok(shapes::DeregisterContainerInstanceResponse { container_instance })
 }
@@ -131,7 +126,8 @@ pub(super) fn agent_connection(cx: &mut Engine, instance: InstanceId, connected:
     for id in cx.ecs.instances.keys_by(&InstanceIndex::Ec2(instance)) {
         let Some(mut row) = cx.ecs.instances.edit(&id) else { continue };
         let was_connected = row.agent_connected;
-        row.disconnects_at = (was_connected && !connected).then_some(row.disconnects_at.unwrap_or(disconnects_at));
+        row.disconnects_at =
+            (was_connected && !connected).then_some(row.disconnects_at.unwrap_or(disconnects_at));
         drop(row);
         if connected && !was_connected {
             change(cx, id, |row| row.agent_connected = true);
@@ -181,7 +177,8 @@ pub(super) fn update_state(
             _ => failures.push(failure(arn_of(cx, &cluster, given), "MISSING")),
         }
     }
-    let described = done.iter().filter_map(|id| cx.ecs.instances.get(id)).map(|row| describe_one(cx, row, &[]));
+    let described =
+        done.iter().filter_map(|id| cx.ecs.instances.get(id)).map(|row| describe_one(cx, row, &[]));
     Ok(shapes::UpdateContainerInstancesStateResponse {
         container_instances: Some(described.collect()),
         failures: Some(failures),

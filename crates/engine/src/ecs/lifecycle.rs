@@ -291,6 +291,7 @@ pub(super) fn stop(cx: &mut Engine, id: Hex32, code: TaskStopCode, reason: &str,
         task.status = TaskStatus::Deactivating;
     }
     drop(task);
+    placement::leave(cx, id);
     match (on_instance, has_targets) {
         (false, _) => finish(cx, id),
         (true, true) => deregister(cx, id),
@@ -593,7 +594,12 @@ pub(super) fn report(cx: &mut Engine, id: Hex32, report: Report) {
         }
     }
     let service = task.service.clone();
+    let bindings: Vec<Binding> = task.containers.iter().flat_map(|c| &c.bindings).cloned().collect();
+    let instance = task.instance;
     drop(task);
+    if let (false, Some(instance)) = (bindings.is_empty(), instance) {
+        placement::bound(cx, instance, &bindings);
+    }
     if stopped {
         finish(cx, id);
     } else if let (true, Some(service)) = (runs, service) {

@@ -2,7 +2,9 @@
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ecs`] owns the tables.
 
+mod agent;
 mod association;
+mod attribute;
 mod capacity_provider;
 mod cluster;
 mod container_instance;
@@ -47,6 +49,8 @@ pub struct Ecs {
     settings: Table<AccountSetting>,
     /// Where waiting tasks are to be tried again, and since when. Empty between steps.
     retry: BTreeMap<(Name, Option<Name>), Time>,
+    /// What placement keeps ready; derived from the rows.
+    places: placement::Places,
 }
 
 impl Ecs {
@@ -139,26 +143,34 @@ pub(crate) fn handle(
         CreateCluster => cluster::create,
         CreateService => service::create,
         DeleteAccountSetting => settings::delete,
+        DeleteAttributes => attribute::delete,
         DeleteCapacityProvider => capacity_provider::delete,
         DeleteCluster => cluster::delete,
         DeleteService => service::delete,
         DeleteTaskDefinitions => task_definition::delete,
+        DeregisterContainerInstance => container_instance::deregister,
         DeregisterTaskDefinition => task_definition::deregister,
         DescribeCapacityProviders => capacity_provider::describe,
         DescribeClusters => cluster::describe,
+        DescribeContainerInstances => container_instance::describe,
         DescribeServices => service::describe,
         DescribeTaskDefinition => task_definition::describe,
         DescribeTasks => task::describe,
+        DiscoverPollEndpoint => agent::discover_poll_endpoint,
         GetTaskProtection => protection::get,
         ListAccountSettings => settings::list,
+        ListAttributes => attribute::list,
         ListClusters => cluster::list,
+        ListContainerInstances => container_instance::list,
         ListServices => service::list,
         ListTaskDefinitionFamilies => task_definition::list_families,
         ListTaskDefinitions => task_definition::list,
         ListTasks => task::list,
         PutAccountSetting => settings::put,
         PutAccountSettingDefault => settings::put_default,
+        PutAttributes => attribute::put,
         PutClusterCapacityProviders => association::put,
+        RegisterContainerInstance => container_instance::register,
         RegisterTaskDefinition => task_definition::register,
         RunTask => task::run,
         StartTask => task::start,
@@ -168,6 +180,7 @@ pub(crate) fn handle(
         UpdateCapacityProvider => capacity_provider::update,
         UpdateCluster => cluster::update,
         UpdateClusterSettings => cluster::update_settings,
+        UpdateContainerInstancesState => container_instance::update_state,
         UpdateService => service::update,
         UpdateTaskProtection => protection::update,
     }))
@@ -185,6 +198,8 @@ pub(crate) fn on_due(cx: &mut Engine) {
         capacity_provider::on_due(cx, &name);
     } else if let Some(key) = first(cx.ecs.task_definitions.first_due(), time) {
         task_definition::on_due(cx, &key);
+    } else if let Some(id) = first(cx.ecs.instances.first_due(), time) {
+        container_instance::on_due(cx, id);
     } else if let Some(id) = first(cx.ecs.tasks.first_due(), time) {
         lifecycle::on_due(cx, id);
     } else if !cx.ecs.retry.is_empty() {
@@ -194,7 +209,9 @@ pub(crate) fn on_due(cx: &mut Engine) {
     }
 }
 
-pub(crate) fn agent_connection(_cx: &mut Engine, _instance: InstanceId, _connected: bool) {}
+pub(crate) fn agent_connection(cx: &mut Engine, instance: InstanceId, connected: bool) {
+    container_instance::agent_connection(cx, instance, connected);
+}
 
 /// A container's own health check changed its mind.
 pub(crate) fn container_health(cx: &mut Engine, task: Hex32, container: &str, healthy: bool) {
@@ -204,6 +221,7 @@ pub(crate) fn container_health(cx: &mut Engine, task: Hex32, container: &str, he
 pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
     match event {
         Event::TargetState { .. } => lifecycle::on_target_state(cx, event),
-        Event::AlarmAction { .. } | Event::InstanceState { .. } | Event::LifecycleAction { .. } => {}
+        Event::InstanceState { instance, state } => container_instance::host_state(cx, *instance, state),
+        Event::AlarmAction { .. } | Event::LifecycleAction { .. } => {}
     }
 }

@@ -12,8 +12,6 @@ mod place;
 mod reason;
 mod stop;
 mod tally;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 
@@ -122,8 +120,10 @@ pub(super) fn give_back(cx: &mut Engine, instance: Hex32, task: Hex32) {
     share.udp_ports.extend(udp);
     edit(cx, instance, |row| {
         row.remaining = row.remaining + share.resources;
-        row.tcp_ports.retain(|port| !share.tcp_ports.contains(port) || row.registered_tcp_ports.contains(port));
-        row.udp_ports.retain(|port| !share.udp_ports.contains(port) || row.registered_udp_ports.contains(port));
+        row.tcp_ports
+            .retain(|port| !share.tcp_ports.contains(port) || row.registered_tcp_ports.contains(port));
+        row.udp_ports
+            .retain(|port| !share.udp_ports.contains(port) || row.registered_udp_ports.contains(port));
         row.interfaces -= i64::from(share.interface);
     });
     let mut places = std::mem::take(&mut cx.ecs.places);

@@ -270,6 +270,8 @@ pub struct ContainerInstance {
     pub instance_type: String,
     pub status: InstanceStatus,
     pub agent_connected: bool,
+    /// When an agent that has lost its connection is told as disconnected.
+    pub disconnects_at: Option<Time>,
     /// `(agentVersion, agentHash, dockerVersion)`
     pub version_info: (String, String, String),
     pub registered: Resources,
@@ -307,7 +309,7 @@ impl Row for ContainerInstance {
         self.id
     }
     fn deadline(&self) -> Option<Time> {
-        self.forget_at
+        [self.disconnects_at, self.forget_at].into_iter().flatten().min()
     }
     fn index(&self, put: &mut dyn FnMut(InstanceIndex)) {
         if self.status != InstanceStatus::Inactive {

@@ -182,7 +182,11 @@ fn derived(identity: &Identity, zone: &str) -> BTreeMap<String, Option<String>> 
         ("ecs.cpu-architecture", identity.architecture.clone()),
         ("ecs.instance-type", identity.instance_type.clone()),
     ];
-    known.into_iter().filter(|(_, value)| value.is_some()).map(|(name, value)| (name.to_owned(), value)).collect()
+    known
+        .into_iter()
+        .filter(|(_, value)| value.is_some())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The capacity provider of a group's instance: the one over its group that its cluster uses.

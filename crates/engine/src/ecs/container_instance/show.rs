@@ -52,15 +52,18 @@ pub(in crate::ecs) fn describe_one(
         } else {
             Vec::new()
         }),
-        health_status: with(shapes::ContainerInstanceField::ContainerInstanceHealth)
-            .then(|| health(cx, row)),
+        health_status: with(shapes::ContainerInstanceField::ContainerInstanceHealth).then(|| health(cx, row)),
     }
 }
 
 fn attributes(row: &ContainerInstance) -> Vec<shapes::Attribute> {
     let shown = row.attributes.iter();
     shown
-        .map(|(name, value)| shapes::Attribute { name: name.clone(), value: value.clone(), ..Default::default() })
+        .map(|(name, value)| shapes::Attribute {
+            name: name.clone(),
+            value: value.clone(),
+            ..Default::default()
+        })
         .collect()
 }
 

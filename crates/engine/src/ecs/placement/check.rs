@@ -9,7 +9,7 @@ use super::{PlaceRequest, Placed};
 use crate::Engine;
 use crate::ecs::cluster::invalid;
 use crate::ecs::query::{Expression, LENGTH_MAX};
-use crate::ecs::{ContainerInstance, Ecs, InstanceStatus, Name, TaskIndex, TaskNeeds};
+use crate::ecs::{ContainerInstance, Ecs, InstanceIndex, InstanceStatus, Name, TaskIndex, TaskNeeds};
 
 /// Constraints of a task, those of its definition included; rules of a strategy (ECS model).
 const CONSTRAINTS_MAX: usize = 10;
@@ -21,7 +21,9 @@ pub(in crate::ecs) fn check_rules(
     strategy: &[shapes::PlacementStrategy],
 ) -> Result<(), Refusal> {
     if constraints.len() > CONSTRAINTS_MAX {
-        return Err(invalid(format!("Placement constraints cannot have more than {CONSTRAINTS_MAX} elements.")));
+        return Err(invalid(format!(
+            "Placement constraints cannot have more than {CONSTRAINTS_MAX} elements."
+        )));
     }
     if strategy.len() > STRATEGY_MAX {
         return Err(invalid(format!("Placement strategies cannot have more than {STRATEGY_MAX} elements.")));
@@ -101,13 +103,13 @@ pub(in crate::ecs) fn fits(
 /// What keeps each instance that the request may go to from taking the task, in the order of registration; for those who
 /// want to know why not there.
 pub(in crate::ecs) fn lacks(cx: &Engine, request: &PlaceRequest) -> Vec<(Hex32, Option<Lack>)> {
-    let index = super::InstanceIndex::Cluster(request.cluster.clone());
-    let of_provider = |row: &&ContainerInstance| request.provider.is_none() || row.provider == request.provider;
+    let index = InstanceIndex::Cluster(request.cluster.clone());
+    let of_provider =
+        |row: &&ContainerInstance| request.provider.is_none() || row.provider == request.provider;
     let mut rows: Vec<&ContainerInstance> = cx.ecs.instances.by(&index).filter(of_provider).collect();
     rows.sort_by_key(|row| row.ordinal);
-    let lack = |row: &ContainerInstance| {
-        lack(&cx.ecs, row, &request.needs, &request.constraints, &request.group)
-    };
+    let lack =
+        |row: &ContainerInstance| lack(&cx.ecs, row, &request.needs, &request.constraints, &request.group);
     rows.into_iter().map(|row| (row.id, lack(row))).collect()
 }
 

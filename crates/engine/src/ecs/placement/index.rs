@@ -12,14 +12,16 @@ use super::bits::Bits;
 use super::counts;
 use super::tally::Tally;
 use crate::ecs::query::{Comparison, Expression, TextMatch};
-use crate::ecs::{ContainerInstance, Ecs, InstanceIndex, InstanceStatus, Name, TaskIndex, TaskNeeds, TaskStatus};
+use crate::ecs::{
+    ContainerInstance, Ecs, InstanceIndex, InstanceStatus, Name, TaskIndex, TaskNeeds, TaskStatus,
+};
 
 /// Sets kept for one kind of requirement; a cluster has fewer kinds of tasks than this.
 const SETS_MAX: usize = 96;
 
 /// The maps of all clusters.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub(in crate::ecs) struct Places {
     maps: BTreeMap<Name, Map>,
     /// `None` until somebody asks.
     next_ordinal: Option<u64>,
@@ -108,8 +110,8 @@ impl<K: Ord + Clone> Sets<K> {
         self.uses += 1;
         if !self.sets.contains_key(key) {
             if self.sets.len() >= SETS_MAX {
-                let oldest = self.sets.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-                oldest.map(|key| self.sets.remove(&key));
+                let oldest = self.sets.values().map(|(_, used)| *used).min();
+                self.sets.retain(|_, (_, used)| Some(*used) != oldest);
             }
             self.sets.insert(key.to_owned(), (build(), 0));
         }
@@ -127,9 +129,9 @@ impl<K: Ord + Clone> Sets<K> {
 
 impl Places {
     pub(super) fn next_ordinal(&mut self, ecs: &Ecs) -> u64 {
-        let next = self.next_ordinal.unwrap_or_else(|| {
-            ecs.instances.iter().map(|row| row.ordinal + 1).max().unwrap_or(1)
-        });
+        let next = self
+            .next_ordinal
+            .unwrap_or_else(|| ecs.instances.iter().map(|row| row.ordinal + 1).max().unwrap_or(1));
         self.next_ordinal = Some(next + 1);
         next
     }
@@ -179,7 +181,9 @@ impl Places {
     pub(super) fn task_changed(&mut self, ecs: &Ecs, task: Hex32) {
         let Some(row) = ecs.tasks.get(&task) else { return };
         let Some(map) = self.maps.get_mut(&row.cluster) else { return };
-        let Some(slot) = row.instance.and_then(|instance| map.slot_of.get(&instance).copied()) else { return };
+        let Some(slot) = row.instance.and_then(|instance| map.slot_of.get(&instance).copied()) else {
+            return;
+        };
         let spreads = counts(row.status, row.desired);
         match map.tasks.get_mut(&task) {
             None => map.task_came(task, slot, row.group.clone(), spreads),
@@ -254,7 +258,11 @@ impl Map {
         for partition in &mut self.partitions {
             partition.grow(slot, row);
         }
-        if self.partitions.iter().any(|partition| partition.value(slot) != attribute_value(row, &partition.attribute)) {
+        if self
+            .partitions
+            .iter()
+            .any(|partition| partition.value(slot) != attribute_value(row, &partition.attribute))
+        {
             // Counts by value would have to move with the instance; they are counted again when next asked for.
             self.partitions.clear();
             for spread in self.spread.values_mut() {
@@ -325,7 +333,12 @@ impl Map {
     pub(super) fn fits(&mut self, needs: Resources) -> &Bits {
         let slots = &self.slots;
         self.fits.get(&needs, || {
-            slots.iter().enumerate().filter(|(_, slot)| needs.fits_in(slot.remaining)).map(|(at, _)| at).collect()
+            slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| needs.fits_in(slot.remaining))
+                .map(|(at, _)| at)
+                .collect()
         })
     }
 
@@ -426,7 +439,12 @@ impl Map {
     }
 
     /// The partition by that attribute, and the group's counts by its values.
-    pub(super) fn partition(&mut self, ecs: &Ecs, attribute: &str, group: &str) -> (&Partition, Option<&[u32]>) {
+    pub(super) fn partition(
+        &mut self,
+        ecs: &Ecs,
+        attribute: &str,
+        group: &str,
+    ) -> (&Partition, Option<&[u32]>) {
         let at = match self.partitions.iter().position(|partition| partition.attribute == attribute) {
             Some(at) => at,
             None => {
@@ -460,8 +478,12 @@ impl Map {
 
 impl Partition {
     fn build(ecs: &Ecs, slots: &[Slot], attribute: &str) -> Self {
-        let mut partition =
-            Self { attribute: attribute.to_owned(), values: Vec::new(), slots: Vec::new(), value_of: Vec::new() };
+        let mut partition = Self {
+            attribute: attribute.to_owned(),
+            values: Vec::new(),
+            slots: Vec::new(),
+            value_of: Vec::new(),
+        };
         for (slot, Slot { id, .. }) in slots.iter().enumerate() {
             let value = ecs.instances.get(id).and_then(|row| attribute_value(row, attribute));
             partition.push(slot, value);

@@ -94,7 +94,8 @@ impl Map {
         let distinct = |constraint: &shapes::PlacementConstraint| {
             constraint.r#type == Some(shapes::PlacementConstraintType::DistinctInstance)
         };
-        if let (true, Some(tally)) = (request.constraints.iter().any(distinct), self.present(&request.group)) {
+        if let (true, Some(tally)) = (request.constraints.iter().any(distinct), self.present(&request.group))
+        {
             left.drop(tally.some());
         }
     }

@@ -20,12 +20,22 @@ pub(in crate::ecs) struct Because {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     /// `spread` by an attribute: the value of the instance has the fewest tasks of the group.
-    FewestIn { value: Option<Name>, count: u32 },
+    FewestIn {
+        value: Option<Name>,
+        count: u32,
+    },
     /// `spread` by instance.
-    FewestOn { count: u32 },
+    FewestOn {
+        count: u32,
+    },
     /// `binpack`: the least that is left and still enough.
-    Least { memory: bool, left: i64 },
-    Random { among: usize },
+    Least {
+        memory: bool,
+        left: i64,
+    },
+    Random {
+        among: usize,
+    },
 }
 
 impl Because {
@@ -46,13 +56,19 @@ impl fmt::Display for Because {
         for (at, rule) in self.rules.iter().enumerate() {
             f.write_str(if at == 0 { "" } else { "; " })?;
             match rule {
-                Rule::FewestIn { value: Some(value), count } => write!(f, "{value} has fewest ({count}) of {whose}")?,
+                Rule::FewestIn { value: Some(value), count } => {
+                    write!(f, "{value} has fewest ({count}) of {whose}")?
+                }
                 Rule::FewestIn { value: None, count } => {
                     write!(f, "instances without the attribute have fewest ({count}) of {whose}")?;
                 }
                 Rule::FewestOn { count } => write!(f, "instance has {count} of {whose}")?,
-                Rule::Least { memory: true, left } => write!(f, "instance has least memory left ({left} MiB)")?,
-                Rule::Least { memory: false, left } => write!(f, "instance has least CPU left ({left} units)")?,
+                Rule::Least { memory: true, left } => {
+                    write!(f, "instance has least memory left ({left} MiB)")?
+                }
+                Rule::Least { memory: false, left } => {
+                    write!(f, "instance has least CPU left ({left} units)")?
+                }
                 Rule::Random { among } => write!(f, "drawn among {among}")?,
             }
         }
@@ -150,9 +166,13 @@ impl fmt::Display for Unplaced {
             Lack::Agent => "doesn't have the agent connected.",
             Lack::Attribute => "is missing an attribute required by your task.",
             Lack::MemberOf => "encountered error \"MemberOf placement constraint unsatisfied.\"",
-            Lack::DistinctInstance => "encountered error \"DistinctInstance placement constraint unsatisfied.\"",
+            Lack::DistinctInstance => {
+                "encountered error \"DistinctInstance placement constraint unsatisfied.\""
+            }
             Lack::Interface => "encountered error \"RESOURCE:ENI\".",
-            Lack::Inactive | Lack::EmptyProvider | Lack::NoInstances | Lack::TaskDefinition => "is not ACTIVE.",
+            Lack::Inactive | Lack::EmptyProvider | Lack::NoInstances | Lack::TaskDefinition => {
+                "is not ACTIVE."
+            }
         })
     }
 }

@@ -45,8 +45,8 @@ fn most(cx: &mut Engine, step: &Step<'_>, candidates: Vec<Hex32>, gone: &[Hex32]
     let ecs = &cx.ecs;
     let instance = |task: &Hex32| ecs.tasks.get(task).and_then(|task| task.instance);
     let of = candidates.first().and_then(|id| ecs.tasks.get(id));
-    let (cluster, group): (Name, Name) =
-        of.map_or_else(|| (Name::from(""), Name::from("")), |task| (task.cluster.clone(), task.group.clone()));
+    let (cluster, group): (Name, Name) = of
+        .map_or_else(|| (Name::from(""), Name::from("")), |task| (task.cluster.clone(), task.group.clone()));
     let map = places.map(ecs, &cluster);
     let slots: Vec<Option<usize>> =
         candidates.iter().map(|id| instance(id).and_then(|instance| map.slot(instance))).collect();

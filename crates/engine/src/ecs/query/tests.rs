@@ -23,6 +23,7 @@ fn instance() -> ContainerInstance {
         instance_type: "g2.2xlarge".to_owned(),
         status: InstanceStatus::Active,
         agent_connected: true,
+        disconnects_at: None,
         version_info: ("1.14.10".to_owned(), String::new(), String::new()),
         registered: Resources { cpu: 2048, memory: 4096 },
         remaining: Resources { cpu: 2048, memory: 4096 },
