@@ -5,8 +5,16 @@
 
 use capstan_model::catalogue::Architecture;
 use capstan_shapes::Refusal;
+use capstan_shapes::ec2::{
+    ArchitectureValues, BlockDeviceMapping, BootModeValues, DescribeImagesRequest, DescribeImagesResponse,
+    DeviceType, EbsBlockDevice, HypervisorType, Image, ImageState, ImageTypeValues, ImdsSupportValues,
+    VirtualizationType, VolumeType,
+};
 
-use crate::Engine;
+use crate::{Caller, Engine};
+
+use super::filter::{Filters, TAGS};
+use super::{Tags, dry_run, page_of};
 
 /// One image, published in every region.
 #[derive(Debug)]
@@ -254,6 +262,143 @@ pub(super) fn find(cx: &Engine, image: &str) -> Result<(String, &'static Release
 pub(super) fn not_found(id: &str) -> Refusal {
     Refusal::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
 }
+
+pub(super) fn describe(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: DescribeImagesRequest,
+) -> Result<DescribeImagesResponse, Refusal> {
+    dry_run(request.dry_run)?;
+    let filters = Filters::new(request.filters.as_ref(), FILTERS)?;
+    let region = cx.config.region.name;
+    let ids = request.image_ids.unwrap_or_default();
+    for id in &ids {
+        find(cx, id)?;
+    }
+    let owners = request.owners.unwrap_or_default();
+    let fitting = releases().iter().filter(|release| {
+        (ids.is_empty() || ids.contains(&release.id(region)))
+            && (owners.is_empty() || owners.iter().any(|owner| owner == "amazon" || owner == release.owner()))
+            && filters.fit(&Tags::new(), |name, put| fields(release, region, name, put))
+    });
+    let page =
+        page_of(fitting, |release| release.id(region), request.next_token.as_deref(), request.max_results)?;
+    Ok(DescribeImagesResponse {
+        next_token: page.next,
+        images: Some(page.items.into_iter().map(|release| described(release, region)).collect()),
+    })
+}
+
+fn described(release: &Release, region: &str) -> Image {
+    let session_only = release.system == AmazonLinux::V2023;
+    Image {
+        platform_details: Some("Linux/UNIX".into()),
+        usage_operation: Some("RunInstances".into()),
+        block_device_mappings: Some(vec![BlockDeviceMapping {
+            device_name: Some("/dev/xvda".into()),
+            ebs: Some(EbsBlockDevice {
+                delete_on_termination: Some(true),
+                snapshot_id: Some(format!("snap-0{:016x}", super::digest(release.id(region).bytes()))),
+                volume_size: Some(if release.ecs.is_some() { 30 } else { 8 }),
+                volume_type: Some(if session_only { VolumeType::Gp3 } else { VolumeType::Gp2 }),
+                encrypted: Some(false),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }]),
+        description: Some(release.description.into()),
+        ena_support: Some(true),
+        hypervisor: Some(HypervisorType::Xen),
+        image_owner_alias: Some("amazon".into()),
+        name: Some(release.name.into()),
+        root_device_name: Some("/dev/xvda".into()),
+        root_device_type: Some(DeviceType::Ebs),
+        sriov_net_support: Some("simple".into()),
+        virtualization_type: Some(VirtualizationType::Hvm),
+        boot_mode: session_only.then_some(BootModeValues::UefiPreferred),
+        imds_support: session_only.then_some(ImdsSupportValues::V20),
+        image_id: Some(release.id(region)),
+        image_location: Some(format!("amazon/{}", release.name)),
+        state: Some(ImageState::Available),
+        owner_id: Some(release.owner().into()),
+        creation_date: Some(release.created.into()),
+        public: Some(true),
+        architecture: ArchitectureValues::parse(release.architecture.as_str()),
+        image_type: Some(ImageTypeValues::Machine),
+        ..Default::default()
+    }
+}
+
+/// What a filter of that name finds at an image.
+fn fields(release: &Release, region: &str, name: &str, put: &mut dyn FnMut(&str)) {
+    let session_only = release.system == AmazonLinux::V2023;
+    match name {
+        "architecture" => put(release.architecture.as_str()),
+        "block-device-mapping.delete-on-termination" | "ena-support" | "is-public" => put("true"),
+        "block-device-mapping.device-name" | "root-device-name" => put("/dev/xvda"),
+        "block-device-mapping.encrypted" => put("false"),
+        "block-device-mapping.volume-size" => put(if release.ecs.is_some() { "30" } else { "8" }),
+        "block-device-mapping.volume-type" => put(if session_only { "gp3" } else { "gp2" }),
+        "creation-date" => put(release.created),
+        "description" => put(release.description),
+        "hypervisor" => put("xen"),
+        "image-id" => put(&release.id(region)),
+        "image-type" => put("machine"),
+        "imds-support" if session_only => put("v2.0"),
+        "manifest-location" => put(&format!("amazon/{}", release.name)),
+        "name" => put(release.name),
+        "owner-alias" => put("amazon"),
+        "owner-id" => put(release.owner()),
+        "platform-details" => put("Linux/UNIX"),
+        "root-device-type" => put("ebs"),
+        "sriov-net-support" => put("simple"),
+        "state" => put("available"),
+        "usage-operation" => put("RunInstances"),
+        "virtualization-type" => put("hvm"),
+        _ => {}
+    }
+}
+
+const FILTERS: &[&str] = &[
+    "architecture",
+    "block-device-mapping.delete-on-termination",
+    "block-device-mapping.device-name",
+    "block-device-mapping.encrypted",
+    "block-device-mapping.snapshot-id",
+    "block-device-mapping.volume-size",
+    "block-device-mapping.volume-type",
+    "creation-date",
+    "description",
+    "ena-support",
+    "hypervisor",
+    "image-allowed",
+    "image-id",
+    "image-type",
+    "imds-support",
+    "is-public",
+    "kernel-id",
+    "manifest-location",
+    "name",
+    "owner-alias",
+    "owner-id",
+    "platform",
+    "platform-details",
+    "product-code",
+    "product-code.type",
+    "ramdisk-id",
+    "root-device-name",
+    "root-device-type",
+    "source-image-id",
+    "source-image-region",
+    "source-instance-id",
+    "sriov-net-support",
+    "state",
+    "state-reason-code",
+    "state-reason-message",
+    "usage-operation",
+    "virtualization-type",
+    TAGS,
+];
 
 #[cfg(test)]
 mod tests {

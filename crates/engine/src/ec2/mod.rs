@@ -5,15 +5,18 @@
 mod filter;
 mod image;
 mod instance;
+mod instance_type;
 mod launch_template;
 mod network;
 mod recast;
 mod rows;
 mod run;
+mod status;
 mod tag;
 #[cfg(test)]
 mod tests;
 mod user_data;
+mod zone;
 
 use capstan_model::Time;
 use capstan_shapes::{Refusal, ec2};
@@ -108,22 +111,22 @@ pub(crate) fn handle(
     Ok(dispatch!(cx, caller, request, ec2 {
         CreateLaunchTemplate => launch_template::create,
         CreateLaunchTemplateVersion => launch_template::create_version,
-        CreateTags => unbuilt,
+        CreateTags => tag::create,
         DeleteLaunchTemplate => launch_template::delete,
         DeleteLaunchTemplateVersions => launch_template::delete_versions,
-        DeleteTags => unbuilt,
-        DescribeAvailabilityZones => unbuilt,
-        DescribeImages => unbuilt,
-        DescribeInstanceStatus => unbuilt,
-        DescribeInstanceTypeOfferings => unbuilt,
-        DescribeInstanceTypes => unbuilt,
+        DeleteTags => tag::delete,
+        DescribeAvailabilityZones => zone::describe_availability_zones,
+        DescribeImages => image::describe,
+        DescribeInstanceStatus => status::describe,
+        DescribeInstanceTypeOfferings => instance_type::describe_offerings,
+        DescribeInstanceTypes => instance_type::describe,
         DescribeInstances => instance::describe,
         DescribeLaunchTemplateVersions => launch_template::describe_versions,
         DescribeLaunchTemplates => launch_template::describe,
-        DescribeRegions => unbuilt,
+        DescribeRegions => zone::describe_regions,
         DescribeSecurityGroups => network::describe_security_groups,
         DescribeSubnets => network::describe_subnets,
-        DescribeTags => unbuilt,
+        DescribeTags => tag::describe,
         DescribeVpcs => network::describe_vpcs,
         ModifyLaunchTemplate => launch_template::modify,
         RunInstances => run::run_instances,
@@ -246,7 +249,3 @@ pub const INERT: &[(&str, &str)] = &[
     ("TerminateInstances.Force", "instances always end"),
     ("TerminateInstances.SkipOsShutdown", "instances end at once"),
 ];
-
-fn unbuilt<I, O>(_: &mut Engine, _: &Caller, _: I) -> Result<O, Refusal> {
-    Err(Refusal::new("NotImplemented", "not built yet").with_status(501))
-}

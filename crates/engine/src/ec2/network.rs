@@ -71,6 +71,10 @@ pub(super) fn no_subnet(id: &str) -> Refusal {
     Refusal::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
 }
 
+pub(super) fn no_vpc(id: &str) -> Refusal {
+    Refusal::new("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist"))
+}
+
 pub(super) fn no_security_group(id: &str) -> Refusal {
     if id.starts_with("sg-") {
         return Refusal::new("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"));
@@ -87,7 +91,7 @@ pub(super) fn describe_vpcs(
     let filters = Filters::new(request.filters.as_ref(), VPC_FILTERS)?;
     let ids = request.vpc_ids.unwrap_or_default();
     if let Some(id) = ids.iter().find(|id| !cx.ec2.vpcs.contains(id)) {
-        return Err(Refusal::new("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist")));
+        return Err(no_vpc(id));
     }
     let account = &cx.config.account;
     let fitting = cx.ec2.vpcs.iter().filter(|vpc| {

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use capstan_shapes::Refusal;
-use capstan_shapes::ec2::{Tag, TagSpecification};
+use capstan_shapes::ec2::{
+    CreateTagsRequest, CreateTagsResponse, DeleteTagsRequest, DeleteTagsResponse, DescribeTagsRequest,
+    DescribeTagsResponse, Tag, TagDescription, TagSpecification,
+};
 
-use crate::Caller;
+use crate::{Caller, Engine};
 
-use super::{Tags, invalid};
+use super::filter::{Filters, TAGS};
+use super::{Tags, at_least_five, dry_run, instance, invalid, launch_template, network, page_of};
 
 /// Tags that a resource can have, those of AWS not counted (EC2 guide, tag-restrictions).
 const TAGS_MAX: usize = 50;
@@ -74,4 +78,136 @@ pub(super) fn reserved(key: &str) -> bool {
 pub(super) fn listed(tags: &Tags) -> Option<Vec<Tag>> {
     let tag = |(key, value): (&String, &String)| Tag { key: Some(key.clone()), value: Some(value.clone()) };
     (!tags.is_empty()).then(|| tags.iter().map(tag).collect())
+}
+
+pub(super) fn create(
+    cx: &mut Engine,
+    caller: &Caller,
+    request: CreateTagsRequest,
+) -> Result<CreateTagsResponse, Refusal> {
+    let added = checked(caller, request.tags)?;
+    for id in &request.resources {
+        let mut tags = tags_of(cx, id)?.clone();
+        tags.extend(added.clone());
+        limit(&tags)?;
+    }
+    dry_run(request.dry_run)?;
+    for id in &request.resources {
+        change(cx, id, |tags| tags.extend(added.clone()));
+    }
+    Ok(CreateTagsResponse {})
+}
+
+/// Without tags in the request, all that are the user's go; with a value, a tag goes only if it has that value.
+pub(super) fn delete(
+    cx: &mut Engine,
+    caller: &Caller,
+    request: DeleteTagsRequest,
+) -> Result<DeleteTagsResponse, Refusal> {
+    let gone = request.tags.unwrap_or_default();
+    let is_service = matches!(caller, Caller::Service(_));
+    if !is_service && gone.iter().filter_map(|tag| tag.key.as_deref()).any(reserved) {
+        return Err(invalid("Tag keys starting with 'aws:' are reserved for internal use"));
+    }
+    for id in &request.resources {
+        tags_of(cx, id)?;
+    }
+    dry_run(request.dry_run)?;
+    let goes = |key: &str, value: &str| {
+        if gone.is_empty() {
+            return !reserved(key);
+        }
+        gone.iter().any(|tag| {
+            tag.key.as_deref() == Some(key) && tag.value.as_deref().is_none_or(|wanted| wanted == value)
+        })
+    };
+    for id in &request.resources {
+        change(cx, id, |tags| tags.retain(|key, value| !goes(key, value)));
+    }
+    Ok(DeleteTagsResponse {})
+}
+
+pub(super) fn describe(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: DescribeTagsRequest,
+) -> Result<DescribeTagsResponse, Refusal> {
+    dry_run(request.dry_run)?;
+    at_least_five(request.max_results)?;
+    let filters =
+        Filters::new(request.filters.as_ref(), &["key", "resource-id", "resource-type", "value", TAGS])?;
+    let mut found: Vec<(String, &'static str, &String, &String)> = Vec::new();
+    let ec2 = &cx.ec2;
+    let resources = ec2
+        .instances
+        .iter()
+        .map(|each| (each.id.to_string(), "instance", &each.tags))
+        .chain(ec2.launch_templates.iter().map(|each| (each.id.clone(), "launch-template", &each.tags)))
+        .chain(ec2.security_groups.iter().map(|each| (each.id.clone(), "security-group", &each.tags)))
+        .chain(ec2.subnets.iter().map(|each| (each.id.clone(), "subnet", &each.tags)))
+        .chain(ec2.vpcs.iter().map(|each| (each.id.clone(), "vpc", &each.tags)));
+    for (id, kind, tags) in resources {
+        for (key, value) in tags {
+            let this = Tags::from([(key.clone(), value.clone())]);
+            let fits = filters.fit(&this, |name, put| match name {
+                "key" => put(key),
+                "resource-id" => put(&id),
+                "resource-type" => put(kind),
+                "value" => put(value),
+                _ => {}
+            });
+            if fits {
+                found.push((id.clone(), kind, key, value));
+            }
+        }
+    }
+    let order = |(id, _, key, _): &(String, &'static str, &String, &String)| format!("{id}/{key}");
+    found.sort_by_cached_key(order);
+    let page = page_of(found, order, request.next_token.as_deref(), request.max_results)?;
+    let described = |(id, kind, key, value): (String, &'static str, &String, &String)| TagDescription {
+        key: Some(key.clone()),
+        resource_id: Some(id),
+        resource_type: Some(kind.into()),
+        value: Some(value.clone()),
+    };
+    Ok(DescribeTagsResponse {
+        next_token: page.next,
+        tags: Some(page.items.into_iter().map(described).collect()),
+    })
+}
+
+/// The tags of the resource of that id, whatever its kind.
+fn tags_of<'a>(cx: &'a Engine, id: &String) -> Result<&'a Tags, Refusal> {
+    let ec2 = &cx.ec2;
+    match id.split_once('-').map_or("", |(prefix, _)| prefix) {
+        "i" => {
+            let found = instance::existing(cx, std::slice::from_ref(id))?;
+            Ok(&ec2.instances.get(&found[0]).expect("it has just been found").tags)
+        }
+        "lt" => launch_template::find(ec2, Some(id), None).map(|each| &each.tags),
+        "sg" => match ec2.security_groups.get(id) {
+            Some(group) => Ok(&group.tags),
+            None => Err(network::no_security_group(id)),
+        },
+        "subnet" => ec2.subnets.get(id).map(|each| &each.tags).ok_or_else(|| network::no_subnet(id)),
+        "vpc" => ec2.vpcs.get(id).map(|each| &each.tags).ok_or_else(|| network::no_vpc(id)),
+        _ => Err(Refusal::new("InvalidID", format!("The ID '{id}' is not valid"))),
+    }
+}
+
+/// Changes the tags of a resource that [`tags_of`] has found.
+fn change(cx: &mut Engine, id: &String, change: impl FnOnce(&mut Tags)) {
+    let ec2 = &mut cx.ec2;
+    let instance = id.parse().ok().and_then(|id| ec2.instances.edit(&id));
+    if let Some(mut row) = instance {
+        change(&mut row.tags);
+    } else if let Some(mut row) = ec2.launch_templates.edit(id) {
+        change(&mut row.tags);
+    } else if let Some(mut row) = ec2.security_groups.edit(id) {
+        change(&mut row.tags);
+    } else if let Some(mut row) = ec2.subnets.edit(id) {
+        change(&mut row.tags);
+    } else if let Some(mut row) = ec2.vpcs.edit(id) {
+        change(&mut row.tags);
+    }
 }
