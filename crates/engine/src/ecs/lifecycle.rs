@@ -147,8 +147,7 @@ pub(super) fn find_place(cx: &mut Engine, seed: &Seed) -> Result<Placed, placeme
 pub(super) fn assign(cx: &mut Engine, id: Hex32, placed: &Placed) {
     let ip = interface_address(cx, id);
     let Some(instance) = cx.ecs.instances.get(&placed.instance) else { return };
-    let (zone, ec2_instance, provider) =
-        (instance.zone.clone(), instance.ec2_instance, instance.provider.clone());
+    let (zone, ec2_instance) = (instance.zone.clone(), instance.ec2_instance);
     let Some(mut task) = cx.ecs.tasks.edit(&id) else { return };
     task.instance = Some(placed.instance);
     task.zone = Some(zone);
@@ -165,9 +164,7 @@ pub(super) fn assign(cx: &mut Engine, id: Hex32, placed: &Placed) {
     let generation = task.generation;
     drop(task);
     placement::take(cx, placed.instance, id);
-    if let (Some(instance), Some(_)) = (ec2_instance, provider) {
-        super::managed_scaling::instance_filled(cx, instance);
-    }
+    super::managed_scaling::task_placed(cx, placed.instance);
     if let Some(instance) = ec2_instance {
         cx.effect(Effect::RunTask { instance, task: id, generation });
     }
@@ -360,7 +357,6 @@ pub(super) fn finish(cx: &mut Engine, id: Hex32) {
         capacity_changed(cx, cluster, provider);
         if cx.ecs.tasks.count_by(&TaskIndex::Instance(instance)) == 0 {
             managed_draining::instance_emptied(cx, instance);
-            super::managed_scaling::instance_emptied(cx, instance);
         } else if cx.ecs.instances.get(&instance).is_some_and(|row| row.status == InstanceStatus::Draining) {
             super::daemon::last_on_instance(cx, instance);
         }

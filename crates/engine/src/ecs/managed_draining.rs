@@ -1,11 +1,117 @@
-//! Managed draining: instances that Auto Scaling is about to end are drained first.
+//! Managed draining: instances that Auto Scaling is about to end are drained first (ECS guide,
+//! managed-instance-draining).
 
-use capstan_model::Span;
+use capstan_model::{Hex32, InstanceId, Span};
+use capstan_shapes::{autoscaling, ecs as shapes};
+
+use super::{InstanceIndex, InstanceStatus, ManagedDrain, Name, TaskIndex};
+use crate::{Caller, Engine};
 
 /// The lifecycle hook that ECS puts on a provider's group (AWS SDK code examples).
 pub(super) const HOOK: &str = "ecs-managed-draining-termination-hook";
 pub(super) const TRANSITION: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
 pub(super) const HEARTBEAT: Span = Span::from_secs(3600);
 
-/// The instance has lost its last task.
-pub(super) fn instance_emptied(_cx: &mut crate::Engine, _instance: capstan_model::Hex32) {}
+/// A heartbeat is recorded well before the hook's timeout (our choice).
+const HEARTBEAT_EVERY: Span = Span::from_secs(1800);
+
+/// No instance is kept longer, whatever runs on it (ECS guide, managed-instance-draining).
+const LONGEST: Span = Span::from_hours(48);
+
+/// An instance of a provider's group waits in `Terminating:Wait` for our hook.
+pub(super) fn on_lifecycle_action(
+    cx: &mut Engine,
+    group: &str,
+    instance: InstanceId,
+    hook: &str,
+    token: &str,
+) {
+    if hook != HOOK {
+        return;
+    }
+    let container_instances: Vec<(Hex32, Name, InstanceStatus)> = cx
+        .ecs
+        .instances
+        .by(&InstanceIndex::Ec2(instance))
+        .map(|row| (row.id, row.cluster.clone(), row.status))
+        .collect();
+    let now = cx.now;
+    cx.ecs.drains.insert(ManagedDrain {
+        instance,
+        group: group.to_owned(),
+        token: token.to_owned(),
+        since: now,
+        heartbeat_at: now + HEARTBEAT_EVERY,
+    });
+    for (id, cluster, status) in container_instances {
+        if status == InstanceStatus::Active {
+            let request = shapes::UpdateContainerInstancesStateRequest {
+                cluster: Some(cluster.to_string()),
+                container_instances: vec![id.to_string()],
+                status: shapes::ContainerInstanceStatus::Draining,
+            };
+            let _refused = cx.call(Caller::ECS, request);
+        }
+    }
+    complete_when_empty(cx, instance);
+}
+
+/// The container instance has lost its last task.
+pub(super) fn instance_emptied(cx: &mut Engine, container_instance: Hex32) {
+    let instance = cx.ecs.instances.get(&container_instance).and_then(|row| row.ec2_instance);
+    if let Some(instance) = instance {
+        complete_when_empty(cx, instance);
+    }
+}
+
+/// Lets Auto Scaling go on when nothing is left on the instance, in any cluster.
+fn complete_when_empty(cx: &mut Engine, instance: InstanceId) {
+    if !cx.ecs.drains.contains(&instance) {
+        return;
+    }
+    let occupied = |row: &super::ContainerInstance| cx.ecs.tasks.count_by(&TaskIndex::Instance(row.id)) > 0;
+    if !cx.ecs.instances.by(&InstanceIndex::Ec2(instance)).any(occupied) {
+        complete(cx, instance);
+    }
+}
+
+fn complete(cx: &mut Engine, instance: InstanceId) {
+    let Some(drain) = cx.ecs.drains.remove(&instance) else { return };
+    let request = autoscaling::CompleteLifecycleActionRequest {
+        lifecycle_hook_name: HOOK.to_owned(),
+        auto_scaling_group_name: drain.group,
+        lifecycle_action_token: Some(drain.token),
+        lifecycle_action_result: "CONTINUE".to_owned(),
+        instance_id: Some(instance.to_string()),
+    };
+    // Refused when the action has ended without us: nothing is left to do then.
+    let _ended = cx.call(Caller::ECS, request);
+}
+
+/// The instance is gone: nobody waits for it any more.
+pub(super) fn instance_terminated(cx: &mut Engine, instance: InstanceId) {
+    cx.ecs.drains.remove(&instance);
+}
+
+/// Time for a heartbeat, or for giving up.
+pub(super) fn on_due(cx: &mut Engine, instance: InstanceId) {
+    let now = cx.now;
+    let Some(drain) = cx.ecs.drains.get(&instance) else { return };
+    if now >= drain.since + LONGEST {
+        complete(cx, instance);
+        return;
+    }
+    let request = autoscaling::RecordLifecycleActionHeartbeatRequest {
+        lifecycle_hook_name: HOOK.to_owned(),
+        auto_scaling_group_name: drain.group.clone(),
+        lifecycle_action_token: Some(drain.token.clone()),
+        instance_id: Some(instance.to_string()),
+    };
+    if cx.call(Caller::ECS, request).is_err() {
+        cx.ecs.drains.remove(&instance);
+        return;
+    }
+    if let Some(mut drain) = cx.ecs.drains.edit(&instance) {
+        drain.heartbeat_at = (now + HEARTBEAT_EVERY).min(drain.since + LONGEST);
+    }
+}

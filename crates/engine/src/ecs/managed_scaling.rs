@@ -1,19 +1,199 @@
-//! Managed scaling: how full a provider's group is, told to CloudWatch once a minute.
+//! Managed scaling: how full a provider's group is, told to CloudWatch once a minute, and which instances may go.
 
-use capstan_model::{Span, Time};
+mod arithmetic;
 
-use crate::Engine;
+use capstan_model::{Hex32, InstanceId, Resources, Span, Time, catalogue};
+use capstan_shapes::autoscaling as shapes;
+
+use super::{InstanceIndex, Name, ReservationReport, TaskIndex};
+use crate::{Caller, Engine, cloudwatch};
+use arithmetic::{Likeness, Room, Types, Waiting};
 
 pub(super) const NAMESPACE: &str = "AWS/ECS/ManagedScaling";
 pub(super) const METRIC: &str = "CapacityProviderReservation";
 
+const MINUTE: Span = Span::from_mins(1);
+
+/// Instances in one SetInstanceProtection (Auto Scaling API reference).
+const PROTECTED_PER_CALL: usize = 50;
+
 /// The next whole minute after now.
 pub(super) fn next_minute(cx: &Engine) -> Time {
-    cx.now.next_multiple(Span::from_mins(1))
+    cx.now.next_multiple(MINUTE)
 }
 
-/// The instance has lost its last task: protection from scale-in may go.
-pub(super) fn instance_emptied(_cx: &mut Engine, _instance: capstan_model::Hex32) {}
+/// An instance in service in the provider's group.
+struct InService {
+    id: InstanceId,
+    /// From scale-in, as Auto Scaling has it.
+    protected: bool,
+    /// Its container instance, once its agent has registered in this cluster.
+    container_instance: Option<Hex32>,
+    /// Whether it runs a task that is not a daemon's.
+    busy: bool,
+}
 
-/// A task was placed on the instance: protection from scale-in is on again.
-pub(super) fn instance_filled(_cx: &mut Engine, _instance: capstan_model::InstanceId) {}
+/// Publishes the reservation of the minute that has just ended, and sets the protection of the group's instances.
+pub(super) fn on_due(cx: &mut Engine, key: &(Name, Name)) {
+    let next = next_minute(cx);
+    if let Some(mut association) = cx.ecs.associations.edit(key) {
+        association.next_report = Some(next);
+    }
+    let (cluster, provider) = key;
+    let Some(row) = cx.ecs.providers.get(provider) else { return };
+    let (Some(group), Some(scaling)) = (row.group().cloned(), row.scaling()) else { return };
+    let Some(described) = describe(cx, &group.group_name) else { return };
+    let instances = in_service(cx, cluster, &described);
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let running = count(instances.len());
+    let busy = count(instances.iter().filter(|instance| instance.busy).count());
+    let waiting = waiting(cx, cluster, provider);
+    let types = match waiting.is_empty() {
+        true => None,
+        false => types(cx, &described),
+    };
+    let reservation = arithmetic::reservation(running, busy, &waiting, types, scaling);
+    let dimensions = [("CapacityProviderName", &**provider), ("ClusterName", &**cluster)];
+    let minute = cx.now.floor(MINUTE) - MINUTE;
+    cloudwatch::put(cx, NAMESPACE, METRIC, &dimensions, reservation.percent(), minute);
+    let scale_in_wanted = reservation.milli_percent() < scaling.target_capacity * 1000;
+    let report = ReservationReport {
+        at: cx.now,
+        needed: reservation.needed,
+        running,
+        milli_percent: reservation.milli_percent(),
+        waiting_tasks: waiting.values().sum(),
+        because: reservation.because,
+    };
+    if let Some(mut association) = cx.ecs.associations.edit(key) {
+        association.report = Some(report);
+    }
+    if group.termination_protection {
+        protect(cx, &group.group_name, &instances, scale_in_wanted);
+    }
+}
+
+/// N and what ECS knows of each: the instances that Auto Scaling has in service, whatever their state in the cluster.
+fn in_service(cx: &Engine, cluster: &Name, group: &shapes::AutoScalingGroup) -> Vec<InService> {
+    let known = |id| {
+        let of_cluster = |row: &&super::ContainerInstance| row.cluster == *cluster;
+        cx.ecs.instances.by(&InstanceIndex::Ec2(id)).find(of_cluster).map(|row| row.id)
+    };
+    let instances = group.instances.iter().flatten();
+    instances
+        .filter(|instance| instance.lifecycle_state == shapes::LifecycleState::InService)
+        .filter_map(|instance| {
+            let id = instance.instance_id.parse().ok()?;
+            let container_instance = known(id);
+            let busy = container_instance.is_some_and(|id| is_busy(cx, id));
+            Some(InService { id, protected: instance.protected_from_scale_in, container_instance, busy })
+        })
+        .collect()
+}
+
+/// Whether a task that is not a daemon's is on the instance. Daemons never count (ECS guide, managed-scaling-behavior).
+fn is_busy(cx: &Engine, instance: Hex32) -> bool {
+    cx.ecs.tasks.by(&TaskIndex::Instance(instance)).any(|task| {
+        let service = task.service.as_ref().and_then(|key| cx.ecs.services.get(key));
+        !service.is_some_and(|service| service.daemon)
+    })
+}
+
+fn waiting(cx: &Engine, cluster: &Name, provider: &Name) -> Waiting {
+    let mut waiting = Waiting::new();
+    for task in cx.ecs.tasks.by(&TaskIndex::Waiting(cluster.clone(), Some(provider.clone()))) {
+        *waiting.entry(Likeness::of(&task.needs)).or_default() += 1;
+    }
+    waiting
+}
+
+/// The group as Auto Scaling describes it; `None` when it is gone.
+fn describe(cx: &mut Engine, group: &str) -> Option<shapes::AutoScalingGroup> {
+    let request = shapes::DescribeAutoScalingGroupsRequest {
+        auto_scaling_group_names: Some(vec![group.to_owned()]),
+        ..Default::default()
+    };
+    cx.call(Caller::ECS, request).ok()?.auto_scaling_groups.into_iter().next()
+}
+
+/// The instance types that the group may launch, as empty container instances.
+fn types(cx: &Engine, group: &shapes::AutoScalingGroup) -> Option<Types> {
+    let mixed = group.mixed_instances_policy.as_ref().and_then(|policy| policy.launch_template.as_ref());
+    let overrides = mixed.and_then(|mixed| mixed.overrides.as_deref()).unwrap_or_default();
+    let mut names: Vec<String> = overrides.iter().filter_map(|each| each.instance_type.clone()).collect();
+    let template = mixed.and_then(|mixed| mixed.launch_template_specification.as_ref());
+    if let Some(spec) = template.or(group.launch_template.as_ref()).filter(|_| names.is_empty()) {
+        let template = cx.ec2.launch_template(spec.launch_template_id.as_deref(), None).ok();
+        let version = template
+            .and_then(|template| cx.ec2.launch_template_version(template, spec.version.as_deref()).ok());
+        names.extend(version.and_then(|version| version.data.instance_type.clone()));
+    }
+    let types = names.iter().filter_map(|name| catalogue::instance_type(name));
+    Types::of(types.map(|of_type| Room {
+        resources: Resources {
+            cpu: i64::from(of_type.vcpus) * 1024,
+            memory: i64::from(of_type.registered_memory()),
+        },
+        interfaces: i64::from(of_type.max_enis) - 1,
+    }))
+}
+
+/// Managed termination protection: instances with tasks are protected from scale-in; empty ones are given up when
+/// scale-in is wanted (ECS guide, managed-termination-protection).
+fn protect(cx: &mut Engine, group: &str, instances: &[InService], scale_in_wanted: bool) {
+    let registered = || instances.iter().filter(|instance| instance.container_instance.is_some());
+    let on: Vec<InstanceId> = registered()
+        .filter(|instance| instance.busy && !instance.protected)
+        .map(|instance| instance.id)
+        .collect();
+    set_protection(cx, group, &on, true);
+    if scale_in_wanted {
+        let empty = registered().filter(|instance| !instance.busy && instance.protected);
+        let off: Vec<InstanceId> = empty.map(|instance| instance.id).collect();
+        set_protection(cx, group, &off, false);
+    }
+}
+
+fn set_protection(cx: &mut Engine, group: &str, instances: &[InstanceId], protected: bool) {
+    for some in instances.chunks(PROTECTED_PER_CALL) {
+        let request = shapes::SetInstanceProtectionRequest {
+            instance_ids: some.iter().map(ToString::to_string).collect(),
+            auto_scaling_group_name: group.to_owned(),
+            protected_from_scale_in: protected,
+        };
+        // An instance that has just left the group is refused; the next minute asks again for the others.
+        let _refused = cx.call(Caller::ECS, request);
+    }
+}
+
+/// The group of the instance's provider, when ECS manages termination protection in it.
+fn protected_group(cx: &Engine, instance: Hex32) -> Option<(String, InstanceId)> {
+    let row = cx.ecs.instances.get(&instance)?;
+    let provider = cx.ecs.providers.get(row.provider.as_ref()?)?;
+    let group =
+        provider.group().filter(|group| group.termination_protection && provider.scaling().is_some())?;
+    Some((group.group_name.clone(), row.ec2_instance?))
+}
+
+/// An instance of a provider has registered: it is protected from scale-in from now on.
+pub(super) fn instance_joined(cx: &mut Engine, instance: Hex32) {
+    if let Some((group, id)) = protected_group(cx, instance) {
+        protect_one(cx, &group, id);
+    }
+}
+
+/// A task has been placed on the instance: what was given up for scale-in is protected again.
+pub(super) fn task_placed(cx: &mut Engine, instance: Hex32) {
+    if cx.ecs.tasks.count_by(&TaskIndex::Instance(instance)) > 1 {
+        return;
+    }
+    if let Some((group, id)) = protected_group(cx, instance)
+        && is_busy(cx, instance)
+    {
+        protect_one(cx, &group, id);
+    }
+}
+
+fn protect_one(cx: &mut Engine, group: &str, id: InstanceId) {
+    set_protection(cx, group, &[id], true);
+}

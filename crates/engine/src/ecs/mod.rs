@@ -41,6 +41,7 @@ pub struct Ecs {
     clusters: Table<Cluster>,
     providers: Table<Provider>,
     associations: Table<Association>,
+    drains: Table<ManagedDrain>,
     families: Table<Family>,
     task_definitions: Table<TaskDefinition>,
     instances: Table<ContainerInstance>,
@@ -93,6 +94,7 @@ impl Ecs {
             self.clusters.next_due(),
             self.providers.next_due(),
             self.associations.next_due(),
+            self.drains.next_due(),
             self.task_definitions.next_due(),
             self.instances.next_due(),
             self.tasks.next_due(),
@@ -106,6 +108,7 @@ impl Ecs {
         self.clusters.record_changes(on);
         self.providers.record_changes(on);
         self.associations.record_changes(on);
+        self.drains.record_changes(on);
         self.families.record_changes(on);
         self.task_definitions.record_changes(on);
         self.instances.record_changes(on);
@@ -118,6 +121,7 @@ impl Ecs {
         self.clusters.take_changed(put);
         self.providers.take_changed(put);
         self.associations.take_changed(put);
+        self.drains.take_changed(put);
         self.families.take_changed(put);
         self.task_definitions.take_changed(put);
         self.instances.take_changed(put);
@@ -206,6 +210,10 @@ pub(crate) fn on_due(cx: &mut Engine) {
         lifecycle::retry_waiting(cx);
     } else if let Some(key) = first(cx.ecs.services.first_due(), time) {
         deployment::pass(cx, &key);
+    } else if let Some(instance) = first(cx.ecs.drains.first_due(), time) {
+        managed_draining::on_due(cx, instance);
+    } else if let Some(key) = first(cx.ecs.associations.first_due(), time) {
+        managed_scaling::on_due(cx, &key);
     }
 }
 
@@ -221,7 +229,15 @@ pub(crate) fn container_health(cx: &mut Engine, task: Hex32, container: &str, he
 pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
     match event {
         Event::TargetState { .. } => lifecycle::on_target_state(cx, event),
-        Event::InstanceState { instance, state } => container_instance::host_state(cx, *instance, state),
-        Event::AlarmAction { .. } | Event::LifecycleAction { .. } => {}
+        Event::InstanceState { instance, state } => {
+            if *state == "terminated" {
+                managed_draining::instance_terminated(cx, *instance);
+            }
+            container_instance::host_state(cx, *instance, state);
+        }
+        Event::LifecycleAction { group, instance, hook, token, transition: _ } => {
+            managed_draining::on_lifecycle_action(cx, group, *instance, hook, token);
+        }
+        Event::AlarmAction { .. } => {}
     }
 }

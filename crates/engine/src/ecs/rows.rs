@@ -180,6 +180,31 @@ impl Row for Association {
     }
 }
 
+/// An instance that waits in Auto Scaling's termination hook until its tasks are gone (managed draining).
+#[derive(Clone, Debug)]
+pub struct ManagedDrain {
+    pub instance: InstanceId,
+    /// The Auto Scaling group.
+    pub group: String,
+    /// Of the lifecycle action.
+    pub token: String,
+    pub since: Time,
+    /// When the next heartbeat is recorded, or the drain is given up.
+    pub heartbeat_at: Time,
+}
+
+impl Row for ManagedDrain {
+    type Key = InstanceId;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ecs.managed_drains";
+    fn key(&self) -> InstanceId {
+        self.instance
+    }
+    fn deadline(&self) -> Option<Time> {
+        Some(self.heartbeat_at)
+    }
+}
+
 /// Family and revision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskDefinitionKey {
