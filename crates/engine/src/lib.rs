@@ -8,6 +8,7 @@
 
 mod config;
 mod engine;
+mod explain;
 pub mod kernel;
 
 pub mod autoscaling;
@@ -20,4 +21,5 @@ pub mod sts;
 
 pub use config::Config;
 pub use engine::{CallRecord, Change, Engine, Input, Outcome};
+pub use explain::{Explanation, inert};
 pub use kernel::{Caller, Effect, Fact, HealthReport};

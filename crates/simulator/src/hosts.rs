@@ -10,7 +10,7 @@ use capstan_shapes::ecs::{
     ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
 };
 
-use crate::{Profile, registration};
+use crate::{Profile, Surroundings, registration};
 
 /// First of the ports that bridge tasks get on a host (Linux, ip_local_port_range).
 const FIRST_DYNAMIC_PORT: u16 = 32_768;
@@ -58,18 +58,12 @@ impl VirtualHosts {
         }
     }
 
-    /// When something happens next.
-    pub fn next(&self) -> Option<Time> {
-        self.queue.keys().next().map(|(time, _)| *time)
-    }
-
     fn decide(&mut self, at: Time, happening: Happening) {
         self.decided += 1;
         self.queue.insert((at, self.decided), happening);
     }
 
-    /// Takes an effect of the engine.
-    pub fn take(&mut self, now: Time, engine: &Engine, effect: Effect) {
+    fn carry_out(&mut self, now: Time, engine: &Engine, effect: Effect) {
         let profile = self.profile;
         match effect {
             Effect::LaunchInstance { instance } => {
@@ -113,21 +107,6 @@ impl VirtualHosts {
         }
     }
 
-    /// What happens at `now` or before, the earliest first, as an input for the engine. `None` when nothing does.
-    pub fn pop(&mut self, now: Time, engine: &Engine) -> Option<Input> {
-        loop {
-            let entry = self.queue.first_entry()?;
-            if entry.key().0 > now {
-                return None;
-            }
-            let happening = entry.remove();
-            // Some things do not happen after all: the instance they were to happen on is gone.
-            if let Some(input) = self.happen(engine, happening) {
-                return Some(input);
-            }
-        }
-    }
-
     fn happen(&mut self, engine: &Engine, happening: Happening) -> Option<Input> {
         let call = |instance, request: Request| Input::Call {
             caller: Caller::Agent(instance),
@@ -160,6 +139,30 @@ impl VirtualHosts {
                 self.checked.remove(&(target_group.clone(), target.clone(), port));
                 let health = HealthReport::Healthy;
                 Some(Input::Fact(Fact::TargetHealth { target_group, target, port, health }))
+            }
+        }
+    }
+}
+
+impl Surroundings for VirtualHosts {
+    fn next(&self) -> Option<Time> {
+        self.queue.keys().next().map(|(time, _)| *time)
+    }
+
+    fn take(&mut self, now: Time, engine: &Engine, effect: Effect) {
+        self.carry_out(now, engine, effect);
+    }
+
+    fn pop(&mut self, now: Time, engine: &Engine) -> Option<Input> {
+        loop {
+            let entry = self.queue.first_entry()?;
+            if entry.key().0 > now {
+                return None;
+            }
+            let happening = entry.remove();
+            // Some things do not happen after all: the instance they were to happen on is gone.
+            if let Some(input) = self.happen(engine, happening) {
+                return Some(input);
             }
         }
     }

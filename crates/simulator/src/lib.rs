@@ -12,4 +12,4 @@ mod world;
 pub use hosts::VirtualHosts;
 pub use profile::{Profile, Range};
 pub use registration::registration;
-pub use world::World;
+pub use world::{Surroundings, World};

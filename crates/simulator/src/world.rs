@@ -1,17 +1,29 @@
 //! An engine and its surroundings, moved through virtual time.
 
 use capstan_check::Checker;
-use capstan_engine::{Caller, Config, Engine, Input, Outcome};
+use capstan_engine::{Caller, Config, Effect, Engine, Input, Outcome};
 use capstan_model::{Span, Time};
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::{Profile, VirtualHosts};
 
-/// A whole virtual account.
+/// What is around an engine: it carries out effects, and things happen in it.
+pub trait Surroundings {
+    /// When something happens next by itself.
+    fn next(&self) -> Option<Time>;
+
+    /// Carries out an effect, or begins to.
+    fn take(&mut self, now: Time, engine: &Engine, effect: Effect);
+
+    /// What happens at `now` or before, the earliest first, as an input for the engine. `None` when nothing does.
+    fn pop(&mut self, now: Time, engine: &Engine) -> Option<Input>;
+}
+
+/// An engine with its surroundings: virtual ones unless the live driver puts real ones in their place.
 #[derive(Debug)]
-pub struct World {
+pub struct World<S = VirtualHosts> {
     engine: Engine,
-    hosts: VirtualHosts,
+    hosts: S,
     now: Time,
     /// Steps of the engine so far.
     steps: u64,
@@ -20,11 +32,22 @@ pub struct World {
 }
 
 impl World {
-    /// Begins at `start` with an empty account.
+    /// Begins at `start` with an empty account and virtual hosts.
     pub fn new(config: Config, profile: Profile, start: Time) -> Self {
         let hosts = VirtualHosts::new(config.seed, profile);
-        let engine = Engine::new(config, start);
-        Self { engine, hosts, now: start, steps: 0, checker: None, trace: None }
+        Self::with(Engine::new(config, start), hosts)
+    }
+}
+
+impl<S: Surroundings> World<S> {
+    /// Puts an engine into surroundings.
+    pub fn with(engine: Engine, hosts: S) -> Self {
+        let now = engine.now();
+        Self { engine, hosts, now, steps: 0, checker: None, trace: None }
+    }
+
+    pub fn surroundings(&mut self) -> (&Engine, &mut S) {
+        (&self.engine, &mut self.hosts)
     }
 
     /// Has every invariant of crate `check` hold after every step; a violation panics and names the seed.
@@ -65,7 +88,11 @@ impl World {
 
     /// The same without a type.
     pub fn request(&mut self, request: Request) -> Result<Response, Refusal> {
-        let caller = Caller::User { access_key: "test".to_owned() };
+        self.request_as(Caller::User { access_key: "test".to_owned() }, request)
+    }
+
+    /// A call by anybody, now.
+    pub fn request_as(&mut self, caller: Caller, request: Request) -> Result<Response, Refusal> {
         let outcome = self.step(Input::Call { caller, request: Box::new(request) });
         outcome.reply.expect("a call has a reply")
     }
@@ -73,6 +100,11 @@ impl World {
     /// Something happens outside that the virtual hosts would not do by themselves.
     pub fn input(&mut self, input: Input) -> Outcome {
         self.step(input)
+    }
+
+    /// When something happens next, in the engine or around it.
+    pub fn next(&self) -> Option<Time> {
+        [self.engine.next_deadline(), self.hosts.next()].into_iter().flatten().min()
     }
 
     pub fn advance(&mut self, span: Span) {

@@ -11,6 +11,7 @@ mod container_instance;
 mod daemon;
 mod deployment;
 mod draining;
+mod explain;
 mod lifecycle;
 mod managed_draining;
 mod managed_scaling;
@@ -33,7 +34,22 @@ use capstan_shapes::{Refusal, ecs};
 use crate::kernel::{Event, Table, dispatch};
 use crate::{Caller, Engine};
 
+pub(crate) use explain::explain;
 pub use rows::*;
+
+/// Settings that are taken and do nothing, and why.
+pub const INERT: &[(&str, &str)] = &[
+    ("CreateService.serviceRegistries", "service discovery is not built"),
+    ("CreateService.serviceConnectConfiguration", "Service Connect is not built"),
+    ("CreateService.volumeConfigurations", "volumes are not attached"),
+    ("CreateService.vpcLatticeConfigurations", "VPC Lattice is not built"),
+    ("CreateService.availabilityZoneRebalancing", "it is described; tasks are not moved between zones"),
+    ("CreateService.deploymentConfiguration.alarms", "alarms do not end a deployment yet"),
+    ("CreateService.enableExecuteCommand", "commands cannot be executed in containers"),
+    ("RunTask.clientToken", "a repeated request starts other tasks"),
+    ("RunTask.enableECSManagedTags", "tags of standalone tasks are the request's own"),
+    ("RunTask.volumeConfigurations", "volumes are not attached"),
+];
 
 /// The tables of this room.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,219 @@
+//! What stands behind the gateway: the API through the engine thread, pages under `/_capstan/`, and load balancers by
+//! their names.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use capstan_engine::Caller;
+use capstan_model::Span;
+use capstan_shapes::{Refusal, Request, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::gateway::{self, Body, RequestId, whole};
+use crate::{Control, Options};
+
+/// A request to move the clock is short.
+const BODY_MAX: usize = 4096;
+/// One request moves the clock by at most so much: a year.
+const ADVANCE_MAX_SECS: i64 = 366 * 86_400;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Backend(Arc<Shared>);
+
+struct Shared {
+    control: Control,
+    balancer: Option<Arc<capstan_balancer::Handle>>,
+    options: Options,
+    requests: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Backend {
+    pub(crate) fn new(
+        control: Control,
+        balancer: Option<Arc<capstan_balancer::Handle>>,
+        options: Options,
+    ) -> Self {
+        // Request ids of two runs differ by their start.
+        let start = u64::try_from(crate::wall_clock().as_micros()).unwrap_or_default();
+        Self(Arc::new(Shared { control, balancer, options, requests: AtomicU64::new(start << 16) }))
+    }
+
+    fn request_id(&self) -> RequestId {
+        // Unique is enough: an odd multiplier permutes the numbers, so that neighbours do not look alike.
+        let n = u128::from(self.0.requests.fetch_add(1, Ordering::Relaxed));
+        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        RequestId(mixed & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62)
+    }
+}
+
+impl gateway::Backend for Backend {
+    async fn call(
+        &self,
+        caller: gateway::Caller,
+        request: Request,
+    ) -> (RequestId, Result<Response, Refusal>) {
+        let caller = Caller::User { access_key: caller.access_key.unwrap_or_default() };
+        (self.request_id(), self.0.control.call(caller, request).await)
+    }
+
+    async fn other(&self, source: SocketAddr, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+        if let Some(balancer) = &self.0.balancer {
+            let host = request.uri().host().map(str::to_owned).or_else(|| {
+                request
+                    .headers()
+                    .get(hyper::header::HOST)
+                    .and_then(|host| host.to_str().ok())
+                    .map(str::to_owned)
+            });
+            if host.is_some_and(|host| balancer.load_balancer_for_host(&host).is_some()) {
+                let response = balancer.serve(request, source).await;
+                return response.map(|body| body.map_err(Into::into).boxed_unsync());
+            }
+        }
+        self.page(request).await
+    }
+}
+
+impl Backend {
+    async fn page(&self, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+        let path = request.uri().path().trim_end_matches('/').to_owned();
+        match (request.method(), path.as_str()) {
+            (&Method::GET, "/_capstan/health" | "/_localstack/health") => {
+                json_page(StatusCode::OK, self.health())
+            }
+            (&Method::GET, "/_capstan/coverage") => json_page(StatusCode::OK, coverage()),
+            (&Method::POST, "/_capstan/clock") => self.advance(request).await,
+            (&Method::GET, "/_capstan/clock") => {
+                let now = self.0.control.look(capstan_engine::Engine::now).await;
+                json_page(
+                    StatusCode::OK,
+                    json!({ "now": now.map(|now| now.iso_millis()), "clock": self.0.options.clock.to_string() }),
+                )
+            }
+            (&Method::GET, path) if path.starts_with("/_capstan/explain/") => {
+                self.explain(&path["/_capstan/explain/".len()..]).await
+            }
+            _ => json_page(
+                StatusCode::NOT_FOUND,
+                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/coverage, /_capstan/clock and /_capstan/explain/NAME; everything else here is the AWS API.", request.method()) }),
+            ),
+        }
+    }
+
+    fn health(&self) -> Value {
+        let running =
+            |service: &&capstan_shapes::Service| (localstack_name(service.name).to_owned(), json!("running"));
+        let services: serde_json::Map<String, Value> =
+            capstan_shapes::SERVICES.iter().map(|service| running(service)).collect();
+        json!({
+            "services": services,
+            "edition": "capstan",
+            "version": env!("CARGO_PKG_VERSION"),
+            "region": self.0.options.config.region.name,
+            "account": self.0.options.config.account,
+            "clock": self.0.options.clock.to_string(),
+            "seed": self.0.options.config.seed,
+        })
+    }
+
+    async fn advance(&self, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+        let bad = |message: &str| json_page(StatusCode::BAD_REQUEST, json!({ "message": message }));
+        let Ok(body) = Limited::new(request.into_body(), BODY_MAX).collect().await else {
+            return bad("The body could not be read, or is longer than 4096 bytes.");
+        };
+        let seconds = serde_json::from_slice::<Value>(&body.to_bytes()).ok();
+        let seconds = seconds.and_then(|body| body.get("advance_seconds")?.as_f64());
+        let Some(seconds) = seconds.filter(|seconds| (0.0..=ADVANCE_MAX_SECS as f64).contains(seconds))
+        else {
+            return bad("Send {\"advance_seconds\": N} with N from 0 to 31622400 (a year).");
+        };
+        let span = Span::from_micros((seconds * 1e6) as i64);
+        match self.0.control.advance(span).await {
+            Some(now) => json_page(StatusCode::OK, json!({ "now": now.iso_millis() })),
+            None => json_page(
+                StatusCode::CONFLICT,
+                json!({ "message": format!("The clock is {}; only a manual clock can be moved: start with --clock manual --runtime virtual.", self.0.options.clock) }),
+            ),
+        }
+    }
+
+    async fn explain(&self, subject: &str) -> hyper::Response<Body> {
+        let subject = percent_decoded(subject);
+        let name = subject.clone();
+        let found = self.0.control.look(move |engine| engine.explain(&name)).await.flatten();
+        match found {
+            Some(explanation) => json_page(
+                StatusCode::OK,
+                json!({ "subject": explanation.subject, "kind": explanation.kind, "why": explanation.why }),
+            ),
+            None => json_page(
+                StatusCode::NOT_FOUND,
+                json!({ "message": format!("Nothing is known of {subject}. Give a task id, a service name, a capacity provider or an Auto Scaling group, or their ARN.") }),
+            ),
+        }
+    }
+}
+
+/// LocalStack's names for services, which tools look for.
+fn localstack_name(name: &str) -> &str {
+    match name {
+        "elbv2" => "elbv2",
+        other => other,
+    }
+}
+
+/// What acts, and which settings are taken without effect, per service.
+fn coverage() -> Value {
+    let mut coverage = gateway::coverage(|_, _| true, &[]);
+    let inert: &[(&str, &[(&str, &str)])] = &capstan_engine::inert();
+    for service in coverage["services"].as_array_mut().into_iter().flatten() {
+        let name = service["name"].as_str().unwrap_or_default().to_owned();
+        let of_service = inert.iter().find(|(service, _)| *service == name).map_or(&[][..], |(_, list)| list);
+        let list: Vec<Value> =
+            of_service.iter().map(|(what, why)| json!({ "setting": what, "why": why })).collect();
+        service["acceptedWithoutEffect"] = Value::Array(list);
+        service["absent"] = json!("every other operation: it answers 501 NotImplemented");
+    }
+    coverage
+}
+
+fn json_page(status: StatusCode, value: Value) -> hyper::Response<Body> {
+    let text = serde_json::to_string_pretty(&value).unwrap_or_default() + "\n";
+    let mut response = hyper::Response::new(whole(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `%2F` and the like; what is no such sequence stays.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code =
+            (first == b'%').then(|| tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok())).flatten();
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

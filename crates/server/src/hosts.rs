@@ -1,0 +1,80 @@
+//! What carries out effects: virtual hosts, or processes of this host behind a real balancer.
+
+use std::sync::Arc;
+
+use capstan_engine::{Effect, Engine, Input};
+use capstan_model::Time;
+use capstan_simulator::{Profile, Surroundings, VirtualHosts};
+
+use crate::clock::Running;
+use crate::process::ProcessHosts;
+use crate::{Control, Error, Options, Runtime};
+
+#[derive(Debug)]
+pub(crate) enum Hosts {
+    Process(Box<ProcessHosts>),
+    Virtual(Box<VirtualHosts>),
+}
+
+impl Hosts {
+    pub(crate) fn new(options: &Options, clock: &Running) -> Result<Self, Error> {
+        match options.runtime {
+            Runtime::Virtual => {
+                let hosts = VirtualHosts::new(options.config.seed, Profile::default());
+                Ok(Self::Virtual(Box::new(hosts)))
+            }
+            Runtime::Process => Ok(Self::Process(Box::new(ProcessHosts::new(options, clock)?))),
+        }
+    }
+
+    /// Reports go that way from now on.
+    pub(crate) fn connect(&mut self, control: &Control) {
+        if let Self::Process(hosts) = self {
+            hosts.connect(control.clone());
+        }
+    }
+
+    pub(crate) fn balancer(&self) -> Option<Arc<capstan_balancer::Handle>> {
+        match self {
+            Self::Process(hosts) => Some(hosts.balancer()),
+            Self::Virtual(_) => None,
+        }
+    }
+
+    /// Carries out what was gathered during a batch.
+    pub(crate) fn flush(&mut self, engine: &Engine) {
+        if let Self::Process(hosts) = self {
+            hosts.flush(engine);
+        }
+    }
+
+    /// Ends everything that was started.
+    pub(crate) fn stop(&mut self) {
+        if let Self::Process(hosts) = self {
+            hosts.stop();
+        }
+    }
+}
+
+impl Surroundings for Hosts {
+    fn next(&self) -> Option<Time> {
+        match self {
+            Self::Process(hosts) => hosts.next(),
+            Self::Virtual(hosts) => hosts.next(),
+        }
+    }
+
+    fn take(&mut self, now: Time, engine: &Engine, effect: Effect) {
+        match self {
+            Self::Process(hosts) => hosts.take(now, engine, effect),
+            Self::Virtual(hosts) => hosts.take(now, engine, effect),
+        }
+    }
+
+    fn pop(&mut self, now: Time, engine: &Engine) -> Option<Input> {
+        match self {
+            Self::Process(hosts) => hosts.pop(now, engine),
+            Self::Virtual(hosts) => hosts.pop(now, engine),
+        }
+    }
+}
