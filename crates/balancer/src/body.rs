@@ -85,7 +85,7 @@ pub(crate) struct Streamed {
     keep_alive: bool,
     shard: usize,
     /// `None` once the body is complete.
-    source: Option<(Connection, InFlight)>,
+    source: Option<(Box<Connection>, InFlight)>,
 }
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ enum Framing {
 
 /// What a streamed body is made of.
 pub(crate) struct StreamedParts {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Box<Connection>,
     pub(crate) held: InFlight,
     pub(crate) kind: BodyKind,
     pub(crate) keep_alive: bool,

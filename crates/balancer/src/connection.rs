@@ -45,11 +45,11 @@ impl Connection {
         address: SocketAddr,
         group: &Arc<GroupState>,
         shard: usize,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Box<Self>> {
         let (registration, cut) = target.register()?;
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Box::new(Self {
             socket,
             address,
             reused: false,
@@ -60,7 +60,7 @@ impl Connection {
             cut,
             _registration: registration,
             _counted: Counted::new(group, shard),
-        })
+        }))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

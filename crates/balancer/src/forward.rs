@@ -87,7 +87,7 @@ enum Trouble {
 }
 
 struct Answered {
-    connection: Connection,
+    connection: Box<Connection>,
     picked: Picked,
     answer: Answer,
 }
@@ -136,7 +136,7 @@ impl Attempts<'_> {
         }
     }
 
-    async fn connect(&self, picked: &Picked) -> io::Result<Connection> {
+    async fn connect(&self, picked: &Picked) -> io::Result<Box<Connection>> {
         let Forwarded { context, route, group, .. } = self.what;
         let target = picked.held.target();
         if !self.fresh
@@ -148,7 +148,8 @@ impl Attempts<'_> {
             tokio::time::sleep(SAME_TARGET_PAUSE).await;
         }
         let opening = Connection::open(target, picked.address, group, context.shard);
-        tokio::time::timeout(context.shared.connect_timeout, opening).await?
+        // Boxed, as it is rare and would make every request's future larger.
+        Box::pin(tokio::time::timeout(context.shared.connect_timeout, opening)).await?
     }
 
     /// Whether a request whose connection closed without a byte of answer may be sent once more: the connection had

@@ -192,7 +192,7 @@ impl Handle {
     }
 
     /// Answers a request that came in at the gateway for the load balancer that its `Host` names, as its lowest HTTP
-    /// listener would. Must be called from a tokio runtime.
+    /// listener would. Must be called from a tokio runtime; upgrades need a connection that is served with them.
     pub async fn serve(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         proxy::handle(&self.gateway, &Client::new(peer, None), request).await
     }

@@ -88,3 +88,68 @@ pub(crate) fn random() -> u64 {
         mixed ^ (mixed >> 31)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::TargetState;
+
+    fn candidate(ramp: Option<Instant>) -> Candidate {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        Candidate { state: TargetState::new("t", 1, 1), address, ramp }
+    }
+
+    #[test]
+    fn weights_are_met_in_any_run() {
+        for (weights, run) in
+            [(vec![90, 10], 100), (vec![1, 1], 10), (vec![999, 1], 5000), (vec![1, 2, 3, 4, 5], 150)]
+        {
+            let total: u64 = weights.iter().sum();
+            for begin in [0, 7, usize::MAX - 50] {
+                let mut got = vec![0u64; weights.len()];
+                for turn in (0..run).map(|i| begin.wrapping_add(i)) {
+                    let mut at = spread(turn, total);
+                    let index = weights
+                        .iter()
+                        .position(|w| {
+                            at < *w || {
+                                at -= w;
+                                false
+                            }
+                        })
+                        .expect("below the total");
+                    got[index] += 1;
+                }
+                for (got, weight) in got.iter().zip(&weights) {
+                    let exact = weight * run as u64 / total;
+                    assert!(got.abs_diff(exact) <= 3, "{weights:?}: {got} for {exact} of {run} from {begin}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_ramping_target_gets_its_share_of_the_time() {
+        let hour = Duration::from_secs(3600);
+        let now = Instant::now();
+        let half = now.checked_sub(hour / 2).expect("an instant");
+        for (ramp, low, high) in [(None, 1000, 1000), (Some(half), 400, 600), (Some(now), 0, 20)] {
+            let zone = [candidate(None), candidate(ramp)];
+            let got = (0..1000).filter(|_| ramping(&zone, 1, hour) == 1).count();
+            assert!((low..=high).contains(&got), "{got} of 1000");
+        }
+    }
+
+    #[test]
+    fn closed_targets_are_not_held() {
+        let target = TargetState::new("t", 1, 1);
+        let held = target.hold().expect("open");
+        target.close();
+        assert!(target.hold().is_none());
+        assert_eq!(target.in_flight(), 1);
+        drop(held);
+        assert_eq!(target.in_flight(), 0);
+        target.reopen();
+        assert!(target.hold().is_some());
+    }
+}

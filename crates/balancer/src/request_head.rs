@@ -64,13 +64,13 @@ impl RequestHead<'_> {
             out.extend_from_slice(b"Connection: Upgrade\r\n");
             line(out, header::UPGRADE.as_str(), protocol);
         }
-        let connection = self.headers.get(header::CONNECTION);
+        let connection = self.headers.get_all(header::CONNECTION);
         let cookies_apart = self.headers.get_all(header::COOKIE).iter().nth(1).is_some();
         for (name, value) in self.headers {
             let leave_out = is_hop_by_hop(name)
                 || self.is_written_here(name)
                 || (cookies_apart && name == header::COOKIE)
-                || connection.is_some_and(|c| names(c, name))
+                || connection.iter().any(|c| names(c, name))
                 || (self.attributes.drop_invalid_header_fields && !is_valid_field(name));
             if !leave_out {
                 line(out, name.as_str(), value);
@@ -241,13 +241,20 @@ mod tests {
             &default,
             &[
                 ("connection", "close, x-mine"),
+                ("connection", "x-other"),
+                ("x-other", "1"),
                 ("x-mine", "1"),
                 ("te", "trailers"),
                 ("keep-alive", "5"),
                 ("x-kept", "1"),
             ],
         );
-        assert!(stripped.ends_with("\r\nx-kept: 1\r\n\r\n") && !stripped.contains("x-mine"), "{stripped}");
+        assert!(
+            stripped.ends_with("\r\nx-kept: 1\r\n\r\n")
+                && !stripped.contains("x-mine")
+                && !stripped.contains("x-other"),
+            "{stripped}"
+        );
 
         let appended =
             encoded(&default, &[("x-forwarded-for", "1.1.1.1, 2.2.2.2"), ("x-forwarded-for", "3.3.3.3")]);

@@ -96,19 +96,14 @@ fn finish(
     {
         body = BodyKind::Length(0);
     }
-    let connection = headers.get(header::CONNECTION).cloned();
-    let says = |token| connection.as_ref().is_some_and(|c| has_token(c, token));
+    let says = |token| headers.get_all(header::CONNECTION).iter().any(|c| has_token(c, token));
     let keep_alive = if http11 { !says("close") } else { says("keep-alive") } && body != BodyKind::UntilClose;
     let upgrade =
         if status == StatusCode::SWITCHING_PROTOCOLS { headers.remove(header::UPGRADE) } else { None };
-    if let Some(connection) = &connection {
-        let named: Vec<HeaderName> = headers.keys().filter(|name| names(connection, name)).cloned().collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-    let hop_by_hop: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
-    for name in hop_by_hop {
+    let connection = headers.get_all(header::CONNECTION);
+    let one_hop = |name: &HeaderName| is_hop_by_hop(name) || connection.iter().any(|c| names(c, name));
+    let one_hop: Vec<HeaderName> = headers.keys().filter(|name| one_hop(name)).cloned().collect();
+    for name in one_hop {
         headers.remove(name);
     }
     Ok(ResponseHead { status, headers, body, keep_alive, upgrade })

@@ -27,7 +27,8 @@ pub(crate) struct TargetState {
     /// Gone from the snapshot: what is still in flight is cut.
     gone: AtomicBool,
     /// Idle connections of each worker. A worker touches only its own, so the locks are free unless a target closes.
-    idle: Box<[Mutex<Vec<Connection>>]>,
+    #[expect(clippy::vec_box, reason = "connections move on and off for each request and are large")]
+    idle: Box<[Mutex<Vec<Box<Connection>>>]>,
     /// All open connections, to be cut when the target is gone.
     open: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
     next_connection: AtomicU64,
@@ -101,7 +102,7 @@ impl TargetState {
         shard: usize,
         address: SocketAddr,
         idle_timeout: Duration,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         loop {
             let connection = lock(&self.idle[shard]).pop()?;
             if connection.address() == address
@@ -114,7 +115,7 @@ impl TargetState {
     }
 
     /// Keeps a connection for the next request, unless the target is closed.
-    pub(crate) fn check_in(&self, shard: usize, mut connection: Connection) {
+    pub(crate) fn check_in(&self, shard: usize, mut connection: Box<Connection>) {
         connection.rest(Instant::now());
         let mut idle = lock(&self.idle[shard]);
         // Read under the lock: `close` sets the flag first and empties the lists afterwards.

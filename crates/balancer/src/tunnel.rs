@@ -22,7 +22,7 @@ pub(crate) struct Ends {
     pub(crate) client: OnUpgrade,
     /// Keeps the client's connection from being taken for idle.
     pub(crate) busy: Busy,
-    pub(crate) target: Connection,
+    pub(crate) target: Box<Connection>,
     /// The target stays in flight while the tunnel lives.
     pub(crate) held: InFlight,
 }
