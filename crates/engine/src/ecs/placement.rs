@@ -12,6 +12,8 @@ mod place;
 mod reason;
 mod stop;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ use crate::Engine;
 
 pub(super) use check::{check_rules, fits};
 pub(super) use index::Places;
-pub(super) use reason::{Because, Lack, Unplaced};
+pub(super) use reason::{Because, Unplaced};
 pub(super) use stop::choose_stop;
 
 /// What is to be placed.

@@ -3,13 +3,13 @@
 use capstan_model::Hex32;
 use capstan_shapes::{Refusal, ecs as shapes};
 
+use super::Placed;
 use super::index::has_attributes;
 use super::reason::{Because, Lack, Unplaced};
-use super::{PlaceRequest, Placed};
 use crate::Engine;
 use crate::ecs::cluster::invalid;
 use crate::ecs::query::{Expression, LENGTH_MAX};
-use crate::ecs::{ContainerInstance, Ecs, InstanceIndex, InstanceStatus, Name, TaskIndex, TaskNeeds};
+use crate::ecs::{ContainerInstance, Ecs, InstanceStatus, Name, TaskIndex, TaskNeeds};
 
 /// Constraints of a task, those of its definition included; rules of a strategy (ECS model).
 const CONSTRAINTS_MAX: usize = 10;
@@ -98,19 +98,6 @@ pub(in crate::ecs) fn fits(
         Some(lack) => Err(Unplaced { lack, instance: Some(instance) }),
         None => Ok(Placed { instance, because: Because::asked() }),
     }
-}
-
-/// What keeps each instance that the request may go to from taking the task, in the order of registration; for those who
-/// want to know why not there.
-pub(in crate::ecs) fn lacks(cx: &Engine, request: &PlaceRequest) -> Vec<(Hex32, Option<Lack>)> {
-    let index = InstanceIndex::Cluster(request.cluster.clone());
-    let of_provider =
-        |row: &&ContainerInstance| request.provider.is_none() || row.provider == request.provider;
-    let mut rows: Vec<&ContainerInstance> = cx.ecs.instances.by(&index).filter(of_provider).collect();
-    rows.sort_by_key(|row| row.ordinal);
-    let lack =
-        |row: &ContainerInstance| lack(&cx.ecs, row, &request.needs, &request.constraints, &request.group);
-    rows.into_iter().map(|row| (row.id, lack(row))).collect()
 }
 
 /// The first thing that the instance lacks, in the order in which placement asks.
