@@ -65,7 +65,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn value(&mut self, schema: &'static Schema, value: &'a Value) {
-        if let Some(constraint) = broken(schema, value) {
+        for constraint in broken(schema, value).into_iter().flatten() {
             self.report(Some(shown(value)), constraint);
         }
         match (&schema.kind, value) {
@@ -81,8 +81,8 @@ impl<'a> Walk<'a> {
                 }
             }
             (Kind::List { member, .. }, Value::List(items)) if is_scalar(member) => {
-                let is_broken = items.iter().any(|item| broken(member, item).is_some());
-                if is_broken {
+                let breaks = items.iter().any(|item| is_broken(&broken(member, item)));
+                if breaks {
                     self.report(Some(shown(value)), Constraint::Items(member));
                 }
             }
@@ -94,11 +94,11 @@ impl<'a> Walk<'a> {
                 }
             }
             (Kind::Map { key, value: item_schema, .. }, Value::Map(items)) => {
-                if items.keys().any(|name| broken_text(key, name).is_some()) {
+                if items.keys().any(|name| is_broken(&broken_text(key, name))) {
                     self.report(Some(shown(value)), Constraint::Keys(key));
                 }
                 if is_scalar(item_schema) {
-                    if items.values().any(|item| broken(item_schema, item).is_some()) {
+                    if items.values().any(|item| is_broken(&broken(item_schema, item))) {
                         self.report(Some(shown(value)), Constraint::Values(item_schema));
                     }
                     return;
@@ -127,11 +127,18 @@ fn is_scalar(schema: &Schema) -> bool {
     !matches!(schema.kind, Kind::List { .. } | Kind::Map { .. } | Kind::Record { .. })
 }
 
-/// The first constraint of the value itself that it breaks; what it contains is not looked at.
-fn broken(schema: &'static Schema, value: &Value) -> Option<Constraint> {
-    match (&schema.kind, value) {
+/// Constraints that one value breaks: a text may break its pattern and its length, nothing breaks more than two.
+type Broken = [Option<Constraint>; 2];
+
+fn is_broken(constraints: &Broken) -> bool {
+    constraints.iter().any(Option::is_some)
+}
+
+/// The constraints of the value itself that it breaks; what it contains is not looked at.
+fn broken(schema: &'static Schema, value: &Value) -> Broken {
+    let one = match (&schema.kind, value) {
+        (Kind::Text { .. }, Value::Text(text)) => return broken_text(schema, text),
         (Kind::List { min, max, .. }, Value::List(items)) => length(items.len(), *min, *max),
-        (Kind::Text { .. }, Value::Text(text)) => broken_text(schema, text),
         (Kind::Blob { min, max }, Value::Blob(bytes)) => length(bytes.len(), *min, *max),
         (Kind::Int { min, max, .. }, Value::Int(number)) => {
             let low = min.filter(|min| number < min).map(Constraint::MinValue);
@@ -143,21 +150,20 @@ fn broken(schema: &'static Schema, value: &Value) -> Option<Constraint> {
             low.or_else(|| max.filter(|max| *number > *max as f64).map(Constraint::MaxValue))
         }
         _ => None,
-    }
+    };
+    [one, None]
 }
 
-fn broken_text(schema: &'static Schema, text: &str) -> Option<Constraint> {
-    let Kind::Text { min, max, pattern, values } = &schema.kind else { return None };
-    if !values.is_empty() && !values.contains(&text) {
-        return Some(Constraint::Enum(values));
+/// The pattern first, as AWS tells them.
+fn broken_text(schema: &'static Schema, text: &str) -> Broken {
+    let Kind::Text { min, max, pattern, values } = &schema.kind else { return [None, None] };
+    if !values.is_empty() {
+        return [(!values.contains(&text)).then_some(Constraint::Enum(values)), None];
     }
-    if min.is_some() || max.is_some() {
-        let found = length(text.chars().count(), *min, *max);
-        if found.is_some() {
-            return found;
-        }
-    }
-    (!pattern.is_empty() && !matches(pattern, text)).then_some(Constraint::Pattern(pattern))
+    let unlike = !pattern.is_empty() && !matches(pattern, text);
+    let is_bounded = min.is_some() || max.is_some();
+    let length = if is_bounded { length(text.chars().count(), *min, *max) } else { None };
+    [unlike.then_some(Constraint::Pattern(pattern)), length]
 }
 
 fn length(size: usize, min: Option<i64>, max: Option<i64>) -> Option<Constraint> {

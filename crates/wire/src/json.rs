@@ -183,6 +183,12 @@ fn key(name: &str, first: &mut bool, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Writing into a Vec cannot fail.
     let _ = serde_json::to_writer(out, text);
 }

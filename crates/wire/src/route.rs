@@ -89,7 +89,16 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
         let service = SERVICES.iter().find(|service| !service.target.is_empty() && service.target == prefix);
         let version = if content_type(request).ends_with("1.0") { "1.0" } else { "1.1" };
         let format = Format::Json { version, query_compatible: false };
-        return found(service.copied(), prefix, operation, Protocol::AwsJson, format, scope, Form::default());
+        let prefix = claimed(scope.as_ref(), prefix);
+        return found(
+            service.copied(),
+            &prefix,
+            operation,
+            Protocol::AwsJson,
+            format,
+            scope,
+            Form::default(),
+        );
     }
     let format = query_format(scope.as_ref());
     let form = match form(request) {
@@ -121,6 +130,11 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
             Err(Unrouted::of(format, refusal, Some(scope)))
         }
     }
+}
+
+/// The name of a service that is not built: of the signature, else as the request has it.
+fn claimed(scope: Option<&Scope>, name: &str) -> String {
+    scope.map_or_else(|| name.to_owned(), |scope| scope.service.clone())
 }
 
 /// `format`: what the client reads when there is no such service.

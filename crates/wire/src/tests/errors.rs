@@ -63,6 +63,14 @@ fn json() {
     check(
         "ssm",
         "GetParameters",
+        r#"{"Names":[""]}"#,
+        "ValidationException: 1 validation error detected: Value '[]' at 'names' failed to satisfy constraint: \
+         Member must satisfy constraint: [Member must have length less than or equal to 2048, \
+         Member must have length greater than or equal to 1]",
+    );
+    check(
+        "ssm",
+        "GetParameters",
         r#"{"Names":[]}"#,
         "ValidationException: 1 validation error detected: Value '[]' at 'names' failed to satisfy constraint: \
          Member must have length greater than or equal to 1",
@@ -116,6 +124,22 @@ fn forms() {
         "SetDesiredCapacity",
         "AutoScalingGroupName=a&DesiredCapacity=many",
         "MalformedInput: many is not a valid integer for DesiredCapacity.",
+    );
+    check(
+        "autoscaling",
+        "PutLifecycleHook",
+        "AutoScalingGroupName=a&LifecycleHookName=%21%21",
+        "ValidationError: 1 validation error detected: Value '!!' at 'lifecycleHookName' failed to satisfy \
+         constraint: Member must satisfy regular expression pattern: [A-Za-z0-9\\-_\\/]+",
+    );
+    check(
+        "autoscaling",
+        "PutLifecycleHook",
+        "AutoScalingGroupName=a&LifecycleHookName=",
+        "ValidationError: 2 validation errors detected: Value '' at 'lifecycleHookName' failed to satisfy \
+         constraint: Member must satisfy regular expression pattern: [A-Za-z0-9\\-_\\/]+; \
+         Value '' at 'lifecycleHookName' failed to satisfy constraint: \
+         Member must have length greater than or equal to 1",
     );
     check(
         "autoscaling",
