@@ -109,6 +109,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn patterns_mean_what_a_regex_would(pattern in r"[ab*?]{0,8}", text in "[ab]{0,10}") {
+            let regex = pattern.replace('*', ".*").replace('?', ".");
+            let regex = regex_lite::Regex::new(&format!("^(?:{regex})$")).unwrap();
+            proptest::prop_assert_eq!(matches(&pattern, &text), regex.is_match(&text));
+        }
+    }
+
     fn filter(name: &str, values: &[&str]) -> Filter {
         Filter { name: Some(name.into()), values: Some(values.iter().map(ToString::to_string).collect()) }
     }

@@ -228,7 +228,7 @@ pub(crate) fn releases() -> &'static [Release] {
 }
 
 /// The image of that id in that region.
-pub(super) fn release(region: &str, id: &str) -> Option<&'static Release> {
+fn release(region: &str, id: &str) -> Option<&'static Release> {
     RELEASES.iter().find(|release| release.id(region) == id)
 }
 

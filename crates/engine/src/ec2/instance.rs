@@ -18,7 +18,7 @@ use crate::kernel::{Effect, Event};
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
-use super::{AmazonLinux, Instance, StateReason, at_least_five, dry_run, image, page_of, tag};
+use super::{AmazonLinux, Instance, StateReason, at_least_five, dry_run, page_of, tag};
 
 /// How long a terminated instance is still described; EC2 says "for a while (usually about one hour)".
 const REMEMBERED: Span = Span::from_hours(1);
@@ -281,17 +281,15 @@ fn network_interface(cx: &Engine, instance: &Instance) -> InstanceNetworkInterfa
     }
 }
 
-fn architecture(cx: &Engine, instance: &Instance) -> Option<ArchitectureValues> {
-    let release = image::release(cx.config.region.name, &instance.image)?;
-    ArchitectureValues::parse(release.architecture.as_str())
+fn architecture(instance: &Instance) -> Option<ArchitectureValues> {
+    ArchitectureValues::parse(instance.release.architecture.as_str())
 }
 
 fn described(cx: &Engine, instance: &Instance) -> ec2::Instance {
     let ended = instance.state == InstanceStateName::Terminated;
-    let system = image::release(cx.config.region.name, &instance.image).map(|release| release.system);
     let instance_type = instance.instance_type;
     let mut described = ec2::Instance {
-        architecture: architecture(cx, instance),
+        architecture: architecture(instance),
         client_token: Some(instance.client_token.clone().unwrap_or_default()),
         ebs_optimized: Some(instance.ebs_optimized),
         ena_support: Some(true),
@@ -318,7 +316,8 @@ fn described(cx: &Engine, instance: &Instance) -> ec2::Instance {
         hibernation_options: Some(HibernationOptions { configured: Some(false) }),
         metadata_options: Some(instance.metadata_options.clone()),
         enclave_options: Some(EnclaveOptions { enabled: Some(false) }),
-        boot_mode: (system == Some(AmazonLinux::V2023)).then_some(ec2::BootModeValues::UefiPreferred),
+        boot_mode: (instance.release.system == AmazonLinux::V2023)
+            .then_some(ec2::BootModeValues::UefiPreferred),
         platform_details: Some("Linux/UNIX".into()),
         usage_operation: Some("RunInstances".into()),
         usage_operation_update_time: Some(instance.launched_at),
@@ -389,7 +388,7 @@ pub(super) fn fields(cx: &Engine, instance: &Instance, name: &str, put: &mut dyn
     let here = instance.state != InstanceStateName::Terminated;
     let text = |value: &Option<String>, put: &mut dyn FnMut(&str)| value.iter().for_each(|value| put(value));
     match name {
-        "architecture" => architecture(cx, instance).iter().for_each(|each| put(each.as_str())),
+        "architecture" => architecture(instance).iter().for_each(|each| put(each.as_str())),
         "availability-zone" | "placement.availability-zone" => put(instance.zone.name),
         "availability-zone-id" => put(instance.zone.id),
         "client-token" => text(&instance.client_token, put),

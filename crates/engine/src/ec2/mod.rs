@@ -157,7 +157,7 @@ fn creator(cx: &Engine, caller: &Caller) -> String {
 }
 
 /// FNV-1a: 64 bits that stand for the bytes.
-fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
+pub(crate) fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes
         .into_iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -13,7 +13,7 @@ use capstan_shapes::ec2::{
 
 use crate::kernel::{NoIndex, Row};
 
-use super::user_data;
+use super::{Release, user_data};
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -36,6 +36,8 @@ pub struct Instance {
     pub request_digest: u64,
     pub instance_type: &'static InstanceType,
     pub image: String,
+    /// What the image holds.
+    pub(super) release: &'static Release,
     pub zone: &'static AvailabilityZone,
     pub vpc: String,
     pub subnet: String,
@@ -132,6 +134,17 @@ impl Instance {
     /// The Auto Scaling group that it belongs to.
     pub fn group(&self) -> Option<&str> {
         self.tags.get(GROUP_TAG).map(String::as_str)
+    }
+
+    /// Whether an ECS agent comes up with the instance: the image has it, or user data installs it (ECS guide,
+    /// manually launching an instance with the agent).
+    pub fn runs_ecs_agent(&self) -> bool {
+        let installs = |text: &str| {
+            ["ecs-init", "amazon-ecs-agent", "install ecs", "enable ecs"]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        self.release.ecs.is_some() || self.user_data.as_deref().is_some_and(installs)
     }
 
     /// The settings of the ECS agent: what user data writes to `/etc/ecs/ecs.config`, with ECS_CLUSTER always set

@@ -172,6 +172,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in r#"(echo |cat |<<|EOF|>>|\\|"|'|;|&&|\n|A=b|é| /etc/ecs/ecs.config){0,20}"#) {
+            let _ = ecs_config(&text);
+        }
+    }
+
     #[test]
     fn here_documents() {
         let body = "ECS_CLUSTER=a\n# a remark\n\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n";

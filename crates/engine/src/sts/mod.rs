@@ -5,6 +5,7 @@
 use capstan_shapes::sts::{GetCallerIdentityRequest, GetCallerIdentityResponse};
 use capstan_shapes::{Refusal, sts};
 
+use crate::ec2::digest;
 use crate::kernel::dispatch;
 use crate::{Caller, Engine};
 
@@ -37,10 +38,7 @@ pub(crate) fn identity(cx: &Engine, caller: &Caller) -> (String, String) {
     let account = &cx.config.account;
     let session = |role: &str, session: &str| {
         (
-            format!(
-                "AROA{:0>17}:{session}",
-                role.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "")
-            ),
+            format!("AROA{:017X}:{session}", digest(role.bytes())),
             format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
         )
     };
@@ -54,5 +52,26 @@ pub(crate) fn identity(cx: &Engine, caller: &Caller) -> (String, String) {
         }
         Caller::Service(name) => session("AWSServiceRole", name.split('.').next().unwrap_or(name)),
         Caller::Agent(instance) => session("ecsInstanceRole", &instance.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Input};
+    use capstan_model::Time;
+
+    #[test]
+    fn a_user_is_the_account() {
+        let mut engine = Engine::new(Config::new(1), Time::ZERO);
+        let caller = Caller::User { access_key: "test".into() };
+        let request = Box::new(GetCallerIdentityRequest {}.into());
+        let reply = engine.step(Time::ZERO, Input::Call { caller, request }).reply;
+        let expected = GetCallerIdentityResponse {
+            user_id: Some("000000000000".into()),
+            account: Some("000000000000".into()),
+            arn: Some("arn:aws:iam::000000000000:root".into()),
+        };
+        assert_eq!(reply, Some(Ok(expected.into())));
     }
 }
