@@ -509,4 +509,6 @@ impl Slot {
 }
 
 #[cfg(test)]
-mod tests;
+mod properties;
+#[cfg(test)]
+mod scripts;

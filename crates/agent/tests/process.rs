@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::io::Write;
 use std::time::Duration;
 
 use capstan_agent::{
     Command, Condition, ContainerSpec, ContainerStatus, Dependency, Event, HealthCheck, HealthStatus,
-    StopCode, Stream, TaskSpec, TaskStatus, Usage,
+    RestartPolicy, StopCode, Stream, TaskSpec, TaskStatus, Usage,
 };
 use capstan_model::{InstanceId, Resources};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use support::{Host, INSTANCE, PATIENCE, get, port, runs, shell, state};
 
@@ -246,7 +248,11 @@ async fn ports_are_told_reported_and_looked_up() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
     let busy = held.local_addr().expect("an address").port();
     let app = ContainerSpec { port_mappings: vec![port(80, 0), port(81, busy)], ..shell("app", echo) };
-    let side = ContainerSpec { port_mappings: vec![port(9000, 0)], ..shell("side", echo) };
+    let side = ContainerSpec {
+        port_mappings: vec![port(9000, 0)],
+        environment: vec![("PORT".into(), "9000".into())],
+        ..shell("side", echo)
+    };
     let task = host.run(vec![app, side]);
     let running = host.reached(&task, TaskStatus::Running).await;
     let bindings = state(&running, "app").network_bindings.clone();
@@ -285,6 +291,68 @@ async fn a_task_with_its_own_address() {
     assert!(host.addresses.of_task_ip(ip, 80).is_some());
     assert_eq!(host.addresses.of_instance(INSTANCE, 80), None);
     host.end().await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_the_task_its_ports_and_its_log() {
+    let mut host = Host::new(1);
+    let policy = RestartPolicy { ignored_exit_codes: vec![0], attempt_period: Duration::ZERO };
+    let app = ContainerSpec {
+        port_mappings: vec![port(80, 0)],
+        restart_policy: Some(policy),
+        working_directory: Some(host.directory.display().to_string()),
+        ..shell("app", "echo $PORT; echo >> runs; test $(wc -l < runs) = 3")
+    };
+    let task = host.run(vec![app]);
+    let running = host.reached(&task, TaskStatus::Running).await;
+    let over = host.reached(&task, TaskStatus::Stopped).await;
+    assert_eq!(state(&over, "app").exit_code, Some(0));
+    assert_ne!(state(&over, "app").runtime_id, state(&running, "app").runtime_id);
+    let real = state(&running, "app").network_bindings[0].host_port.to_string();
+    assert_eq!(host.lines(&task, "app"), [&*real, &*real, &*real]);
+    host.end().await;
+}
+
+/// The watchdog: SIGKILL gives the server no chance to clean up.
+#[tokio::test]
+async fn nothing_survives_a_server_that_is_killed() {
+    let mut server = tokio::process::Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--exact", "runs_as_a_server", "--ignored", "--nocapture"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("a server");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let found = async {
+        loop {
+            let line = lines.next_line().await.expect("read").expect("a line");
+            if let Some(pid) = line.strip_prefix("task ") {
+                return pid.to_owned();
+            }
+        }
+    };
+    let pid = tokio::time::timeout(PATIENCE, found).await.expect("the server's task");
+    assert!(runs(&pid));
+    server.kill().await.expect("kill");
+    let dead = async {
+        while runs(&pid) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dead).await.expect("the watchdog kills it");
+}
+
+/// Not a test: the server of the one above.
+#[tokio::test]
+#[ignore = "started by the one above"]
+async fn runs_as_a_server() {
+    let mut host = Host::new(1);
+    let task =
+        host.run(vec![shell("app", "trap '' TERM; echo $$; echo ready; while :; do sleep 0.01; done")]);
+    host.printed(&task, "app", "ready").await;
+    // The directory goes now: this process has no orderly end.
+    std::fs::remove_dir_all(&host.directory).expect("remove the directory");
+    writeln!(std::io::stdout(), "task {}", host.lines(&task, "app")[0]).expect("write");
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]

@@ -3,6 +3,10 @@
 //! The image is not used, except to tell Capstan's own workloads (`program`). A container is gone when its first process
 //! is gone: what that leaves behind is killed, as the end of a PID namespace would kill it. Nothing outlives the runtime:
 //! its groups are killed when it is shut down or dropped, and by a watchdog when this process dies.
+//!
+//! There are no network namespaces: a container port is some free port of 127.0.0.1, told by `PORT` (the first mapping)
+//! and `CAPSTAN_PORT_<containerPort>`, to health checks too (`curl -f http://localhost:$PORT/health`). CPU and memory are
+//! not limited.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -347,6 +351,11 @@ impl Shared {
             environment.insert("PORT".into(), first.real.to_string());
         }
         environment.extend(container.environment.iter().cloned());
+        // A PORT that names a container port means the port in the container's own network, which is another one here.
+        let named = environment.get("PORT").and_then(|port| port.parse().ok());
+        if let Some(port) = own.iter().find(|port| Some(port.mapping.container_port) == named) {
+            environment.insert("PORT".into(), port.real.to_string());
+        }
         environment.insert(CONTAINER_ID.into(), launch.id.clone());
         environment
     }

