@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::spec::Protocol;
 
@@ -25,10 +26,12 @@ impl PortPool {
         let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
             .ok()
             .and_then(|text| above_kernel_range(&text));
-        // Two servers on one machine start at different places.
+        // Pools on one machine start at different places.
+        static POOLS: AtomicU32 = AtomicU32::new(0);
+        let pool = POOLS.fetch_add(1, Ordering::Relaxed);
         let next = range.as_ref().map_or(0, |range| {
             let ports = u32::from(range.end() - range.start()) + 1;
-            let step = std::process::id().wrapping_mul(61) % ports;
+            let step = std::process::id().wrapping_mul(61).wrapping_add(pool.wrapping_mul(127)) % ports;
             range.start() + step as u16
         });
         Self { range, next, taken: BTreeSet::new() }

@@ -319,13 +319,14 @@ async fn nothing_survives_a_server_that_is_killed() {
     let mut server = tokio::process::Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "runs_as_a_server", "--ignored", "--nocapture"])
         .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .expect("a server");
     let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
     let found = async {
         loop {
             let line = lines.next_line().await.expect("read").expect("a line");
-            if let Some(pid) = line.strip_prefix("task ") {
+            if let Some((_, pid)) = line.split_once("task ") {
                 return pid.to_owned();
             }
         }

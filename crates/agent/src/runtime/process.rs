@@ -30,7 +30,7 @@ use crate::event::NetworkBinding;
 use crate::logs::{ContainerLog, LogLine, Stream};
 use crate::ports::PortPool;
 use crate::runtime::program::{self, Program};
-use crate::runtime::sweep::{CONTAINER_ID, kill_escaped};
+use crate::runtime::sweep::{CONTAINER_ID, group_is_gone, kill_escaped};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{Exit, StartError, Started};
 use crate::spec::{PortMapping, Protocol, TaskSpec};
@@ -77,7 +77,6 @@ struct State {
     live: BTreeMap<String, Group>,
     killed: BTreeSet<InstanceId>,
     shut: bool,
-    starts: u64,
 }
 
 #[derive(Debug)]
@@ -137,7 +136,6 @@ impl ProcessRuntime {
             live: BTreeMap::new(),
             killed: BTreeSet::new(),
             shut: false,
-            starts: 0,
         };
         let (state, gone) = (Mutex::new(state), Notify::new());
         Ok(Self(Arc::new(Shared { options, state_dir, addresses, state, gone, sweeps })))
@@ -218,7 +216,9 @@ impl ProcessRuntime {
             shared.signal(&launch.id, Signal::KILL);
             let _ = child.wait().await;
         }
-        shared.reaped(&launch.id);
+        if let Some(leader) = shared.reaped(&launch.id) {
+            group_is_gone(leader).await;
+        }
         shared.end(&launch.id);
         matches!(status, Ok(Ok(status)) if status.success())
     }
@@ -282,8 +282,7 @@ impl Shared {
             let directory = self.state_dir.join("tasks").join(file_name(task.id()));
             state.tasks.insert(task.arn.clone(), OpenTask { ports, logs: BTreeMap::new(), directory });
         }
-        state.starts += 1;
-        let id = format!("{}-{}{:06}", task.id(), std::process::id(), state.starts);
+        let id = runtime_id(task);
         state.live.insert(id.clone(), Group { instance: task.instance, leader: None });
         let open = &state.tasks[&task.arn];
         let directory = open.directory.join(file_name(&task.containers[index].name));
@@ -430,12 +429,12 @@ impl Shared {
 
     /// The first process is gone: its group goes with it, and no signal is sent to its number from now on, which may soon
     /// mean another process.
-    fn reaped(&self, runtime_id: &str) {
+    fn reaped(&self, runtime_id: &str) -> Option<Pid> {
         let mut state = self.state();
-        if let Some(leader) = state.live.get_mut(runtime_id).and_then(|group| group.leader.take()) {
-            let _ = kill_process_group(leader, Signal::KILL);
-            state.watchdog.remove(leader.as_raw_nonzero().get().cast_unsigned());
-        }
+        let leader = state.live.get_mut(runtime_id).and_then(|group| group.leader.take())?;
+        let _ = kill_process_group(leader, Signal::KILL);
+        state.watchdog.remove(leader.as_raw_nonzero().get().cast_unsigned());
+        Some(leader)
     }
 
     /// Nothing is left of it, or nothing came to be.
@@ -479,13 +478,16 @@ async fn supervise(
     };
     // What the first process leaves behind goes with it, also what hid from the group.
     let swept = shared.upgrade().map(|shared| {
-        shared.reaped(&launch.id);
+        let leader = shared.reaped(&launch.id);
         let (reply, swept) = oneshot::channel();
         let _ = shared.sweeps.send((launch.id.clone(), reply));
-        swept
+        (leader, swept)
     });
-    if let Some(swept) = swept {
+    if let Some((leader, swept)) = swept {
         let _ = swept.await;
+        if let Some(leader) = leader {
+            group_is_gone(leader).await;
+        }
     }
     let all = async { while pumps.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(OUTPUT_PATIENCE, all).await;
@@ -524,6 +526,14 @@ async fn pump(mut from: impl AsyncRead + Unpin, stream: Stream, log: ContainerLo
 /// As shells and Docker count: 128 + n for signal n.
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
+}
+
+/// Differs from every other on this host, also from those of other runtimes and servers that happen to run a task of the
+/// same id: escaped processes are told apart by it.
+fn runtime_id(task: &TaskSpec) -> String {
+    static STARTS: AtomicU64 = AtomicU64::new(0);
+    let start = STARTS.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{}{start:06}", task.id(), std::process::id())
 }
 
 fn assign_ports(pool: &mut PortPool, task: &TaskSpec) -> Result<Vec<Vec<AssignedPort>>, StartError> {

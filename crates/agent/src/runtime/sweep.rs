@@ -2,15 +2,21 @@
 //! environment that they inherited. Linux only; elsewhere it finds none.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process, test_kill_process_group};
 
 /// In every container's environment: the runtime id, unique on this host.
 pub(crate) const CONTAINER_ID: &str = "CAPSTAN_CONTAINER_ID";
 
-/// Kills every process of this host that belongs to one of the containers. Reads `/proc` once; blocks for as long as that
-/// takes (some microseconds a process).
+/// How long a killed process may take to die: one that the kernel keeps, or whose parent never waits for it, does not hold
+/// up the rest.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Kills every process of this host that belongs to one of the containers, and waits for its death. Reads `/proc` once;
+/// blocks for as long as that takes (some microseconds a process).
 pub(crate) fn kill_escaped(containers: &BTreeSet<String>) {
+    let mut killed = Vec::new();
     let Ok(processes) = std::fs::read_dir("/proc") else { return };
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
@@ -27,6 +33,19 @@ pub(crate) fn kill_escaped(containers: &BTreeSet<String>) {
         if let Some(id) = id.filter(|id| containers.contains(*id)) {
             tracing::debug!(%id, pid = pid.as_raw_nonzero(), "killing a process that outlived its container");
             let _ = kill_process(pid, Signal::KILL);
+            killed.push(pid);
         }
+    }
+    let since = Instant::now();
+    while killed.iter().any(|pid| test_kill_process(*pid).is_ok()) && since.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until nothing is left of a process group that was killed.
+pub(crate) async fn group_is_gone(leader: Pid) {
+    let since = Instant::now();
+    while test_kill_process_group(leader).is_ok() && since.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

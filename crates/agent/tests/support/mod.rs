@@ -103,10 +103,11 @@ impl Host {
         }
     }
 
-    /// Reads a container's log until it has the line; events do not tell what is printed.
+    /// Reads a container's log until it has the line; events do not tell what is printed. Before the line may stand what
+    /// the test harness prints in a stand-in.
     pub(crate) async fn printed(&self, task: &str, container: &str, line: &str) {
         let found = async {
-            while !self.lines(task, container).iter().any(|text| text == line) {
+            while !self.lines(task, container).iter().any(|text| text.ends_with(line)) {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
