@@ -276,7 +276,7 @@ async fn silence_is_504() {
 #[tokio::test]
 async fn idle_clients_are_let_go() {
     let backend = Backend::http("a").await;
-    let fast = Options { time_scale: 1000, io_timeout_min: Duration::from_millis(100), ..options() };
+    let fast = Options { time_scale: 1000, io_timeout_min: Duration::from_millis(700), ..options() };
     let mut fixture = Fixture::with(serving(group(&[&backend])), fast);
     let mut silent = fixture.client().await;
     let mut served = fixture.client().await;

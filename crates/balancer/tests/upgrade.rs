@@ -77,7 +77,7 @@ async fn idle_tunnels_are_closed() {
     let backend = echo().await;
     let fast = capstan_balancer::Options {
         time_scale: 1000,
-        io_timeout_min: std::time::Duration::from_millis(100),
+        io_timeout_min: std::time::Duration::from_millis(700),
         ..support::options()
     };
     let mut fixture = Fixture::with(serving(group(&[&backend])), fast);
