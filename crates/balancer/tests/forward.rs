@@ -447,3 +447,28 @@ async fn least_outstanding_avoids_busy_targets() {
     busy.state.release.add_permits(1);
     assert_eq!(holding.answer(true).await.status, 200);
 }
+
+#[tokio::test]
+async fn connections_closed_while_idle_are_not_used() {
+    let closed = Arc::new(Notify::new());
+    let script = Arc::clone(&closed);
+    let backend = Backend::each_connection(move |mut stream, _| {
+        let closed = Arc::clone(&script);
+        async move {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("write");
+            drop(stream);
+            closed.notify_one();
+        }
+    })
+    .await;
+    let mut fixture = Fixture::start(serving(group(&[&backend])));
+    let mut client = fixture.client().await;
+    for n in 1..=5 {
+        // A POST would not be repeated.
+        let answer = client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(answer.status, 200, "request {n}");
+        tokio::time::timeout(support::PATIENCE, closed.notified()).await.expect("closed");
+    }
+    assert_eq!(backend.state.connections.load(SeqCst), 5);
+}
