@@ -42,7 +42,7 @@ const OUTPUT_PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Absolute path of the `capstan` binary, which is also the image `capstan/web`.
+    /// The `capstan` binary, which is also the image `capstan/web`.
     pub capstan_exe: PathBuf,
     /// Logs (`logs/TASK/CONTAINER.log`) and working directories. `None`: a temporary directory that goes with the runtime.
     pub state_dir: Option<PathBuf>,
@@ -118,11 +118,13 @@ impl ProcessRuntime {
     ///
     /// # Errors
     /// The state directory cannot be created.
-    pub fn new(options: Options, addresses: AddressBook) -> io::Result<Self> {
+    pub fn new(mut options: Options, addresses: AddressBook) -> io::Result<Self> {
+        // Containers have working directories of their own, where a relative path would mean something else.
+        options.capstan_exe = std::path::absolute(options.capstan_exe)?;
         let state_dir = match &options.state_dir {
             Some(directory) => {
                 std::fs::create_dir_all(directory)?;
-                directory.clone()
+                std::path::absolute(directory)?
             }
             None => temporary_directory()?,
         };
