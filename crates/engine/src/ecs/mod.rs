@@ -25,6 +25,8 @@ mod strategy;
 mod tags;
 mod task;
 mod task_definition;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
