@@ -1,1 +1,52 @@
-fn main() {}
+//! The `capstan` binary: the only place that reads the environment and prints.
+
+mod client;
+mod serve;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An ECS-compatible container orchestrator for capacity that comes and goes.
+#[derive(Debug, Parser)]
+#[command(name = "capstan", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the AWS APIs and acts on them
+    Serve(serve::Args),
+    /// Prints the exports that point AWS tools of a shell at the server: eval "$(capstan env)"
+    Env(client::EnvArgs),
+    /// Shows or moves the server's clock
+    Clock(client::ClockArgs),
+    /// Says why a task, a service or a capacity provider is as it is
+    Explain(client::ExplainArgs),
+    /// Lists what acts, what is accepted without effect, and what is absent
+    Coverage(client::CoverageArgs),
+    /// The small workload behind the image capstan/web
+    Web(web::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Env(args) => client::env(&args),
+        Command::Clock(args) => client::clock(&args),
+        Command::Explain(args) => client::explain(&args),
+        Command::Coverage(args) => client::coverage(&args),
+        Command::Web(args) => web::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("capstan: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

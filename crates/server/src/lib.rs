@@ -14,9 +14,10 @@ mod process;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use capstan_engine::{Config, Engine};
+use capstan_engine::Engine;
 use capstan_model::Time;
 
+pub use capstan_engine::Config;
 pub use clock::Clock;
 pub use control::Control;
 

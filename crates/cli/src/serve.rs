@@ -1,0 +1,105 @@
+//! `capstan serve`.
+
+use std::net::SocketAddr;
+
+use capstan_server::{Clock, Error, Options, Runtime, Server};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Address and port of the API; port 0 takes any free one
+    #[arg(long, env = "CAPSTAN_LISTEN", default_value = "127.0.0.1:4566")]
+    pub(crate) listen: SocketAddr,
+    /// real, xN (N times faster), or manual (moved by `capstan clock advance`)
+    #[arg(long, default_value = "real", value_parser = Clock::parse)]
+    clock: Clock,
+    /// auto, virtual (nothing runs; times are modelled), or process (plain processes of this host)
+    #[arg(long, default_value = "auto")]
+    runtime: RuntimeName,
+    /// The region to play
+    #[arg(long, env = "CAPSTAN_REGION", default_value = "us-east-1")]
+    region: String,
+    /// The account to play: twelve digits
+    #[arg(long, env = "CAPSTAN_ACCOUNT", default_value = "000000000000")]
+    account: String,
+    /// Root of all chance: the same seed and the same calls give the same ids
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Added to a load balancer's port that cannot be opened, such as 80 without privileges
+    #[arg(long, default_value_t = 8000)]
+    port_offset: u16,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum RuntimeName {
+    Auto,
+    Virtual,
+    Process,
+}
+
+pub(crate) fn run(args: Args) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CAPSTAN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let options = options(&args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("failed to start: {e}"))?;
+    let shown = options.clone();
+    runtime.block_on(async {
+        let server = Server::start(options).await.map_err(|e: Error| e.to_string())?;
+        tracing::info!("seed {}", shown.config.seed);
+        tracing::info!(
+            "capstan {} answers at http://{} (region {}, account {}, clock {}, runtime {:?})",
+            env!("CARGO_PKG_VERSION"),
+            server.address(),
+            shown.config.region.name,
+            shown.config.account,
+            shown.clock,
+            shown.runtime,
+        );
+        tracing::info!("state is kept in memory: nothing outlives this process");
+        stopped().await;
+        tracing::info!("stopping: tasks, load balancers, the API");
+        server.stop().await;
+        Ok(())
+    })
+}
+
+fn options(args: &Args) -> Result<Options, String> {
+    let region = capstan_model::region(&args.region).ok_or_else(|| {
+        let known: Vec<&str> = capstan_model::REGIONS.iter().map(|region| region.name).collect();
+        format!("{} is not in the catalogue; give one of {}", args.region, known.join(", "))
+    })?;
+    if args.account.len() != 12 || !args.account.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("{} is no account id: give twelve digits", args.account));
+    }
+    let runtime = match args.runtime {
+        RuntimeName::Virtual => Runtime::Virtual,
+        RuntimeName::Process => Runtime::Process,
+        // Processes do not wait for a clock that is moved by hand.
+        RuntimeName::Auto if args.clock.is_manual() => Runtime::Virtual,
+        RuntimeName::Auto => Runtime::Process,
+    };
+    let config = capstan_server::Config { region, account: args.account.clone(), seed: args.seed };
+    let capstan_exe =
+        std::env::current_exe().map_err(|e| format!("failed to find this program's own file: {e}"))?;
+    Ok(Options {
+        listen: args.listen,
+        clock: args.clock,
+        runtime,
+        config,
+        capstan_exe,
+        port_offset: args.port_offset,
+    })
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stopped() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => return drop(tokio::signal::ctrl_c().await),
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
