@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, ecs};
+use crate::{Engine, cloudwatch, ec2, ecs, elb, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,5 +27,11 @@ impl Engine {
 
 /// Settings that are accepted without effect: service, then `(Operation.member, why)`.
 pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
-    vec![("ecs", ecs::INERT)]
+    vec![
+        ("cloudwatch", cloudwatch::INERT),
+        ("ec2", ec2::INERT),
+        ("ecs", ecs::INERT),
+        ("elbv2", elb::INERT),
+        ("ssm", ssm::INERT),
+    ]
 }

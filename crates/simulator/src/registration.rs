@@ -1,6 +1,7 @@
 //! What the agent of an instance tells ECS when it registers (spec ecs-agent-protocol.md §2, ecs.md §6.1).
 
 use capstan_engine::Engine;
+use capstan_engine::ec2::{DOCKER_VERSION, ECS_AGENT_VERSION};
 use capstan_model::InstanceId;
 use capstan_shapes::ecs::{Attribute, RegisterContainerInstanceRequest, Resource, VersionInfo};
 
@@ -44,9 +45,9 @@ const CAPABILITIES: [&str; 33] = [
     "ecs.capability.container-restart-policy",
 ];
 
-/// The request of that instance's agent; `None` when there is no such instance.
+/// The request of that instance's agent; `None` when there is no such instance, or no agent on it.
 pub fn registration(engine: &Engine, instance: InstanceId) -> Option<RegisterContainerInstanceRequest> {
-    let row = engine.ec2().instances().get(&instance)?;
+    let row = engine.ec2().instances().get(&instance).filter(|row| row.runs_ecs_agent())?;
     let config = row.agent_config();
     let kind = row.instance_type;
     let architecture = kind.architectures.first().map_or("x86_64", |architecture| architecture.as_str());
@@ -107,9 +108,9 @@ pub fn registration(engine: &Engine, instance: InstanceId) -> Option<RegisterCon
             set("PORTS_UDP", &[]),
         ]),
         version_info: Some(VersionInfo {
-            agent_version: Some("1.105.1".to_owned()),
+            agent_version: Some(ECS_AGENT_VERSION.to_owned()),
             agent_hash: Some("8dfceca".to_owned()),
-            docker_version: Some("DockerVersion: 25.0.8".to_owned()),
+            docker_version: Some(format!("DockerVersion: {DOCKER_VERSION}")),
         }),
         attributes: Some(attributes),
         ..RegisterContainerInstanceRequest::default()

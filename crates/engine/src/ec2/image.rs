@@ -70,94 +70,101 @@ impl Release {
     }
 }
 
+/// The ECS agent of the images: the release that the agent's behaviour here was read from.
+pub const ECS_AGENT_VERSION: &str = "1.105.1";
+
+/// The Docker of the images.
+pub const DOCKER_VERSION: &str = "25.0.8";
+
 const AGENT: EcsOptimized = EcsOptimized {
-    agent_version: "1.80.0",
-    runtime_version: "Docker version 20.10.25",
+    agent_version: ECS_AGENT_VERSION,
+    runtime_version: "Docker version 25.0.8",
     image_version: "",
     source_image: "",
 };
 const ECS_2_X86: EcsOptimized = EcsOptimized {
-    image_version: "2.0.20240131",
-    source_image: "amzn2-ami-minimal-hvm-2.0.20240131.0-x86_64-ebs",
+    image_version: "2.0.20260702",
+    source_image: "amzn2-ami-minimal-hvm-2.0.20260702.0-x86_64-ebs",
     ..AGENT
 };
 const ECS_2_ARM: EcsOptimized =
-    EcsOptimized { source_image: "amzn2-ami-minimal-hvm-2.0.20240131.0-arm64-ebs", ..ECS_2_X86 };
+    EcsOptimized { source_image: "amzn2-ami-minimal-hvm-2.0.20260702.0-arm64-ebs", ..ECS_2_X86 };
 const ECS_2023_X86: EcsOptimized = EcsOptimized {
-    image_version: "2023.0.20240131",
-    source_image: "al2023-ami-minimal-2023.3.20240131.0-kernel-6.1-x86_64",
+    image_version: "2023.0.20260702",
+    source_image: "al2023-ami-minimal-2023.12.20260702.0-kernel-6.1-x86_64",
     ..AGENT
 };
 const ECS_2023_ARM: EcsOptimized =
-    EcsOptimized { source_image: "al2023-ami-minimal-2023.3.20240131.0-kernel-6.1-arm64", ..ECS_2023_X86 };
+    EcsOptimized { source_image: "al2023-ami-minimal-2023.12.20260702.0-kernel-6.1-arm64", ..ECS_2023_X86 };
 
 const RELEASE: Release = Release {
     name: "",
     description: "",
     architecture: Architecture::X86_64,
     system: AmazonLinux::V2,
-    created: "2024-02-01T02:03:04.000Z",
+    created: "2026-07-03T02:03:04.000Z",
     parameter: "",
     ecs: None,
 };
 
-/// Every image there is. Names follow AWS's; of each line of images there is one release.
+/// Every image there is. Names follow AWS's; of each line of images there is one release, dated (our reading) after the
+/// agent that it holds.
 const RELEASES: &[Release] = &[
     Release {
-        name: "amzn2-ami-ecs-hvm-2.0.20240131-x86_64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 x86_64 ECS HVM GP2",
+        name: "amzn2-ami-ecs-hvm-2.0.20260702-x86_64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 x86_64 ECS HVM GP2",
         parameter: "amazon-linux-2",
         ecs: Some(ECS_2_X86),
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-ecs-hvm-2.0.20240131-arm64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 arm64 ECS HVM GP2",
+        name: "amzn2-ami-ecs-hvm-2.0.20260702-arm64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 arm64 ECS HVM GP2",
         architecture: Architecture::Arm64,
         parameter: "amazon-linux-2/arm64",
         ecs: Some(ECS_2_ARM),
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-ecs-gpu-hvm-2.0.20240131-x86_64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 x86_64 ECS GPU HVM GP2",
+        name: "amzn2-ami-ecs-gpu-hvm-2.0.20260702-x86_64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 x86_64 ECS GPU HVM GP2",
         parameter: "amazon-linux-2/gpu",
         ecs: Some(ECS_2_X86),
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-ecs-inf-hvm-2.0.20240131-x86_64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 x86_64 ECS INF HVM GP2",
+        name: "amzn2-ami-ecs-inf-hvm-2.0.20260702-x86_64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 x86_64 ECS INF HVM GP2",
         parameter: "amazon-linux-2/inf",
         ecs: Some(ECS_2_X86),
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-ecs-kernel-5.10-hvm-2.0.20240131-x86_64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 Kernel 5.10 x86_64 ECS HVM GP2",
+        name: "amzn2-ami-ecs-kernel-5.10-hvm-2.0.20260702-x86_64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 Kernel 5.10 x86_64 ECS HVM GP2",
         parameter: "amazon-linux-2/kernel-5.10",
         ecs: Some(ECS_2_X86),
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-ecs-kernel-5.10-hvm-2.0.20240131-arm64-ebs",
-        description: "Amazon Linux AMI 2.0.20240131 Kernel 5.10 arm64 ECS HVM GP2",
+        name: "amzn2-ami-ecs-kernel-5.10-hvm-2.0.20260702-arm64-ebs",
+        description: "Amazon Linux AMI 2.0.20260702 Kernel 5.10 arm64 ECS HVM GP2",
         architecture: Architecture::Arm64,
         parameter: "amazon-linux-2/kernel-5.10/arm64",
         ecs: Some(ECS_2_ARM),
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-ecs-hvm-2023.0.20240131-kernel-6.1-x86_64",
-        description: "Amazon Linux AMI 2023.0.20240131 x86_64 ECS HVM EBS",
+        name: "al2023-ami-ecs-hvm-2023.0.20260702-kernel-6.1-x86_64",
+        description: "Amazon Linux AMI 2023.0.20260702 x86_64 ECS HVM EBS",
         system: AmazonLinux::V2023,
         parameter: "amazon-linux-2023",
         ecs: Some(ECS_2023_X86),
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-ecs-hvm-2023.0.20240131-kernel-6.1-arm64",
-        description: "Amazon Linux AMI 2023.0.20240131 arm64 ECS HVM EBS",
+        name: "al2023-ami-ecs-hvm-2023.0.20260702-kernel-6.1-arm64",
+        description: "Amazon Linux AMI 2023.0.20260702 arm64 ECS HVM EBS",
         architecture: Architecture::Arm64,
         system: AmazonLinux::V2023,
         parameter: "amazon-linux-2023/arm64",
@@ -165,57 +172,57 @@ const RELEASES: &[Release] = &[
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-2023.3.20240131.0-kernel-6.1-x86_64",
-        description: "Amazon Linux 2023 AMI 2023.3.20240131.0 x86_64 HVM kernel-6.1",
+        name: "al2023-ami-2023.12.20260702.0-kernel-6.1-x86_64",
+        description: "Amazon Linux 2023 AMI 2023.12.20260702.0 x86_64 HVM kernel-6.1",
         system: AmazonLinux::V2023,
         parameter: "al2023-ami-kernel-default-x86_64",
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-2023.3.20240131.0-kernel-6.1-arm64",
-        description: "Amazon Linux 2023 AMI 2023.3.20240131.0 arm64 HVM kernel-6.1",
+        name: "al2023-ami-2023.12.20260702.0-kernel-6.1-arm64",
+        description: "Amazon Linux 2023 AMI 2023.12.20260702.0 arm64 HVM kernel-6.1",
         architecture: Architecture::Arm64,
         system: AmazonLinux::V2023,
         parameter: "al2023-ami-kernel-default-arm64",
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-minimal-2023.3.20240131.0-kernel-6.1-x86_64",
-        description: "Amazon Linux 2023 AMI 2023.3.20240131.0 x86_64 Minimal HVM kernel-6.1",
+        name: "al2023-ami-minimal-2023.12.20260702.0-kernel-6.1-x86_64",
+        description: "Amazon Linux 2023 AMI 2023.12.20260702.0 x86_64 Minimal HVM kernel-6.1",
         system: AmazonLinux::V2023,
         parameter: "al2023-ami-minimal-kernel-default-x86_64",
         ..RELEASE
     },
     Release {
-        name: "al2023-ami-minimal-2023.3.20240131.0-kernel-6.1-arm64",
-        description: "Amazon Linux 2023 AMI 2023.3.20240131.0 arm64 Minimal HVM kernel-6.1",
+        name: "al2023-ami-minimal-2023.12.20260702.0-kernel-6.1-arm64",
+        description: "Amazon Linux 2023 AMI 2023.12.20260702.0 arm64 Minimal HVM kernel-6.1",
         architecture: Architecture::Arm64,
         system: AmazonLinux::V2023,
         parameter: "al2023-ami-minimal-kernel-default-arm64",
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-hvm-2.0.20240131.0-x86_64-gp2",
-        description: "Amazon Linux 2 AMI 2.0.20240131.0 x86_64 HVM gp2",
+        name: "amzn2-ami-hvm-2.0.20260702.0-x86_64-gp2",
+        description: "Amazon Linux 2 AMI 2.0.20260702.0 x86_64 HVM gp2",
         parameter: "amzn2-ami-hvm-x86_64-gp2",
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-hvm-2.0.20240131.0-arm64-gp2",
-        description: "Amazon Linux 2 LTS Arm64 AMI 2.0.20240131.0 arm64 HVM gp2",
+        name: "amzn2-ami-hvm-2.0.20260702.0-arm64-gp2",
+        description: "Amazon Linux 2 LTS Arm64 AMI 2.0.20260702.0 arm64 HVM gp2",
         architecture: Architecture::Arm64,
         parameter: "amzn2-ami-hvm-arm64-gp2",
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-kernel-5.10-hvm-2.0.20240131.0-x86_64-gp2",
-        description: "Amazon Linux 2 Kernel 5.10 AMI 2.0.20240131.0 x86_64 HVM gp2",
+        name: "amzn2-ami-kernel-5.10-hvm-2.0.20260702.0-x86_64-gp2",
+        description: "Amazon Linux 2 Kernel 5.10 AMI 2.0.20260702.0 x86_64 HVM gp2",
         parameter: "amzn2-ami-kernel-5.10-hvm-x86_64-gp2",
         ..RELEASE
     },
     Release {
-        name: "amzn2-ami-kernel-5.10-hvm-2.0.20240131.0-arm64-gp2",
-        description: "Amazon Linux 2 LTS Arm64 Kernel 5.10 AMI 2.0.20240131.0 arm64 HVM gp2",
+        name: "amzn2-ami-kernel-5.10-hvm-2.0.20260702.0-arm64-gp2",
+        description: "Amazon Linux 2 LTS Arm64 Kernel 5.10 AMI 2.0.20260702.0 arm64 HVM gp2",
         architecture: Architecture::Arm64,
         parameter: "amzn2-ami-kernel-5.10-hvm-arm64-gp2",
         ..RELEASE

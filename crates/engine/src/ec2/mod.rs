@@ -25,6 +25,7 @@ use crate::kernel::{Page, Table, dispatch, page};
 use crate::{Caller, Engine};
 
 pub(crate) use image::{AmazonLinux, Release, releases};
+pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
 pub use rows::*;
 pub use user_data::ecs_config;

@@ -173,24 +173,24 @@ mod tests {
         assert_eq!(
             text(&format!("{base}/amazon-linux-2/recommended")).unwrap(),
             format!(
-                "{{\"ecs_agent_version\":\"1.80.0\",\"ecs_runtime_version\":\"Docker version 20.10.25\",\
-                 \"image_id\":\"{id}\",\"image_name\":\"amzn2-ami-ecs-hvm-2.0.20240131-x86_64-ebs\",\
-                 \"image_version\":\"2.0.20240131\",\"os\":\"Amazon Linux 2\",\"schema_version\":1,\
-                 \"source_image_name\":\"amzn2-ami-minimal-hvm-2.0.20240131.0-x86_64-ebs\"}}"
+                "{{\"ecs_agent_version\":\"1.105.1\",\"ecs_runtime_version\":\"Docker version 25.0.8\",\
+                 \"image_id\":\"{id}\",\"image_name\":\"amzn2-ami-ecs-hvm-2.0.20260702-x86_64-ebs\",\
+                 \"image_version\":\"2.0.20260702\",\"os\":\"Amazon Linux 2\",\"schema_version\":1,\
+                 \"source_image_name\":\"amzn2-ami-minimal-hvm-2.0.20260702.0-x86_64-ebs\"}}"
             )
         );
         let cases = [
             ("amazon-linux-2/recommended/image_id:1", "ami-"),
             ("amazon-linux-2/recommended/image_name", "amzn2-ami-ecs-hvm-"),
-            ("amazon-linux-2/arm64/recommended/image_name", "amzn2-ami-ecs-hvm-2.0.20240131-arm64"),
+            ("amazon-linux-2/arm64/recommended/image_name", "amzn2-ami-ecs-hvm-2.0.20260702-arm64"),
             ("amazon-linux-2/gpu/recommended/image_name", "amzn2-ami-ecs-gpu-"),
             ("amazon-linux-2/kernel-5.10/recommended/image_id", "ami-"),
             ("amazon-linux-2023/recommended/os", "Amazon Linux 2023"),
             (
                 "amazon-linux-2023/arm64/recommended/image_name",
-                "al2023-ami-ecs-hvm-2023.0.20240131-kernel-6.1-arm64",
+                "al2023-ami-ecs-hvm-2023.0.20260702-kernel-6.1-arm64",
             ),
-            ("amazon-linux-2/amzn2-ami-ecs-hvm-2.0.20240131-x86_64-ebs/image_id", "ami-"),
+            ("amazon-linux-2/amzn2-ami-ecs-hvm-2.0.20260702-x86_64-ebs/image_id", "ami-"),
         ];
         for (name, start) in cases {
             let found = text(&format!("{base}/{name}")).unwrap();
