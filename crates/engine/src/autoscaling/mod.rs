@@ -1,34 +1,255 @@
-//! EC2 Auto Scaling.
+//! EC2 Auto Scaling: groups of instances, kept at a size that policies decide.
+//!
+//! Rows are in `rows`, one file for each subject beside it; [`AutoScaling`] owns the tables. The way of a change: a
+//! request (`group`) or a policy (`alarm`, `scaling`) sets the desired capacity; `capacity` compares it with what there
+//! is, launches by `allocation` and takes out by `termination`; `lifecycle` brings each instance in and out, through
+//! `hook` and the target groups; `health` replaces what fails; `activity` keeps the record.
+
+mod activity;
+mod alarm;
+mod allocation;
+mod balance;
+mod capacity;
+mod decision;
+mod group;
+mod health;
+mod hook;
+mod instance;
+mod lifecycle;
+mod metrics;
+mod policy;
+mod requirements;
+mod rows;
+mod scaling;
+mod suspend;
+mod tag;
+mod target_group;
+mod template;
+mod termination;
+#[cfg(test)]
+mod tests;
+mod types;
+mod zones;
 
 use capstan_model::Time;
 use capstan_shapes::{Refusal, autoscaling};
 
-use crate::kernel::Event;
+use crate::kernel::{Event, Table, dispatch};
 use crate::{Caller, Engine};
 
+pub use decision::{Decision, Verdict};
+pub use rows::*;
+
+/// What is accepted and described, but does nothing yet: `Operation.Member` and why.
+pub const INERT: &[(&str, &str)] = &[
+    (
+        "CreateAutoScalingGroup.AvailabilityZoneDistribution",
+        "launches go to another zone when one has no room, always",
+    ),
+    ("CreateAutoScalingGroup.AvailabilityZoneImpairmentPolicy", "there are no zonal shifts"),
+    ("CreateAutoScalingGroup.CapacityRebalance", "there are no rebalance recommendations"),
+    ("CreateAutoScalingGroup.CapacityReservationSpecification", "there are no capacity reservations"),
+    ("CreateAutoScalingGroup.Context", "reserved by AWS"),
+    (
+        "CreateAutoScalingGroup.InstanceLifecyclePolicy",
+        "instances are never retained after an abandoned hook",
+    ),
+    (
+        "CreateAutoScalingGroup.InstanceMaintenancePolicy",
+        "a replacement is launched when the unhealthy instance goes",
+    ),
+    ("CreateAutoScalingGroup.MaxInstanceLifetime", "instances are not replaced by age"),
+    ("CreateAutoScalingGroup.PlacementGroup", "hosts know no placement groups"),
+    ("CreateAutoScalingGroup.ServiceLinkedRoleARN", "roles are not checked"),
+    ("CreateAutoScalingGroup.SkipZonalShiftValidation", "there are no zonal shifts"),
+    (
+        "PutLifecycleHook.NotificationTargetARN",
+        "hooks are announced inside and by the API, not to SNS or SQS",
+    ),
+    ("PutLifecycleHook.RoleARN", "roles are not checked"),
+    ("PutScalingPolicy.MetricAggregationType", "step policies take the alarm's newest datapoint"),
+    ("PutScalingPolicy.PredictiveScalingConfiguration", "forecasts are not made"),
+    (
+        "UpdateAutoScalingGroup.AvailabilityZoneDistribution",
+        "launches go to another zone when one has no room, always",
+    ),
+    ("UpdateAutoScalingGroup.AvailabilityZoneImpairmentPolicy", "there are no zonal shifts"),
+    ("UpdateAutoScalingGroup.CapacityRebalance", "there are no rebalance recommendations"),
+    ("UpdateAutoScalingGroup.CapacityReservationSpecification", "there are no capacity reservations"),
+    ("UpdateAutoScalingGroup.Context", "reserved by AWS"),
+    (
+        "UpdateAutoScalingGroup.InstanceLifecyclePolicy",
+        "instances are never retained after an abandoned hook",
+    ),
+    (
+        "UpdateAutoScalingGroup.InstanceMaintenancePolicy",
+        "a replacement is launched when the unhealthy instance goes",
+    ),
+    ("UpdateAutoScalingGroup.MaxInstanceLifetime", "instances are not replaced by age"),
+    ("UpdateAutoScalingGroup.PlacementGroup", "hosts know no placement groups"),
+    ("UpdateAutoScalingGroup.ServiceLinkedRoleARN", "roles are not checked"),
+    ("UpdateAutoScalingGroup.SkipZonalShiftValidation", "there are no zonal shifts"),
+];
+
+/// The tables of this room.
 #[derive(Clone, Debug, Default)]
-pub struct AutoScaling {}
+pub struct AutoScaling {
+    actions: Table<LifecycleAction>,
+    activities: Table<Activity>,
+    groups: Table<Group>,
+    hooks: Table<Hook>,
+    instances: Table<GroupInstance>,
+    policies: Table<Policy>,
+}
 
 impl AutoScaling {
-    pub(crate) fn next_due(&self) -> Option<Time> {
-        None
+    /// Instances that wait in a lifecycle hook.
+    pub fn actions(&self) -> &Table<LifecycleAction> {
+        &self.actions
     }
 
-    pub(crate) fn record_changes(&mut self, _on: bool) {}
+    pub fn activities(&self) -> &Table<Activity> {
+        &self.activities
+    }
 
-    pub(crate) fn take_changed(&mut self, _put: &mut dyn FnMut(&'static str, String)) {}
+    pub fn groups(&self) -> &Table<Group> {
+        &self.groups
+    }
+
+    pub fn hooks(&self) -> &Table<Hook> {
+        &self.hooks
+    }
+
+    pub fn instances(&self) -> &Table<GroupInstance> {
+        &self.instances
+    }
+
+    pub fn policies(&self) -> &Table<Policy> {
+        &self.policies
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let due = [
+            self.actions.next_due(),
+            self.activities.next_due(),
+            self.groups.next_due(),
+            self.instances.next_due(),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.actions.record_changes(on);
+        self.activities.record_changes(on);
+        self.groups.record_changes(on);
+        self.hooks.record_changes(on);
+        self.instances.record_changes(on);
+        self.policies.record_changes(on);
+    }
+
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        self.actions.take_changed(put);
+        self.activities.take_changed(put);
+        self.groups.take_changed(put);
+        self.hooks.take_changed(put);
+        self.instances.take_changed(put);
+        self.policies.take_changed(put);
+    }
+}
+
+/// The names of the instance types that a group may launch, in the order of priority; empty when its launch template
+/// is gone or names none.
+pub fn instance_types(engine: &Engine, group: &Group) -> Vec<String> {
+    template::types(engine, group)
 }
 
 pub(crate) fn handle(
-    _cx: &mut Engine,
-    _caller: &Caller,
+    cx: &mut Engine,
+    caller: &Caller,
     request: autoscaling::Request,
 ) -> Result<autoscaling::Response, Refusal> {
-    Err(Refusal::new("NotImplemented", format!("{} is not built yet", request.operation().name))
-        .with_status(501))
+    Ok(dispatch!(cx, caller, request, autoscaling {
+        AttachInstances => instance::attach,
+        AttachLoadBalancerTargetGroups => target_group::attach,
+        CompleteLifecycleAction => hook::complete,
+        CreateAutoScalingGroup => group::create,
+        CreateOrUpdateTags => tag::create,
+        DeleteAutoScalingGroup => group::delete,
+        DeleteLifecycleHook => hook::delete,
+        DeletePolicy => policy::delete,
+        DeleteTags => tag::delete,
+        DescribeAccountLimits => types::limits,
+        DescribeAdjustmentTypes => types::adjustment,
+        DescribeAutoScalingGroups => group::describe,
+        DescribeAutoScalingInstances => instance::describe,
+        DescribeLifecycleHookTypes => types::lifecycle_hook,
+        DescribeLifecycleHooks => hook::describe,
+        DescribeLoadBalancerTargetGroups => target_group::describe,
+        DescribePolicies => policy::describe,
+        DescribeScalingActivities => activity::describe,
+        DescribeScalingProcessTypes => types::process,
+        DescribeTags => tag::describe,
+        DescribeTerminationPolicyTypes => types::termination_policy,
+        DetachInstances => instance::detach,
+        DetachLoadBalancerTargetGroups => target_group::detach,
+        DisableMetricsCollection => metrics::disable,
+        EnableMetricsCollection => metrics::enable,
+        EnterStandby => instance::enter_standby,
+        ExecutePolicy => alarm::execute,
+        ExitStandby => instance::exit_standby,
+        PutLifecycleHook => hook::put,
+        PutScalingPolicy => policy::put,
+        RecordLifecycleActionHeartbeat => hook::heartbeat,
+        ResumeProcesses => suspend::resume,
+        SetDesiredCapacity => group::set_desired,
+        SetInstanceHealth => health::set,
+        SetInstanceProtection => instance::protect,
+        SuspendProcesses => suspend::suspend,
+        TerminateInstanceInAutoScalingGroup => instance::terminate,
+        UpdateAutoScalingGroup => group::update,
+    }))
 }
 
-/// Does what is due first.
-pub(crate) fn on_due(_cx: &mut Engine) {}
+/// Does what is due first. At one moment instances and their hooks come before groups, so that a comparison sees what
+/// has just changed.
+pub(crate) fn on_due(cx: &mut Engine) {
+    let Some(first) = cx.autoscaling.next_due() else { return };
+    let room = &cx.autoscaling;
+    if let Some((_, id)) = room.instances.first_due().filter(|(time, _)| *time == first) {
+        health::due(cx, id);
+    } else if let Some((_, key)) = room.actions.first_due().filter(|(time, _)| *time == first) {
+        hook::due(cx, &key);
+    } else if let Some((_, key)) = room.activities.first_due().filter(|(time, _)| *time == first) {
+        activity::due(cx, &key);
+    } else if let Some((_, name)) = room.groups.first_due() {
+        group::due(cx, &name);
+    }
+}
 
-pub(crate) fn on_event(_cx: &mut Engine, _event: &Event) {}
+pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
+    match event {
+        Event::AlarmAction { action, alarm, state, threshold, value } => {
+            let action = alarm::Action { policy: action, alarm, state, threshold: *threshold, value: *value };
+            alarm::act(cx, &action);
+        }
+        Event::InstanceState { instance, state } => lifecycle::ec2_state(cx, *instance, state),
+        Event::TargetState { target_group, target, state, .. } => {
+            lifecycle::target_state(cx, target_group, target, state);
+        }
+        Event::LifecycleAction { .. } => {}
+    }
+}
+
+/// Auto Scaling's answer to input that is wrong.
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new("ValidationError", message)
+}
+
+fn invalid_token() -> Refusal {
+    Refusal::of(&autoscaling::INVALID_NEXT_TOKEN, "The NextToken value is not valid.")
+}
+
+/// A count or a number of seconds as the API's integers have it.
+fn number(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
+}

@@ -1,0 +1,381 @@
+//! What a group launches from: launch templates, mixed instances policies.
+
+use std::sync::Arc;
+
+use capstan_model::{MicroDollars, catalogue};
+use capstan_shapes::Refusal;
+use capstan_shapes::autoscaling as shapes;
+use capstan_shapes::ec2::MarketType;
+
+use super::rows::{
+    Distribution, Group, MixedPolicy, Name, OnDemandStrategy, Override, Source, SpotStrategy, TemplateSpec,
+};
+use super::{invalid, requirements};
+use crate::Engine;
+
+/// Launch template of a group, looked up at the moment of a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resolved {
+    /// With the numeric version.
+    pub(super) spec: Arc<TemplateSpec>,
+    pub(super) instance_type: Option<Name>,
+    /// The template itself asks for Spot.
+    pub(super) spot: bool,
+}
+
+/// The template and the version that its specification means now.
+pub(super) fn resolve(engine: &Engine, spec: &TemplateSpec) -> Result<Resolved, Refusal> {
+    let template = engine.ec2.launch_template(Some(&spec.id), None)?;
+    let version = engine.ec2.launch_template_version(template, Some(&spec.version))?;
+    let market = version.data.instance_market_options.as_ref().and_then(|market| market.market_type);
+    Ok(Resolved {
+        spec: Arc::new(TemplateSpec {
+            id: spec.id.clone(),
+            name: spec.name.clone(),
+            version: version.version.to_string(),
+        }),
+        instance_type: version.data.instance_type.as_deref().map(Name::from),
+        spot: market == Some(MarketType::Spot),
+    })
+}
+
+/// Reads a specification: it must name one existing template and version.
+pub(super) fn spec(
+    engine: &Engine,
+    given: &shapes::LaunchTemplateSpecification,
+) -> Result<TemplateSpec, Refusal> {
+    let (id, name) = (given.launch_template_id.as_deref(), given.launch_template_name.as_deref());
+    if id.is_some() == name.is_some() {
+        return Err(invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName"));
+    }
+    let wrong = |refusal: Refusal| {
+        invalid(format!("You must use a valid fully-formed launch template. {}", refusal.message))
+    };
+    let version = given.version.clone().filter(|version| !version.is_empty());
+    let version = version.unwrap_or_else(|| "$Default".to_owned());
+    let template = engine.ec2.launch_template(id, name).map_err(wrong)?;
+    engine.ec2.launch_template_version(template, Some(&version)).map_err(wrong)?;
+    Ok(TemplateSpec { id: template.id.clone(), name: template.name.clone(), version })
+}
+
+/// What a create request launches from. Exactly one source must be given.
+pub(super) fn source(
+    engine: &Engine,
+    template: Option<&shapes::LaunchTemplateSpecification>,
+    mixed: Option<&shapes::MixedInstancesPolicy>,
+    launch_configuration: Option<&str>,
+    instance: Option<&str>,
+) -> Result<Option<Source>, Refusal> {
+    let given = [template.is_some(), mixed.is_some(), launch_configuration.is_some(), instance.is_some()];
+    if given.iter().filter(|given| **given).count() > 1 {
+        return Err(invalid(
+            "Valid requests must contain only one of launchTemplate, launchConfiguration, InstanceId or \
+             MixedInstancesPolicy parameter.",
+        ));
+    }
+    if let Some(name) = launch_configuration {
+        return Err(invalid(format!(
+            "Launch configuration name not found - Launch configuration {name} not found"
+        )));
+    }
+    if instance.is_some() {
+        return Err(invalid(
+            "Launch configurations, which creating a group from an instance needs, are not available. Use a launch \
+             template.",
+        ));
+    }
+    if let Some(policy) = mixed {
+        return self::mixed(engine, policy, None).map(|policy| Some(Source::Mixed(policy)));
+    }
+    match template {
+        Some(template) => spec(engine, template).map(|template| Some(Source::Template(template))),
+        None => Ok(None),
+    }
+}
+
+/// Reads a mixed instances policy; what it leaves out comes from `before` (UpdateAutoScalingGroup), then from the
+/// API's defaults.
+pub(super) fn mixed(
+    engine: &Engine,
+    given: &shapes::MixedInstancesPolicy,
+    before: Option<&MixedPolicy>,
+) -> Result<MixedPolicy, Refusal> {
+    let launch = given.launch_template.as_ref();
+    let template = match launch.and_then(|launch| launch.launch_template_specification.as_ref()) {
+        Some(template) => spec(engine, template)?,
+        None => before
+            .map(|before| before.template.clone())
+            .ok_or_else(|| invalid("You must specify a launch template with the MixedInstancesPolicy."))?,
+    };
+    let overrides = match launch.and_then(|launch| launch.overrides.as_deref()) {
+        Some(given) => overrides(engine, given)?,
+        None => before.map(|before| before.overrides.clone()).unwrap_or_default(),
+    };
+    let by_attributes = overrides.iter().any(|each| each.requirements.is_some());
+    let distribution = distribution(
+        given.instances_distribution.as_ref(),
+        before.map(|before| &before.distribution),
+        by_attributes,
+    )?;
+    Ok(MixedPolicy { template, overrides, distribution })
+}
+
+fn overrides(engine: &Engine, given: &[shapes::LaunchTemplateOverrides]) -> Result<Vec<Override>, Refusal> {
+    let weights = given.iter().filter(|each| each.weighted_capacity.is_some()).count();
+    if weights != 0 && weights != given.len() {
+        return Err(invalid("All launch template overrides must have weights, or none of them."));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    given
+        .iter()
+        .map(|each| {
+            if let Some(name) = &each.instance_type
+                && (each.instance_requirements.is_some() || !seen.insert(name.as_str()))
+            {
+                return Err(invalid(format!(
+                    "The instance type {name} stands more than once in the overrides, or beside InstanceRequirements."
+                )));
+            }
+            let weight = each.weighted_capacity.as_deref().map(|text| {
+                text.parse().ok().filter(|weight| (1..=999).contains(weight)).ok_or_else(|| {
+                    invalid(format!("WeightedCapacity must be a whole number from 1 to 999, not {text}"))
+                })
+            });
+            Ok(Override {
+                instance_type: each.instance_type.as_deref().map(Name::from),
+                template: each
+                    .launch_template_specification
+                    .as_ref()
+                    .map(|template| spec(engine, template))
+                    .transpose()?,
+                image_id: each.image_id.clone(),
+                weight: weight.transpose()?,
+                requirements: each.instance_requirements.clone().map(Box::new),
+            })
+        })
+        .collect()
+}
+
+fn distribution(
+    given: Option<&shapes::InstancesDistribution>,
+    before: Option<&Distribution>,
+    by_attributes: bool,
+) -> Result<Distribution, Refusal> {
+    let none = shapes::InstancesDistribution::default();
+    let given = given.unwrap_or(&none);
+    let on_demand_strategy = match given.on_demand_allocation_strategy.as_deref() {
+        Some("prioritized") if by_attributes => {
+            return Err(invalid("The prioritized strategy is not allowed with InstanceRequirements."));
+        }
+        Some("prioritized") => OnDemandStrategy::Prioritized,
+        Some("lowest-price") => OnDemandStrategy::LowestPrice,
+        Some(other) => {
+            return Err(invalid(format!("OnDemandAllocationStrategy {other} is not valid.")));
+        }
+        None if by_attributes => OnDemandStrategy::LowestPrice,
+        None => before.map_or(OnDemandStrategy::Prioritized, |before| before.on_demand_strategy),
+    };
+    let spot_strategy = match given.spot_allocation_strategy.as_deref() {
+        Some("lowest-price") => SpotStrategy::LowestPrice,
+        Some("capacity-optimized") => SpotStrategy::CapacityOptimized,
+        Some("capacity-optimized-prioritized") if by_attributes => {
+            return Err(invalid(
+                "The capacity-optimized-prioritized strategy is not allowed with InstanceRequirements.",
+            ));
+        }
+        Some("capacity-optimized-prioritized") => SpotStrategy::CapacityOptimizedPrioritized,
+        Some("price-capacity-optimized") => SpotStrategy::PriceCapacityOptimized,
+        Some(other) => return Err(invalid(format!("SpotAllocationStrategy {other} is not valid."))),
+        None => before.map_or(SpotStrategy::LowestPrice, |before| before.spot_strategy),
+    };
+    if let Some(pools) = given.spot_instance_pools
+        && (spot_strategy != SpotStrategy::LowestPrice || !(1..=20).contains(&pools))
+    {
+        return Err(invalid(
+            "SpotInstancePools must be from 1 to 20, and is only valid with the lowest-price strategy.",
+        ));
+    }
+    let percent = given.on_demand_percentage_above_base_capacity.map(i64::from);
+    let base = given.on_demand_base_capacity.map(i64::from);
+    if percent.is_some_and(|percent| !(0..=100).contains(&percent)) || base.is_some_and(|base| base < 0) {
+        return Err(invalid(
+            "OnDemandPercentageAboveBaseCapacity must be from 0 to 100, and OnDemandBaseCapacity not negative.",
+        ));
+    }
+    let spot_max_price = match given.spot_max_price.as_deref() {
+        // An empty text takes a price back.
+        Some("") => None,
+        Some(text) => Some(price(text).ok_or_else(|| {
+            invalid(format!("SpotMaxPrice must be a decimal number of at least 0.001, not {text}"))
+        })?),
+        None => before.and_then(|before| before.spot_max_price),
+    };
+    Ok(Distribution {
+        on_demand_strategy,
+        base: base.or(before.map(|before| before.base)).unwrap_or(0),
+        percent: percent.or(before.map(|before| before.percent)).unwrap_or(100),
+        spot_strategy,
+        spot_pools: given
+            .spot_instance_pools
+            .map(i64::from)
+            .or(before.map(|before| before.spot_pools))
+            .unwrap_or(2),
+        spot_max_price,
+    })
+}
+
+/// Dollars in decimals, as micro-dollars.
+fn price(text: &str) -> Option<MicroDollars> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) || whole.len() > 9 {
+        return None;
+    }
+    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    let price = whole * 1_000_000 + micros;
+    (price >= 1_000).then_some(MicroDollars(price))
+}
+
+/// Micro-dollars as the decimals they were given in.
+fn price_text(price: MicroDollars) -> String {
+    let text = price.to_string();
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+pub(super) fn spec_shape(spec: &TemplateSpec) -> shapes::LaunchTemplateSpecification {
+    shapes::LaunchTemplateSpecification {
+        launch_template_id: Some(spec.id.clone()),
+        launch_template_name: Some(spec.name.clone()),
+        version: Some(spec.version.clone()),
+    }
+}
+
+pub(super) fn mixed_shape(policy: &MixedPolicy) -> shapes::MixedInstancesPolicy {
+    let overrides = policy.overrides.iter().map(|each| shapes::LaunchTemplateOverrides {
+        instance_type: each.instance_type.as_deref().map(str::to_owned),
+        weighted_capacity: each.weight.map(|weight| weight.to_string()),
+        launch_template_specification: each.template.as_ref().map(spec_shape),
+        instance_requirements: each.requirements.as_deref().cloned(),
+        image_id: each.image_id.clone(),
+    });
+    let distribution = &policy.distribution;
+    let lowest_price = distribution.spot_strategy == SpotStrategy::LowestPrice;
+    shapes::MixedInstancesPolicy {
+        launch_template: Some(shapes::LaunchTemplate {
+            launch_template_specification: Some(spec_shape(&policy.template)),
+            overrides: Some(overrides.collect()),
+        }),
+        instances_distribution: Some(shapes::InstancesDistribution {
+            on_demand_allocation_strategy: Some(distribution.on_demand_strategy.as_str().to_owned()),
+            on_demand_base_capacity: Some(super::number(distribution.base)),
+            on_demand_percentage_above_base_capacity: Some(super::number(distribution.percent)),
+            spot_allocation_strategy: Some(distribution.spot_strategy.as_str().to_owned()),
+            spot_instance_pools: lowest_price.then(|| super::number(distribution.spot_pools)),
+            spot_max_price: distribution.spot_max_price.map(price_text),
+        }),
+    }
+}
+
+/// A way to launch: an override (or the bare template), with one instance type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// Place in the priority list.
+    pub(super) rank: usize,
+    pub(super) resolved: Resolved,
+    /// `None`: the template names no type, and EC2 takes its default.
+    pub(super) instance_type: Option<Name>,
+    pub(super) image_id: Option<String>,
+    pub(super) weight: i64,
+    /// The request must name the type; the template alone would not give it.
+    pub(super) name_type: bool,
+}
+
+/// Every way that the group may launch, in the order of priority.
+pub(super) fn candidates(
+    engine: &Engine,
+    source: &Source,
+    capacity_type: Option<&str>,
+) -> Result<Vec<Candidate>, Refusal> {
+    let resolved = resolve(engine, source.template())?;
+    let plain = |resolved: Resolved| Candidate {
+        rank: 0,
+        instance_type: resolved.instance_type.clone(),
+        resolved,
+        image_id: None,
+        weight: 1,
+        name_type: false,
+    };
+    let policy = match source {
+        Source::Mixed(policy) if !policy.overrides.is_empty() => policy,
+        Source::Mixed(_) | Source::Template(_) => return Ok(vec![plain(resolved)]),
+    };
+    let mut found: Vec<Candidate> = Vec::new();
+    for each in &policy.overrides {
+        let resolved = match &each.template {
+            Some(template) => resolve(engine, template)?,
+            None => resolved.clone(),
+        };
+        let types: Vec<Option<Name>> = match &each.requirements {
+            Some(requirements) => requirements::types(requirements, engine.config.region.name)
+                .into_iter()
+                .map(|found| Some(Name::from(found.name.as_str())))
+                .collect(),
+            None => vec![each.instance_type.clone().or_else(|| resolved.instance_type.clone())],
+        };
+        for instance_type in types {
+            let catalogued = instance_type.as_deref().and_then(catalogue::instance_type);
+            let weight = match (capacity_type, catalogued) {
+                (Some("vcpu"), Some(found)) => i64::from(found.vcpus),
+                (Some("memory-mib"), Some(found)) => i64::from(found.memory_mib),
+                _ => each.weight.unwrap_or(1),
+            };
+            found.push(Candidate {
+                rank: found.len(),
+                resolved: resolved.clone(),
+                name_type: instance_type != resolved.instance_type,
+                instance_type,
+                image_id: each.image_id.clone(),
+                weight,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The names of the instance types that a group may launch, in the order of priority.
+pub(super) fn types(engine: &Engine, group: &Group) -> Vec<String> {
+    let capacity_type = group.settings.desired_capacity_type.as_deref();
+    let candidates = candidates(engine, &group.source, capacity_type).unwrap_or_default();
+    let mut names: Vec<String> = Vec::new();
+    for name in candidates.into_iter().filter_map(|candidate| candidate.instance_type) {
+        if !names.iter().any(|each| **each == *name) {
+            names.push(name.to_string());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_read_and_told_in_decimals() {
+        let check = |text: &str, expect: Option<i64>| {
+            assert_eq!(price(text).map(|price| price.0), expect, "{text}");
+        };
+        check("0.05", Some(50_000));
+        check("1", Some(1_000_000));
+        check(".0735", Some(73_500));
+        check("0.001", Some(1_000));
+        check("0.0009", None);
+        check("-1", None);
+        check("", None);
+        check(".", None);
+        check("1e3", None);
+        check("9999999999", None);
+        assert_eq!(price_text(MicroDollars(73_500)), "0.0735");
+        assert_eq!(price_text(MicroDollars(2_000_000)), "2");
+    }
+}
