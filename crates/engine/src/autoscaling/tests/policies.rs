@@ -1,6 +1,5 @@
-use capstan_shapes::cloudwatch;
-
 use super::*;
+use crate::cloudwatch;
 
 const ECS_POLICY: &str = "ECSManagedAutoScalingPolicy-11111111-2222-3333-4444-555555555555";
 
@@ -42,23 +41,16 @@ impl World {
             (_, 0) => 200.0,
             (needed, running) => needed as f64 / running as f64 * 100.0,
         };
-        let dimension =
-            |name: &str, value: &str| cloudwatch::Dimension { name: name.into(), value: value.into() };
-        let put = cloudwatch::PutMetricDataRequest {
-            namespace: "AWS/ECS/ManagedScaling".into(),
-            metric_data: Some(vec![cloudwatch::MetricDatum {
-                metric_name: "CapacityProviderReservation".into(),
-                dimensions: Some(vec![
-                    dimension("CapacityProviderName", "cp"),
-                    dimension("ClusterName", "c"),
-                ]),
-                timestamp: Some(self.now.floor(Span::from_mins(1))),
-                value: Some(value),
-                ..Default::default()
-            }]),
-            ..Default::default()
-        };
-        self.call(put).unwrap();
+        let dimensions = [("CapacityProviderName", "cp"), ("ClusterName", "c")];
+        let at = self.now.floor(Span::from_mins(1));
+        cloudwatch::put(
+            &mut self.engine,
+            "AWS/ECS/ManagedScaling",
+            "CapacityProviderReservation",
+            &dimensions,
+            value,
+            at,
+        );
         self.secs(60);
     }
 }
