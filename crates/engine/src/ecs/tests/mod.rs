@@ -1,6 +1,7 @@
 //! The room as its callers see it: calls, virtual time, answers.
 
 mod clusters;
+mod instances;
 mod strategies;
 mod tags;
 mod task_definitions;
