@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, cloudwatch, ec2, ecs, elb, ssm};
+use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,23 @@ impl Engine {
             Some(arn) => arn.resource.rsplit('/').next().unwrap_or_default(),
             None => subject.rsplit('/').next().unwrap_or_default(),
         };
-        ecs::explain(self, name)
+        ecs::explain(self, name).or_else(|| group(self, name))
     }
+}
+
+/// What scaling last decided for an Auto Scaling group.
+pub(crate) fn group(cx: &Engine, name: &str) -> Option<Explanation> {
+    let row = cx.autoscaling.groups().get(&name.into())?;
+    let mut why =
+        vec![format!("Its desired capacity is {} (minimum {}, maximum {}).", row.desired, row.min, row.max)];
+    why.extend(row.decision.iter().map(|decision| format!("The latest decision, {decision}.")));
+    Some(Explanation { kind: "Auto Scaling group", subject: name.to_owned(), why })
 }
 
 /// Settings that are accepted without effect: service, then `(Operation.member, why)`.
 pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
     vec![
+        ("autoscaling", autoscaling::INERT),
         ("cloudwatch", cloudwatch::INERT),
         ("ec2", ec2::INERT),
         ("ecs", ecs::INERT),

@@ -1,6 +1,7 @@
 //! Hosts that are not there: what an instance, its agent and a health checker would do, as timed inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use capstan_engine::kernel::Chance;
 use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
@@ -9,6 +10,7 @@ use capstan_shapes::Request;
 use capstan_shapes::ecs::{
     ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
 };
+use capstan_shapes::elbv2::TargetHealthStateEnum;
 
 use crate::{Profile, Surroundings, registration};
 
@@ -169,8 +171,15 @@ impl Surroundings for VirtualHosts {
 }
 
 /// Targets that nobody has checked yet: group, id, port.
-fn unchecked(_engine: &Engine, _group: Option<&str>) -> Vec<(String, String, u16)> {
-    Vec::new()
+fn unchecked(engine: &Engine, group: Option<&str>) -> Vec<(String, String, u16)> {
+    let elb = engine.elb();
+    let groups: Vec<Arc<str>> = match group {
+        Some(group) => vec![group.into()],
+        None => elb.target_groups().iter().map(|row| row.arn.clone()).collect(),
+    };
+    let targets = groups.iter().flat_map(|group| elb.targets_of(group));
+    let initial = targets.filter(|target| target.health.state == TargetHealthStateEnum::Initial);
+    initial.map(|target| (target.target_group.to_string(), target.id.clone(), target.port)).collect()
 }
 
 /// An agent's report about a task.

@@ -25,6 +25,9 @@ pub(crate) fn explain(cx: &Engine, name: &str) -> Option<Explanation> {
     if provider.scaling().is_none() {
         why.push("Managed scaling is off: ECS does not change its group, and tasks that find no place fail instead of waiting.".to_owned());
     }
+    if let Some(group) = provider.group() {
+        why.extend(crate::explain::group(cx, &group.group_name).into_iter().flat_map(|group| group.why));
+    }
     Some(Explanation { kind: "capacity provider", subject: name.to_owned(), why })
 }
 
