@@ -6,7 +6,8 @@ use capstan_model::{Hex32, InstanceId, Resources, Span, Time, catalogue};
 use capstan_shapes::autoscaling as shapes;
 
 use super::{InstanceIndex, Name, ReservationReport, TaskIndex};
-use crate::{Caller, Engine, cloudwatch};
+use crate::autoscaling::GroupInstanceIndex;
+use crate::{Caller, Engine, autoscaling, cloudwatch};
 use arithmetic::{Likeness, Room, Types, Waiting};
 
 pub(super) const NAMESPACE: &str = "AWS/ECS/ManagedScaling";
@@ -42,15 +43,14 @@ pub(super) fn on_due(cx: &mut Engine, key: &(Name, Name)) {
     let (cluster, provider) = key;
     let Some(row) = cx.ecs.providers.get(provider) else { return };
     let (Some(group), Some(scaling)) = (row.group().cloned(), row.scaling()) else { return };
-    let Some(described) = describe(cx, &group.group_name) else { return };
-    let instances = in_service(cx, cluster, &described);
+    let instances = in_service(cx, cluster, &group.group_name);
     let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let running = count(instances.len());
     let busy = count(instances.iter().filter(|instance| instance.busy).count());
     let waiting = waiting(cx, cluster, provider);
     let types = match waiting.is_empty() {
         true => None,
-        false => types(cx, &described),
+        false => types(cx, &group.group_name),
     };
     let reservation = arithmetic::reservation(running, busy, &waiting, types, scaling);
     let dimensions = [("CapacityProviderName", &**provider), ("ClusterName", &**cluster)];
@@ -74,19 +74,17 @@ pub(super) fn on_due(cx: &mut Engine, key: &(Name, Name)) {
 }
 
 /// N and what ECS knows of each: the instances that Auto Scaling has in service, whatever their state in the cluster.
-fn in_service(cx: &Engine, cluster: &Name, group: &shapes::AutoScalingGroup) -> Vec<InService> {
+fn in_service(cx: &Engine, cluster: &Name, group: &str) -> Vec<InService> {
     let known = |id| {
         let of_cluster = |row: &&super::ContainerInstance| row.cluster == *cluster;
         cx.ecs.instances.by(&InstanceIndex::Ec2(id)).find(of_cluster).map(|row| row.id)
     };
-    let instances = group.instances.iter().flatten();
+    let instances = cx.autoscaling.instances().by(&GroupInstanceIndex::InService(group.into()));
     instances
-        .filter(|instance| instance.lifecycle_state == shapes::LifecycleState::InService)
-        .filter_map(|instance| {
-            let id = instance.instance_id.parse().ok()?;
-            let container_instance = known(id);
+        .map(|instance| {
+            let container_instance = known(instance.id);
             let busy = container_instance.is_some_and(|id| is_busy(cx, id));
-            Some(InService { id, protected: instance.protected_from_scale_in, container_instance, busy })
+            InService { id: instance.id, protected: instance.protected, container_instance, busy }
         })
         .collect()
 }
@@ -107,27 +105,10 @@ fn waiting(cx: &Engine, cluster: &Name, provider: &Name) -> Waiting {
     waiting
 }
 
-/// The group as Auto Scaling describes it; `None` when it is gone.
-fn describe(cx: &mut Engine, group: &str) -> Option<shapes::AutoScalingGroup> {
-    let request = shapes::DescribeAutoScalingGroupsRequest {
-        auto_scaling_group_names: Some(vec![group.to_owned()]),
-        ..Default::default()
-    };
-    cx.call(Caller::ECS, request).ok()?.auto_scaling_groups.into_iter().next()
-}
-
 /// The instance types that the group may launch, as empty container instances.
-fn types(cx: &Engine, group: &shapes::AutoScalingGroup) -> Option<Types> {
-    let mixed = group.mixed_instances_policy.as_ref().and_then(|policy| policy.launch_template.as_ref());
-    let overrides = mixed.and_then(|mixed| mixed.overrides.as_deref()).unwrap_or_default();
-    let mut names: Vec<String> = overrides.iter().filter_map(|each| each.instance_type.clone()).collect();
-    let template = mixed.and_then(|mixed| mixed.launch_template_specification.as_ref());
-    if let Some(spec) = template.or(group.launch_template.as_ref()).filter(|_| names.is_empty()) {
-        let template = cx.ec2.launch_template(spec.launch_template_id.as_deref(), None).ok();
-        let version = template
-            .and_then(|template| cx.ec2.launch_template_version(template, spec.version.as_deref()).ok());
-        names.extend(version.and_then(|version| version.data.instance_type.clone()));
-    }
+fn types(cx: &Engine, group: &str) -> Option<Types> {
+    let group = cx.autoscaling.groups().get(&group.into())?;
+    let names = autoscaling::instance_types(cx, group);
     let types = names.iter().filter_map(|name| catalogue::instance_type(name));
     Types::of(types.map(|of_type| Room {
         resources: Resources {
@@ -195,5 +176,10 @@ pub(super) fn task_placed(cx: &mut Engine, instance: Hex32) {
 }
 
 fn protect_one(cx: &mut Engine, group: &str, id: InstanceId) {
-    set_protection(cx, group, &[id], true);
+    let unprotected = |instance: &autoscaling::GroupInstance| {
+        instance.state == shapes::LifecycleState::InService && !instance.protected
+    };
+    if cx.autoscaling.instances().get(&id).is_some_and(unprotected) {
+        set_protection(cx, group, &[id], true);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod requirements;
+mod size;
 
 use std::sync::Arc;
 
@@ -73,6 +74,7 @@ pub(super) fn register(
 ) -> Result<shapes::RegisterTaskDefinitionResponse, Refusal> {
     let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
     let mut shape = check::check(request)?;
+    size::check(&shape)?;
     let family = Name::from(shape.family.as_deref().unwrap_or_default());
     let latest = cx.ecs.families.get(&family).map_or(0, |family| family.latest);
     if latest >= REVISIONS_MAX {

@@ -271,6 +271,10 @@ fn what_is_wrong_is_told() {
             register(vec![ContainerDefinition { mount_points: Some(vec![mount]), ..web() }]),
             "Unknown volume 'data'.",
         ),
+        (
+            register(vec![ContainerDefinition { command: Some(vec!["x".repeat(65_536)]), ..web() }]),
+            "Actual length: '",
+        ),
         (sized("256", "4096"), "No Fargate configuration exists for given values."),
         (sized("x", "512"), "Invalid 'cpu' setting for task."),
         (
