@@ -271,6 +271,43 @@ fn an_instance_is_drained_before_its_end() {
 }
 
 #[test]
+fn standalone_tasks_keep_an_instance_for_two_days_at_most() {
+    let mut fleet = Fleet::new(scaling(80), false);
+    fleet.service(1);
+    fleet.world.advance(Span::from_mins(10));
+    fleet.scale(0);
+    let item = ecs::CapacityProviderStrategyItem {
+        capacity_provider: PROVIDER.to_owned(),
+        weight: Some(1),
+        base: None,
+    };
+    let request = ecs::RunTaskRequest {
+        task_definition: "web".to_owned(),
+        capacity_provider_strategy: Some(vec![item]),
+        ..Default::default()
+    };
+    fleet.world.call(request).expect("runs");
+    fleet.world.advance(Span::from_mins(2));
+    assert_eq!(fleet.running(), 1);
+    let engine = fleet.world.engine();
+    let task = engine.ecs().tasks().iter().find(|task| task.stopped_at.is_none()).expect("the task");
+    let instance = task.instance.and_then(|id| engine.ecs().instances().get(&id)?.ec2_instance);
+    let instance = instance.expect("its instance");
+    let request = autoscaling::TerminateInstanceInAutoScalingGroupRequest {
+        instance_id: instance.to_string(),
+        should_decrement_desired_capacity: false,
+    };
+    fleet.world.call(request).expect("goes");
+    let kept = |fleet: &Fleet| fleet.world.engine().autoscaling().instances().contains(&instance);
+    fleet.world.advance(Span::from_hours(47));
+    assert!(kept(&fleet), "heartbeats hold it");
+    assert_eq!(fleet.running(), 1);
+    fleet.world.advance(Span::from_mins(70));
+    assert!(!kept(&fleet));
+    assert_eq!(fleet.running(), 0);
+}
+
+#[test]
 fn what_was_made_is_taken_down() {
     let mut fleet = Fleet::new(scaling(80), false);
     fleet.world.advance(Span::from_mins(3));
