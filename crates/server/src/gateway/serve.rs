@@ -87,7 +87,11 @@ async fn connection<B: Backend>(
     shared: Arc<Shared<B>>,
     mut stopped: watch::Receiver<()>,
 ) {
-    if prepare(&stream, shared.limits.head_timeout).await.is_err() {
+    let ready = tokio::select! {
+        ready = prepare(&stream, shared.limits.head_timeout) => ready,
+        _ = stopped.changed() => return,
+    };
+    if ready.is_err() {
         return;
     }
     let service = service_fn(|request| {
@@ -110,9 +114,10 @@ async fn connection<B: Backend>(
     }
 }
 
-/// Waits for the first bytes: which protocol a connection speaks is not known before.
+/// Waits for the first byte: which protocol a connection speaks is not known before, and only then do that protocol's
+/// own time limits begin.
 async fn prepare(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    tokio::time::timeout(timeout, stream.readable()).await??;
+    tokio::time::timeout(timeout, stream.peek(&mut [0])).await??;
     Ok(())
 }

@@ -3,8 +3,11 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use capstan_shapes::ecs::{self, Cluster, DescribeClustersResponse};
 use capstan_shapes::{Refusal, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -50,12 +53,16 @@ const LIMITS: Limits = Limits {
 
 /// Runs `client` against a gateway, then stops it and sees it end.
 fn with_gateway<F: Future<Output = ()>>(client: impl FnOnce(SocketAddr) -> F) {
+    with_limits(LIMITS, client);
+}
+
+fn with_limits<F: Future<Output = ()>>(limits: Limits, client: impl FnOnce(SocketAddr) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let gateway = Gateway { limits: LIMITS };
+        let gateway = Gateway { limits };
         let gateway = tokio::spawn(gateway.serve(listener, Echo, async { drop(stopped.await) }));
         client(address).await;
         drop(stop);
@@ -235,6 +242,57 @@ fn garbage_ends_the_connection_only() {
         let headers = format!("{DESCRIBE}{CLOSE}");
         let back = exchange(address, &request(&headers, br#"{"clusters":["a"]}"#)).await;
         assert_eq!(back, answered("200 OK", 1, CLOSE, &cluster("a")));
+    });
+}
+
+#[test]
+fn slow_clients_are_let_go() {
+    let short = std::time::Duration::from_millis(10);
+    with_limits(Limits { head_timeout: short, body_timeout: short, ..LIMITS }, async |address| {
+        let whole = request(DESCRIBE, br#"{"clusters":["a"]}"#);
+        assert_eq!(exchange(address, b"").await, "");
+        let back = exchange(address, &whole[..40]).await;
+        assert!(!back.contains(" 200 "), "{back}");
+        let back = exchange(address, &whole[..whole.len() - 1]).await;
+        assert!(back.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{back}");
+        assert!(back.contains(r#"{"__type":"RequestTimeout","#), "{back}");
+    });
+}
+
+#[test]
+fn stopping_waits_for_no_idle_connection() {
+    let mut idle = None;
+    with_gateway(async |address| {
+        let silent = TcpStream::connect(address).await.expect("a connection");
+        let mut used = TcpStream::connect(address).await.expect("a connection");
+        used.write_all(&request(DESCRIBE, b"{}")).await.expect("written");
+        let mut start = [0; 15];
+        used.read_exact(&mut start).await.expect("an answer");
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
+        idle = Some((silent, used));
+    });
+}
+
+#[test]
+fn http2_with_prior_knowledge() {
+    with_gateway(async |address| {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .expect("a handshake");
+        let connection = tokio::spawn(connection);
+        let body = Full::new(Bytes::from_static(br#"{"clusters":["a"]}"#));
+        let sent = hyper::Request::post("http://h/")
+            .header("x-amz-target", "AmazonEC2ContainerServiceV20141113.DescribeClusters")
+            .body(body)
+            .expect("a request");
+        let back = client.send_request(sent).await.expect("an answer");
+        assert_eq!(back.status(), 200);
+        let body = back.into_body().collect().await.expect("a body").to_bytes();
+        assert_eq!(body, r#"{"clusters":[{"clusterName":"a","status":""}]}"#);
+        drop(client);
+        connection.await.expect("joined").expect("a connection that ends well");
     });
 }
 
