@@ -47,8 +47,8 @@ pub struct Profile {
 impl Default for Profile {
     fn default() -> Self {
         Self {
-            boot: Range::secs(10, 16),
-            agent: Range::secs(42, 52),
+            boot: Range::secs(10, 14),
+            agent: Range::secs(44, 50),
             task_start: Range::millis(9_500, 11_000),
             task_stop: Range::millis(600, 1_400),
             first_check: Range::secs(4, 9),

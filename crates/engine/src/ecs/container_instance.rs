@@ -73,7 +73,7 @@ pub(super) fn has_room(cx: &mut Engine, id: Hex32) {
     let Some(row) = cx.ecs.instances.get(&id) else { return };
     if row.status == InstanceStatus::Active && row.agent_connected {
         let (cluster, provider) = (row.cluster.clone(), row.provider.clone());
-        lifecycle::capacity_changed(cx, cluster, provider);
+        lifecycle::instance_joined(cx, cluster, provider);
     }
 }
 

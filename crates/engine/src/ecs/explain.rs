@@ -124,7 +124,7 @@ fn service_why(cx: &Engine, service: &Service) -> Vec<String> {
 
 fn association_why(cx: &Engine, association: &Association) -> Option<String> {
     let report = association.report.as_ref()?;
-    let waiting = super::TaskIndex::Waiting(association.cluster.clone(), Some(association.provider.clone()));
+    let waiting = TaskIndex::Waiting(association.cluster.clone(), Some(association.provider.clone()));
     Some(format!(
         "In cluster {} it needs {} instances and has {}: reservation {}.{:03} % at {}, because {}. {} tasks wait now.",
         association.cluster,

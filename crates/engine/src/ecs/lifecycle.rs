@@ -203,19 +203,38 @@ pub(super) fn waiting_count(cx: &Engine, cluster: &Name) -> usize {
     indexes.map(|index| cx.ecs.tasks.count_by(index)).sum()
 }
 
+/// Instances that register within this time get waiting tasks together, so that the first one does not take all of
+/// them (waiting tasks are looked at about every 15 s: spec ecs.md §3.1, observed).
+const GATHER_INSTANCES: Span = Span::from_secs(10);
+
 /// Something that may make room happened; tasks that wait are tried again at the end of this moment.
 pub(super) fn capacity_changed(cx: &mut Engine, cluster: Name, provider: Option<Name>) {
-    let now = cx.now;
-    cx.ecs.retry.insert((cluster.clone(), None), now);
+    retry_at(cx, cluster, provider, Span::ZERO);
+}
+
+/// A new instance may take tasks that wait.
+pub(super) fn instance_joined(cx: &mut Engine, cluster: Name, provider: Option<Name>) {
+    retry_at(cx, cluster, provider, GATHER_INSTANCES);
+}
+
+fn retry_at(cx: &mut Engine, cluster: Name, provider: Option<Name>, after: Span) {
+    let at = cx.now + after;
+    let mut put = |provider: Option<Name>| {
+        let entry = cx.ecs.retry.entry((cluster.clone(), provider)).or_insert(at);
+        *entry = at.min(*entry);
+    };
+    put(None);
     if provider.is_some() {
-        cx.ecs.retry.insert((cluster, provider), now);
+        put(provider);
     }
 }
 
 /// Tries again to place what waits, in the order of age; what needs the same as one that just found no place is not
 /// tried again.
 pub(super) fn retry_waiting(cx: &mut Engine) {
-    let Some(((cluster, provider), _)) = cx.ecs.retry.pop_first() else { return };
+    let due = cx.ecs.retry.iter().find(|(_, at)| **at <= cx.now).map(|(place, _)| place.clone());
+    let Some((cluster, provider)) = due else { return };
+    cx.ecs.retry.remove(&(cluster.clone(), provider.clone()));
     let index = TaskIndex::Waiting(cluster.clone(), provider.clone());
     let mut waiting: Vec<(Time, Hex32)> =
         cx.ecs.tasks.by(&index).map(|task| (task.created_at, task.id)).collect();

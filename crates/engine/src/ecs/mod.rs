@@ -66,7 +66,7 @@ pub struct Ecs {
     tasks: Table<Task>,
     services: Table<Service>,
     settings: Table<AccountSetting>,
-    /// Where waiting tasks are to be tried again, and since when. Empty between steps.
+    /// Where waiting tasks are to be tried again, and when.
     retry: BTreeMap<(Name, Option<Name>), Time>,
     /// What placement keeps ready; derived from the rows.
     places: placement::Places,
@@ -227,7 +227,7 @@ pub(crate) fn on_due(cx: &mut Engine) {
         container_instance::on_due(cx, id);
     } else if let Some(id) = first(cx.ecs.tasks.first_due(), time) {
         lifecycle::on_due(cx, id);
-    } else if !cx.ecs.retry.is_empty() {
+    } else if cx.ecs.retry.values().any(|at| *at <= time) {
         lifecycle::retry_waiting(cx);
     } else if let Some(key) = first(cx.ecs.services.first_due(), time) {
         deployment::pass(cx, &key);
