@@ -29,6 +29,8 @@ pub(super) struct Fleet<'a> {
     in_zone: Vec<[i64; 2]>,
     in_pool: BTreeMap<(usize, Name, bool), i64>,
     in_subnet: BTreeMap<String, i64>,
+    /// A zone without room is waited for instead of passed over (`balanced-only`).
+    balanced_only: bool,
     /// Pools that EC2 refused; they are left out.
     closed: BTreeSet<Pool>,
     /// Candidates by zone and purchase option, best first; made when first needed.
@@ -73,6 +75,7 @@ impl<'a> Fleet<'a> {
             in_zone: vec![[0; 2]; zones.len()],
             in_pool: BTreeMap::new(),
             in_subnet: BTreeMap::new(),
+            balanced_only: false,
             closed: BTreeSet::new(),
             order: BTreeMap::new(),
         };
@@ -81,6 +84,12 @@ impl<'a> Fleet<'a> {
             fleet.count(zone, each.subnet.as_deref(), each.instance_type.clone(), each.spot, each.weight);
         }
         fleet
+    }
+
+    /// Keeps to the balance of zones even where one has no room.
+    pub(super) fn balanced_only(mut self, balanced_only: bool) -> Self {
+        self.balanced_only = balanced_only;
+        self
     }
 
     pub(super) fn capacity(&self) -> i64 {
@@ -145,13 +154,15 @@ impl<'a> Fleet<'a> {
             Some(_) => self.on_demand_missing(desired) <= 0,
             None => self.candidates.first().is_some_and(|candidate| candidate.resolved.spot),
         };
-        let mut zones: Vec<usize> =
-            (0..self.zones.len()).filter(|&zone| !self.ordered(zone, spot).is_empty()).collect();
+        let mut zones: Vec<usize> = (0..self.zones.len()).filter(|&zone| self.is_open(zone, spot)).collect();
         zones.sort_by_key(|&zone| {
             let [on_demand, of_spot] = self.in_zone[zone];
             (on_demand + of_spot, self.in_zone[zone][usize::from(spot)], self.zones[zone].name.clone())
         });
         let Some(&zone) = zones.first() else { return Err(self.no_pool(spot)) };
+        if self.ordered(zone, spot).is_empty() {
+            return Err(NoPool::Closed);
+        }
         let candidate = self.pick(zone, spot);
         let subnets = &self.zones[zone].subnets;
         let subnet = subnets.iter().min_by_key(|subnet| self.in_subnet.get(*subnet).copied().unwrap_or(0));
@@ -159,6 +170,11 @@ impl<'a> Fleet<'a> {
         let (name, weight) = (type_name(&self.candidates[candidate]), self.candidates[candidate].weight);
         self.count(Some(zone), place.subnet.as_deref(), name, spot, weight);
         Ok(place)
+    }
+
+    fn is_open(&mut self, zone: usize, spot: bool) -> bool {
+        let waits = || self.closed.iter().any(|pool| pool.0 == zone && pool.2 == spot);
+        (self.balanced_only && waits()) || !self.ordered(zone, spot).is_empty()
     }
 
     fn pick(&mut self, zone: usize, spot: bool) -> usize {
@@ -291,11 +307,10 @@ mod tests {
     use super::*;
     use crate::autoscaling::rows::TemplateSpec;
     use crate::autoscaling::template::Resolved;
-    use std::sync::Arc;
 
     fn candidates(types: &[(&str, i64)]) -> Vec<Candidate> {
         let spec = TemplateSpec { id: "lt-1".into(), name: "lt".into(), version: "1".into() };
-        let resolved = Resolved { spec: Arc::new(spec), instance_type: None, spot: false };
+        let resolved = Resolved::of(spec);
         types
             .iter()
             .enumerate()
@@ -418,6 +433,16 @@ mod tests {
         fleet.uncount(&place);
         fleet.close(&place);
         assert_eq!(fleet.next(1), Err(NoPool::Closed));
+        // Another zone takes over, unless the group wants its zones in balance at any price.
+        let two = self::zones(&["us-east-1a", "us-east-1b"]);
+        for (balanced_only, expect) in [(false, Ok(1)), (true, Err(NoPool::Closed))] {
+            let fleet = Fleet::new(&two, &candidates, Some(&open), "us-east-1", std::iter::empty());
+            let mut fleet = fleet.balanced_only(balanced_only);
+            let place = fleet.next(1).unwrap();
+            fleet.uncount(&place);
+            fleet.close(&place);
+            assert_eq!(fleet.next(1).map(|place| place.zone), expect);
+        }
         let only_e = self::zones(&["us-east-1e"]);
         let mut fleet = Fleet::new(&only_e, &candidates, Some(&open), "us-east-1", std::iter::empty());
         assert_eq!(fleet.next(1), Err(NoPool::NotOffered));

@@ -1,13 +1,14 @@
-//! Balance of zones (ASG guide, AZRebalance): launches in the emptiest zone first, then takes out of the fullest.
+//! Balance of zones (ASG guide, AZRebalance) and of purchase options (mixed instances groups): launches where there is
+//! too little first, then takes out where there is too much.
 
 use std::collections::BTreeMap;
 
-use super::activity;
 use super::capacity::{self, Order};
 use super::rows::{Group, Name};
+use super::{activity, scaling};
 use crate::Engine;
 
-/// Asks for a look at the balance: the list of zones changed, or a user took an instance out.
+/// Asks for a look at the balance: zones or the instances distribution changed, or a user took an instance out.
 pub(super) fn want(cx: &mut Engine, group: &Name) {
     let now = cx.now;
     if let Some(mut row) = cx.autoscaling.groups.edit(group) {
@@ -30,7 +31,7 @@ pub(super) fn check(cx: &mut Engine, name: &Name) {
     if !settled {
         return;
     }
-    let Some(cause) = imbalance(cx, &group) else {
+    let Some(cause) = purchase_options(cx, &group).or_else(|| imbalance(cx, &group)) else {
         if let Some(mut row) = cx.autoscaling.groups.edit(name) {
             row.balance_wanted = false;
         }
@@ -51,6 +52,25 @@ pub(super) fn check(cx: &mut Engine, name: &Name) {
         // One failed attempt is enough: the next event asks again.
         row.balance_wanted = false;
     }
+}
+
+/// The clause that tells that On-Demand and Spot do not stand to each other as the group's distribution says, if a move
+/// can mend it. AWS's words are not known; these are ours.
+fn purchase_options(cx: &Engine, group: &Group) -> Option<String> {
+    let distribution = &group.mixed()?.distribution;
+    let rows = || capacity::current(cx, &group.name);
+    let is: i64 = rows().filter(|row| !row.spot).map(|row| row.weight).sum();
+    let shall = scaling::on_demand_target(group.desired, distribution.base, distribution.percent);
+    let largest = rows().map(|row| row.weight).max()?;
+    // Too much of one option, and an instance of it that may go. Weights can leave a remainder smaller than an instance.
+    let surplus_is_spot = is < shall;
+    let can_go = rows().any(|row| row.spot == surplus_is_spot && !row.protected);
+    ((is - shall).abs() >= largest && can_go).then(|| {
+        format!(
+            "an instance was launched to aid in balancing purchase options: the group had {is} On-Demand capacity units of \
+             {shall}."
+        )
+    })
 }
 
 /// The clause that tells of the imbalance, if there is one that a launch can mend.

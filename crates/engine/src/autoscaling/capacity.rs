@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use capstan_model::{InstanceId, Span, Time};
+use capstan_shapes::autoscaling::CapacityDistributionStrategy;
 use capstan_shapes::{Refusal, ec2};
 
 use super::allocation::{Fleet, NoPool, Place};
@@ -67,10 +68,13 @@ pub(super) fn set_desired(
     row.decision = Some(Decision { at: now, policy, verdict: Verdict::Changed { from, to } });
 }
 
-/// Keeps why nothing (more) was done.
+/// Keeps why nothing (more) was done. That a policy has nothing to ask for does not cover why the capacity that it asked
+/// for before could not be had.
 pub(super) fn decide(cx: &mut Engine, group: &Name, policy: Option<Name>, verdict: Verdict) {
     let at = cx.now;
-    if let Some(mut row) = cx.autoscaling.groups.edit(group) {
+    let Some(mut row) = cx.autoscaling.groups.edit(group) else { return };
+    let nothing_new = matches!(verdict, Verdict::AlreadyThere { .. });
+    if !(nothing_new && row.decision.as_ref().is_some_and(Decision::is_pending)) {
         row.decision = Some(Decision { at, policy, verdict });
     }
 }
@@ -86,6 +90,9 @@ struct Ask {
 pub(super) fn reconcile(cx: &mut Engine, name: &Name) {
     let Some(mut row) = cx.autoscaling.groups.edit(name) else { return };
     row.reconcile_at = None;
+    if row.decision.as_ref().is_some_and(Decision::is_pending) {
+        row.decision = None;
+    }
     let ask = Ask {
         triggers: std::mem::take(&mut row.triggers),
         warmup: row.launch_warmup.take(),
@@ -174,7 +181,10 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
     let distribution = group.mixed().map(|policy| &policy.distribution);
     // The rows of the moment: launches of this call are counted by the fleet itself.
     let instances: Vec<GroupInstance> = current(cx, &group.name).cloned().collect();
-    let mut fleet = Fleet::new(&group.zones, &candidates, distribution, region, instances.iter());
+    let strategy =
+        group.settings.zone_distribution.as_ref().and_then(|zones| zones.capacity_distribution_strategy);
+    let mut fleet = Fleet::new(&group.zones, &candidates, distribution, region, instances.iter())
+        .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly));
     let mut refused: Option<(Place, Refusal)> = None;
     while fleet.capacity() < order.desired {
         let mut calls: BTreeMap<Place, i32> = BTreeMap::new();

@@ -42,6 +42,13 @@ pub enum Verdict {
     WarmingUp { scale_in: bool, warmup: Span, left: Span },
 }
 
+impl Decision {
+    /// Whether the desired capacity could not be had: that holds until the group compares again.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.verdict, Verdict::LaunchFailed { .. } | Verdict::Protected { .. })
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.at.iso_secs())?;

@@ -282,6 +282,7 @@ pub(super) fn update(
     keep(&mut settings.capacity_reservation, request.capacity_reservation_specification);
     keep(&mut settings.instance_lifecycle_policy, request.instance_lifecycle_policy);
     keep(&mut settings.deletion_protection, request.deletion_protection);
+    let redistributed = group.source != before.source;
     let (name, desired) = (group.name.clone(), group.desired);
     let clause = format!(
         "a user request update of AutoScalingGroup constraints to min: {}, max: {}, desired: {desired}",
@@ -290,7 +291,7 @@ pub(super) fn update(
     group.desired = before.desired;
     cx.autoscaling.groups.insert(group);
     capacity::set_desired(cx, &name, desired, &clause, None);
-    if moved {
+    if moved || redistributed {
         balance::want(cx, &name);
     }
     Ok(shapes::UpdateAutoScalingGroupResponse {})

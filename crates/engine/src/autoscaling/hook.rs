@@ -16,7 +16,7 @@ const PER_GROUP_MAX: usize = 50;
 
 /// `HeartbeatTimeout` in seconds.
 const HEARTBEAT: std::ops::RangeInclusive<i32> = 30..=7200;
-const HEARTBEAT_DEFAULT: i32 = 3600;
+const HEARTBEAT_DEFAULT: Span = Span::from_secs(3600);
 
 /// Begins the transition's hooks for an instance; `false` when the group has none.
 pub(super) fn begin(cx: &mut Engine, id: InstanceId, transition: Transition) -> bool {
@@ -155,7 +155,7 @@ pub(super) fn read(group: &Name, given: Given, before: Option<&Hook>) -> Result<
                 HEARTBEAT.end()
             )));
         }
-        None => before.map_or(Span::from_secs(HEARTBEAT_DEFAULT.into()), |before| before.heartbeat),
+        None => before.map_or(HEARTBEAT_DEFAULT, |before| before.heartbeat),
     };
     let default_result = match given.default_result.as_deref() {
         Some(text) => HookResult::parse(text).ok_or_else(|| bad_result(text))?,

@@ -261,6 +261,7 @@ fn leave(
         let clause = format!(
             "instance {id} was {what} in response to a user request, shrinking the capacity from {before} to {after}."
         );
+        lifecycle::finish(cx, id);
         let row = cx.autoscaling.instances.get(&id).expect("the instance was found");
         let details = activity::details(row.subnet.as_deref(), &row.zone);
         let cause = activity::cause(&[activity::sentence(cx.now, clause)]);

@@ -54,13 +54,11 @@ pub(super) fn into_service(cx: &mut Engine, id: InstanceId) {
         row.state = State::InService;
         row.in_service = Some(now);
         row.extra = false;
-        row.activity = None;
     }
-    if let Some(key) = activity {
-        match warm_at {
-            Some(until) if until > now => activity::warm_up(cx, &key, until),
-            _ => activity::end(cx, &key, Code::Successful, None),
-        }
+    match (activity, warm_at) {
+        // The activity stays with the instance: it ends with the warm-up, or when the instance leaves before.
+        (Some(key), Some(until)) if until > now => activity::warm_up(cx, &key, until),
+        _ => finish(cx, id),
     }
     if was_extra {
         capacity::balanced(cx, &group_name, id);
@@ -83,7 +81,9 @@ pub(super) fn terminate(cx: &mut Engine, id: InstanceId, cause: Name, exit: Exit
     let row = cx.autoscaling.instances.get(&id)?.clone();
     let group = cx.autoscaling.groups.get(&row.group)?.clone();
     hook::forget(cx, id);
-    if let Some(key) = &row.activity {
+    if row.state == State::InService {
+        finish(cx, id);
+    } else if let Some(key) = &row.activity {
         activity::end(cx, key, Code::Cancelled, None);
     }
     let details = activity::details(row.subnet.as_deref(), &row.zone);
@@ -308,7 +308,7 @@ fn set_state(cx: &mut Engine, id: InstanceId, state: State) {
 }
 
 /// Ends the instance's activity well.
-fn finish(cx: &mut Engine, id: InstanceId) {
+pub(super) fn finish(cx: &mut Engine, id: InstanceId) {
     let Some(mut row) = cx.autoscaling.instances.edit(&id) else { return };
     let activity = row.activity.take();
     drop(row);

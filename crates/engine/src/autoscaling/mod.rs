@@ -14,6 +14,7 @@ mod decision;
 mod group;
 mod health;
 mod hook;
+mod inert;
 mod instance;
 mod lifecycle;
 mod metrics;
@@ -38,58 +39,8 @@ use crate::kernel::{Event, Table, dispatch};
 use crate::{Caller, Engine};
 
 pub use decision::{Decision, Verdict};
+pub use inert::INERT;
 pub use rows::*;
-
-/// What is accepted and described, but does nothing yet: `Operation.Member` and why.
-pub const INERT: &[(&str, &str)] = &[
-    (
-        "CreateAutoScalingGroup.AvailabilityZoneDistribution",
-        "launches go to another zone when one has no room, always",
-    ),
-    ("CreateAutoScalingGroup.AvailabilityZoneImpairmentPolicy", "there are no zonal shifts"),
-    ("CreateAutoScalingGroup.CapacityRebalance", "there are no rebalance recommendations"),
-    ("CreateAutoScalingGroup.CapacityReservationSpecification", "there are no capacity reservations"),
-    ("CreateAutoScalingGroup.Context", "reserved by AWS"),
-    (
-        "CreateAutoScalingGroup.InstanceLifecyclePolicy",
-        "instances are never retained after an abandoned hook",
-    ),
-    (
-        "CreateAutoScalingGroup.InstanceMaintenancePolicy",
-        "a replacement is launched when the unhealthy instance goes",
-    ),
-    ("CreateAutoScalingGroup.MaxInstanceLifetime", "instances are not replaced by age"),
-    ("CreateAutoScalingGroup.PlacementGroup", "hosts know no placement groups"),
-    ("CreateAutoScalingGroup.ServiceLinkedRoleARN", "roles are not checked"),
-    ("CreateAutoScalingGroup.SkipZonalShiftValidation", "there are no zonal shifts"),
-    (
-        "PutLifecycleHook.NotificationTargetARN",
-        "hooks are announced inside and by the API, not to SNS or SQS",
-    ),
-    ("PutLifecycleHook.RoleARN", "roles are not checked"),
-    ("PutScalingPolicy.MetricAggregationType", "step policies take the alarm's newest datapoint"),
-    ("PutScalingPolicy.PredictiveScalingConfiguration", "forecasts are not made"),
-    (
-        "UpdateAutoScalingGroup.AvailabilityZoneDistribution",
-        "launches go to another zone when one has no room, always",
-    ),
-    ("UpdateAutoScalingGroup.AvailabilityZoneImpairmentPolicy", "there are no zonal shifts"),
-    ("UpdateAutoScalingGroup.CapacityRebalance", "there are no rebalance recommendations"),
-    ("UpdateAutoScalingGroup.CapacityReservationSpecification", "there are no capacity reservations"),
-    ("UpdateAutoScalingGroup.Context", "reserved by AWS"),
-    (
-        "UpdateAutoScalingGroup.InstanceLifecyclePolicy",
-        "instances are never retained after an abandoned hook",
-    ),
-    (
-        "UpdateAutoScalingGroup.InstanceMaintenancePolicy",
-        "a replacement is launched when the unhealthy instance goes",
-    ),
-    ("UpdateAutoScalingGroup.MaxInstanceLifetime", "instances are not replaced by age"),
-    ("UpdateAutoScalingGroup.PlacementGroup", "hosts know no placement groups"),
-    ("UpdateAutoScalingGroup.ServiceLinkedRoleARN", "roles are not checked"),
-    ("UpdateAutoScalingGroup.SkipZonalShiftValidation", "there are no zonal shifts"),
-];
 
 /// The tables of this room.
 #[derive(Clone, Debug, Default)]

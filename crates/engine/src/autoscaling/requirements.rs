@@ -1,6 +1,6 @@
 //! InstanceRequirements: instance types by what they have instead of by name.
 
-use capstan_model::catalogue::{self, InstanceType, Manufacturer};
+use capstan_model::catalogue::{self, Architecture, InstanceType, Manufacturer};
 use capstan_shapes::autoscaling::{
     self as shapes, BareMetal, BurstablePerformance, CpuManufacturer, LocalStorage,
 };
@@ -12,8 +12,14 @@ use super::scaling::millionths;
 const PRICE_OVER_LOWEST_PERCENT: i64 = 20;
 
 /// The types of the catalogue that meet the requirements, in the order of their names.
-pub(super) fn types(requirements: &shapes::InstanceRequirements, region: &str) -> Vec<&'static InstanceType> {
-    let fitting: Vec<_> = catalogue::all().iter().filter(|each| fits(requirements, each)).collect();
+pub(super) fn types(
+    requirements: &shapes::InstanceRequirements,
+    region: &str,
+    architecture: Option<Architecture>,
+) -> Vec<&'static InstanceType> {
+    let runs = |each: &InstanceType| architecture.is_none_or(|image| each.architectures.contains(&image));
+    let fitting: Vec<_> =
+        catalogue::all().iter().filter(|each| runs(each) && fits(requirements, each)).collect();
     let price = |each: &InstanceType| each.on_demand_price(region).map(|price| price.0);
     let lowest = fitting.iter().filter_map(|each| price(each)).min();
     let over = requirements
@@ -129,16 +135,15 @@ mod tests {
         let requirements = shapes::InstanceRequirements {
             v_cpu_count: shapes::VCpuCountRequest { min: 2, max: Some(2) },
             memory_mib: shapes::MemoryMiBRequest { min: 8192, max: Some(8192) },
-            cpu_manufacturers: Some(vec![CpuManufacturer::Intel]),
             ..Default::default()
         };
-        let found = types(&requirements, "us-east-1");
+        let found = types(&requirements, "us-east-1", Some(Architecture::X86_64));
         assert!(found.iter().any(|each| each.name == "m5.large"));
         assert!(found.iter().all(|each| !each.burstable && !each.bare_metal && each.gpus == 0));
         let excluded = shapes::InstanceRequirements {
             excluded_instance_types: Some(vec!["m5.*".to_owned()]),
             ..requirements
         };
-        assert!(types(&excluded, "us-east-1").iter().all(|each| each.family != "m5"));
+        assert!(types(&excluded, "us-east-1", None).iter().all(|each| each.family != "m5"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use capstan_model::catalogue::Architecture;
 use capstan_model::{MicroDollars, catalogue};
 use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
@@ -11,7 +12,7 @@ use super::rows::{
     Distribution, Group, MixedPolicy, Name, OnDemandStrategy, Override, Source, SpotStrategy, TemplateSpec,
 };
 use super::{invalid, requirements};
-use crate::Engine;
+use crate::{Engine, ec2, ssm};
 
 /// Launch template of a group, looked up at the moment of a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,18 @@ pub(super) struct Resolved {
     pub(super) instance_type: Option<Name>,
     /// The template itself asks for Spot.
     pub(super) spot: bool,
+    /// Of the template's image, when it is known.
+    architecture: Option<Architecture>,
+}
+
+/// The architecture of an image, given by its id or its public parameter.
+fn architecture(engine: &Engine, image: &str) -> Option<Architecture> {
+    let region = engine.config.region;
+    let id = match image.strip_prefix("resolve:ssm:") {
+        Some(name) => ssm::value(region, name)?,
+        None => image.to_owned(),
+    };
+    ec2::releases().iter().find(|release| release.id(region.name) == id).map(|release| release.architecture)
 }
 
 /// The template and the version that its specification means now.
@@ -36,6 +49,7 @@ pub(super) fn resolve(engine: &Engine, spec: &TemplateSpec) -> Result<Resolved, 
         }),
         instance_type: version.data.instance_type.as_deref().map(Name::from),
         spot: market == Some(MarketType::Spot),
+        architecture: version.data.image_id.as_deref().and_then(|image| architecture(engine, image)),
     })
 }
 
@@ -107,6 +121,12 @@ pub(super) fn mixed(
             .map(|before| before.template.clone())
             .ok_or_else(|| invalid("You must specify a launch template with the MixedInstancesPolicy."))?,
     };
+    if resolve(engine, &template)?.spot {
+        return Err(invalid(
+            "Incompatible launch template: The launch template of a MixedInstancesPolicy must not have \
+             InstanceMarketOptions.",
+        ));
+    }
     let overrides = match launch.and_then(|launch| launch.overrides.as_deref()) {
         Some(given) => overrides(engine, given)?,
         None => before.map(|before| before.overrides.clone()).unwrap_or_default(),
@@ -210,16 +230,20 @@ fn distribution(
         })?),
         None => before.and_then(|before| before.spot_max_price),
     };
+    let before = before.cloned().unwrap_or(Distribution {
+        on_demand_strategy,
+        base: 0,
+        percent: 100,
+        spot_strategy,
+        spot_pools: 2,
+        spot_max_price: None,
+    });
     Ok(Distribution {
         on_demand_strategy,
-        base: base.or(before.map(|before| before.base)).unwrap_or(0),
-        percent: percent.or(before.map(|before| before.percent)).unwrap_or(100),
+        base: base.unwrap_or(before.base),
+        percent: percent.unwrap_or(before.percent),
         spot_strategy,
-        spot_pools: given
-            .spot_instance_pools
-            .map(i64::from)
-            .or(before.map(|before| before.spot_pools))
-            .unwrap_or(2),
+        spot_pools: given.spot_instance_pools.map_or(before.spot_pools, i64::from),
         spot_max_price,
     })
 }
@@ -316,8 +340,11 @@ pub(super) fn candidates(
             Some(template) => resolve(engine, template)?,
             None => resolved.clone(),
         };
+        let image = each.image_id.as_deref().and_then(|image| architecture(engine, image));
+        let image = image.or(resolved.architecture);
         let types: Vec<Option<Name>> = match &each.requirements {
-            Some(requirements) => requirements::types(requirements, engine.config.region.name)
+            // Only types that the image can run on (ASG guide, attribute-based instance type selection).
+            Some(requirements) => requirements::types(requirements, engine.config.region.name, image)
                 .into_iter()
                 .map(|found| Some(Name::from(found.name.as_str())))
                 .collect(),
@@ -354,6 +381,13 @@ pub(super) fn types(engine: &Engine, group: &Group) -> Vec<String> {
         }
     }
     names
+}
+
+#[cfg(test)]
+impl Resolved {
+    pub(super) fn of(spec: TemplateSpec) -> Self {
+        Self { spec: Arc::new(spec), instance_type: None, spot: false, architecture: None }
+    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,10 @@ pub(super) fn victim(
             counted.retain(|each| each.spot == spot);
         }
     }
+    // Instances in zones that the group has left go first of all.
+    if unprotected.iter().any(|each| group.zone(&each.zone).is_none()) {
+        unprotected.retain(|each| group.zone(&each.zone).is_none());
+    }
     let mut in_zone: BTreeMap<&str, usize> = BTreeMap::new();
     for each in &counted {
         *in_zone.entry(&each.zone).or_default() += 1;
@@ -121,17 +125,14 @@ fn to_next_hour(each: &GroupInstance, now: Time) -> i64 {
     (hour - age % hour) / Span::from_mins(1).as_micros()
 }
 
-fn least<'a, K: Ord>(
-    left: Vec<&'a GroupInstance>,
-    key: impl Fn(&GroupInstance) -> K,
-) -> Vec<&'a GroupInstance> {
+fn least<K: Ord>(left: Vec<&GroupInstance>, key: impl Fn(&GroupInstance) -> K) -> Vec<&GroupInstance> {
     least_mut(left, key)
 }
 
-fn least_mut<'a, K: Ord>(
-    left: Vec<&'a GroupInstance>,
+fn least_mut<K: Ord>(
+    left: Vec<&GroupInstance>,
     mut key: impl FnMut(&GroupInstance) -> K,
-) -> Vec<&'a GroupInstance> {
+) -> Vec<&GroupInstance> {
     let keyed: Vec<(K, &GroupInstance)> = left.into_iter().map(|each| (key(each), each)).collect();
     let mut best: Vec<&GroupInstance> = Vec::new();
     let mut best_key: Option<&K> = None;

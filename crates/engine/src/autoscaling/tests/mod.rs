@@ -4,6 +4,8 @@ mod groups;
 mod hooks;
 mod policies;
 mod scale;
+mod targets;
+mod terminations;
 
 use std::collections::BTreeMap;
 
