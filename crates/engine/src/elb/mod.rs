@@ -103,7 +103,7 @@ impl Elb {
         &self.target_groups
     }
 
-    /// By group, id and port; indexed by group and by id.
+    /// By group, id and port; indexed by group, by id, and those not checked yet by group.
     pub fn targets(&self) -> &Table<Target> {
         &self.targets
     }
@@ -123,6 +123,11 @@ impl Elb {
     /// The targets of a group, draining ones too.
     pub fn targets_of(&self, target_group: &Name) -> impl Iterator<Item = &Target> {
         self.targets.by(&TargetIndex::Group(target_group.clone()))
+    }
+
+    /// The targets of a group whose first health check is awaited.
+    pub fn unchecked_targets_of(&self, target_group: &Name) -> impl Iterator<Item = &Target> {
+        self.targets.by(&TargetIndex::Unchecked(target_group.clone()))
     }
 
     /// The load balancer that a group gets its traffic from: there is one at most.

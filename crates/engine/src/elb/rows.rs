@@ -325,6 +325,8 @@ pub enum TargetIndex {
     Group(Name),
     /// The target's id, in whatever group.
     Id(String),
+    /// Those of a group that nobody has checked yet: their state is `initial`.
+    Unchecked(Name),
 }
 
 impl Row for Target {
@@ -341,5 +343,8 @@ impl Row for Target {
     fn index(&self, put: &mut dyn FnMut(TargetIndex)) {
         put(TargetIndex::Group(self.target_group.clone()));
         put(TargetIndex::Id(self.id.clone()));
+        if self.health.state == shapes::TargetHealthStateEnum::Initial {
+            put(TargetIndex::Unchecked(self.target_group.clone()));
+        }
     }
 }

@@ -207,7 +207,7 @@ fn a_target_lives_from_registration_to_the_end_of_its_delay() {
     world.effects.clear();
     world.ok(deregister(&group, vec![target(&id, 32768), target("i-0123456789abcdef0", 1)]));
     let only_this_group = Effect::LoadBalancing { target_group: Some(group.clone()) };
-    assert_eq!(world.effects, [only_this_group.clone()]);
+    assert_eq!(world.effects.as_slice(), std::slice::from_ref(&only_this_group));
     world.pass(60);
     assert_eq!(world.state(&group), [State::Draining, State::Unhealthy]);
     // Health reports of a draining target count for nothing.
