@@ -10,7 +10,6 @@ use capstan_shapes::Request;
 use capstan_shapes::ecs::{
     ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
 };
-use capstan_shapes::elbv2::TargetHealthStateEnum;
 
 use crate::{Profile, Surroundings, registration};
 
@@ -177,9 +176,8 @@ fn unchecked(engine: &Engine, group: Option<&str>) -> Vec<(String, String, u16)>
         Some(group) => vec![group.into()],
         None => elb.target_groups().iter().map(|row| row.arn.clone()).collect(),
     };
-    let targets = groups.iter().flat_map(|group| elb.targets_of(group));
-    let initial = targets.filter(|target| target.health.state == TargetHealthStateEnum::Initial);
-    initial.map(|target| (target.target_group.to_string(), target.id.clone(), target.port)).collect()
+    let targets = groups.iter().flat_map(|group| elb.unchecked_targets_of(group));
+    targets.map(|target| (target.target_group.to_string(), target.id.clone(), target.port)).collect()
 }
 
 /// An agent's report about a task.
