@@ -3,7 +3,7 @@
 //! All of it is derived from rows and can be dropped at any time; a cluster's map is built when it is first asked for.
 //! Slots stand in the order of registration. A slot whose instance is gone stays empty until there are too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use capstan_model::{Hex32, Resources};
@@ -62,8 +62,9 @@ pub(super) struct Map {
     /// The tasks that are in `present`, and whether they are in `spread` too.
     tasks: BTreeMap<Hex32, Counted>,
     partitions: Vec<Partition>,
-    by_cpu: Option<BTreeSet<(i64, usize)>>,
-    by_memory: Option<BTreeSet<(i64, usize)>>,
+    /// Slots by what is left of their CPU or memory; `None` until a strategy asks.
+    by_cpu: Option<BTreeMap<i64, Bits>>,
+    by_memory: Option<BTreeMap<i64, Bits>>,
 }
 
 #[derive(Clone, Debug)]
@@ -274,13 +275,19 @@ impl Map {
     fn put_remaining(&mut self, slot: usize, remaining: Resources) {
         let before = std::mem::replace(&mut self.slots[slot].remaining, remaining);
         self.fits.refresh(slot, |needs| needs.fits_in(remaining));
-        if let Some(order) = &mut self.by_cpu {
-            order.remove(&(before.cpu, slot));
-            order.insert((remaining.cpu, slot));
-        }
-        if let Some(order) = &mut self.by_memory {
-            order.remove(&(before.memory, slot));
-            order.insert((remaining.memory, slot));
+        let orders = [
+            (&mut self.by_cpu, before.cpu, remaining.cpu),
+            (&mut self.by_memory, before.memory, remaining.memory),
+        ];
+        for (order, before, now) in orders {
+            let Some(order) = order else { continue };
+            if let Some(slots) = order.get_mut(&before) {
+                slots.put(slot, false);
+                if slots.is_empty() {
+                    order.remove(&before);
+                }
+            }
+            order.entry(now).or_default().put(slot, true);
         }
     }
 
@@ -468,11 +475,17 @@ impl Map {
     }
 
     /// Slots by what is left of their CPU or memory, least first.
-    pub(super) fn order(&mut self, memory: bool) -> &BTreeSet<(i64, usize)> {
-        let amount = |slot: &Slot| if memory { slot.remaining.memory } else { slot.remaining.cpu };
+    pub(super) fn order(&mut self, memory: bool) -> &BTreeMap<i64, Bits> {
         let slots = &self.slots;
         let order = if memory { &mut self.by_memory } else { &mut self.by_cpu };
-        order.get_or_insert_with(|| slots.iter().enumerate().map(|(at, slot)| (amount(slot), at)).collect())
+        order.get_or_insert_with(|| {
+            let mut order: BTreeMap<i64, Bits> = BTreeMap::new();
+            for (at, slot) in slots.iter().enumerate() {
+                let amount = if memory { slot.remaining.memory } else { slot.remaining.cpu };
+                order.entry(amount).or_default().put(at, true);
+            }
+            order
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a request to an instance: join the sets of what is required, then narrow by the strategy.
 
+use capstan_model::Resources;
 use capstan_shapes::ecs as shapes;
 
 use super::bits::Bits;
@@ -118,8 +119,8 @@ impl Map {
         chance: &mut Chance,
     ) -> (Rule, Bits) {
         match step {
-            Step::BinpackCpu => self.least(false, left),
-            Step::BinpackMemory => self.least(true, left),
+            Step::BinpackCpu => self.least(false, request.needs.resources, left),
+            Step::BinpackMemory => self.least(true, request.needs.resources, left),
             Step::Random => {
                 let among = left.len();
                 let drawn = chance.below("ecs.placement", among as u64);
@@ -152,13 +153,13 @@ impl Map {
         (Rule::FewestIn { value: None, count: fewest }, chosen)
     }
 
-    /// Those with the least left of CPU or memory.
-    fn least(&mut self, memory: bool, left: Bits) -> (Rule, Bits) {
-        let mut order = self.order(memory).iter().filter(|(_, slot)| left.has(*slot));
-        let (least, first) = order.next().expect("every slot is in the order");
-        let same = order.take_while(|(amount, _)| amount == least).map(|(_, slot)| *slot);
-        let found = std::iter::once(*first).chain(same).collect();
-        (Rule::Least { memory, left: *least }, found)
+    /// Those with the least left of CPU or memory, which is enough for all that are given.
+    fn least(&mut self, memory: bool, needs: Resources, left: Bits) -> (Rule, Bits) {
+        let enough = if memory { needs.memory } else { needs.cpu };
+        let mut order = self.order(memory).range(enough..);
+        let found = order.find_map(|(amount, slots)| Some((*amount, left.both(slots)?)));
+        let (amount, slots) = found.expect("every slot is in the order");
+        (Rule::Least { memory, left: amount }, slots)
     }
 
     /// What is missing: the first requirement that no instance meets together with those before it. The closest match is
