@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use capstan_engine::Engine;
-use capstan_engine::ecs::{Desired, InstanceStatus, TaskIndex, TaskStatus};
+use capstan_engine::ecs::{
+    Desired, InstanceStatus, ServiceKey, ServiceStatus, Standing, TaskIndex, TaskStatus, standing,
+};
 use capstan_model::{Hex32, Resources};
+use capstan_shapes::ecs::TaskStopCode;
 
 use crate::Violation;
 
@@ -84,6 +87,50 @@ pub(crate) fn tasks(
             found.push(Violation::new(subject(), "has targets before it runs"));
         }
         now.insert(task.id, (task.status, task.version));
+    }
+    now
+}
+
+/// The scheduler leaves no service outside its bounds by its own doing: it starts nothing above the maximum, and stops no
+/// healthy task when that leaves less than the minimum (ECS model DeploymentConfiguration).
+pub(crate) fn services(
+    engine: &Engine,
+    before: &BTreeMap<ServiceKey, Standing>,
+    found: &mut Vec<Violation>,
+) -> BTreeMap<ServiceKey, Standing> {
+    let mut now = BTreeMap::new();
+    let replicas =
+        engine.ecs().services().iter().filter(|row| row.status == ServiceStatus::Active && !row.daemon);
+    for service in replicas {
+        let after = standing(engine, service);
+        if let Some(before) = before.get(&service.key) {
+            let subject = || format!("service {}", service.key.name);
+            if after.alive > after.upper && after.alive > before.alive {
+                found.push(Violation::new(
+                    subject(),
+                    format!("grew to {} tasks above its maximum {}", after.alive, after.upper),
+                ));
+            }
+            let by_scheduler = |id: &&Hex32| {
+                engine.ecs().tasks().get(id).is_some_and(|task| {
+                    task.desired == Desired::Stopped
+                        && task.stop_code == Some(TaskStopCode::ServiceSchedulerInitiated)
+                        && task.unhealthy.is_none()
+                })
+            };
+            let stopped = before.healthy.iter().filter(by_scheduler).count();
+            let healthy = i64::try_from(after.healthy.len()).unwrap_or(i64::MAX);
+            let others_left =
+                before.healthy.iter().filter(|id| !after.healthy.contains(id)).count() > stopped;
+            if stopped > 0 && healthy < after.lower && !others_left {
+                let broken = format!(
+                    "stopped {stopped} healthy tasks and has {healthy} left of at least {}",
+                    after.lower
+                );
+                found.push(Violation::new(subject(), broken));
+            }
+        }
+        now.insert(service.key.clone(), after);
     }
     now
 }

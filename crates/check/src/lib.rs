@@ -1,12 +1,13 @@
 //! Invariants over the engine's state and over one step. They stand outside the code they check, and run after every
 //! step in tests and simulations.
 
+mod autoscaling;
 mod ecs;
 
 use std::collections::BTreeMap;
 
 use capstan_engine::Engine;
-use capstan_engine::ecs::TaskStatus;
+use capstan_engine::ecs::{ServiceKey, Standing, TaskStatus};
 use capstan_model::Hex32;
 
 /// Something that must never be.
@@ -27,6 +28,7 @@ impl Violation {
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     tasks: BTreeMap<Hex32, (TaskStatus, i64)>,
+    services: BTreeMap<ServiceKey, Standing>,
 }
 
 impl Checker {
@@ -36,6 +38,8 @@ impl Checker {
         ecs::instances(engine, &mut found);
         ecs::waiting(engine, &mut found);
         self.tasks = ecs::tasks(engine, &self.tasks, &mut found);
+        self.services = ecs::services(engine, &self.services, &mut found);
+        autoscaling::groups(engine, &mut found);
         found
     }
 }

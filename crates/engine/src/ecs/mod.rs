@@ -36,6 +36,7 @@ use capstan_shapes::{Refusal, ecs};
 use crate::kernel::{Event, Table, dispatch};
 use crate::{Caller, Engine};
 
+pub use deployment::{Standing, standing};
 pub(crate) use explain::explain;
 pub use rows::*;
 

@@ -171,6 +171,27 @@ impl Picture {
     }
 }
 
+/// How a service stands against its bounds, for those who check it from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub lower: i64,
+    pub upper: i64,
+    /// Tasks that are wanted: PROVISIONING to RUNNING.
+    pub alive: i64,
+    /// Those of them that count as healthy.
+    pub healthy: BTreeSet<Hex32>,
+}
+
+/// Where the service stands now.
+pub fn standing(cx: &Engine, service: &Service) -> Standing {
+    let picture = look(cx, service);
+    let (lower, upper) =
+        bounds::bounds(service.desired, service.minimum_healthy_percent, service.maximum_percent);
+    let lists = [&picture.good, &picture.old, &picture.draining, &picture.sick];
+    let alive = i64::try_from(lists.iter().map(|list| list.len()).sum::<usize>()).unwrap_or(i64::MAX);
+    Standing { lower, upper, alive, healthy: picture.healthy }
+}
+
 fn look(cx: &Engine, service: &Service) -> Picture {
     let mut picture = Picture::default();
     let primary = service.deployments.first().map(|deployment| deployment.id);
