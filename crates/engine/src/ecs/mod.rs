@@ -49,6 +49,8 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateService.availabilityZoneRebalancing", "it is described; tasks are not moved between zones"),
     ("CreateService.deploymentConfiguration.alarms", "alarms do not end a deployment yet"),
     ("CreateService.enableExecuteCommand", "commands cannot be executed in containers"),
+    ("RegisterContainerInstance.instanceIdentityDocumentSignature", "it is not verified"),
+    ("RegisterContainerInstance.platformDevices", "GPUs are not counted"),
     ("RunTask.clientToken", "a repeated request starts other tasks"),
     ("RunTask.enableECSManagedTags", "tags of standalone tasks are the request's own"),
     ("RunTask.volumeConfigurations", "volumes are not attached"),

@@ -217,7 +217,8 @@ fn identity(
         identity.zone.get_or_insert_with(|| host.zone.name.to_owned());
         identity.instance_type.get_or_insert_with(|| host.instance_type.name.clone());
         identity.image.get_or_insert_with(|| host.image.clone());
-        identity.architecture = identity.architecture.or(architecture.map(|found| found.as_str().to_owned()));
+        identity.architecture =
+            identity.architecture.or_else(|| architecture.map(|found| found.as_str().to_owned()));
     }
     let attribute = |name: &str| sent.get(name).cloned().flatten();
     identity.zone = identity.zone.or_else(|| attribute("ecs.availability-zone"));

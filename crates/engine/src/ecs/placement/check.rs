@@ -42,8 +42,8 @@ pub(in crate::ecs) fn check_rules(
     strategy.iter().try_for_each(check_strategy)
 }
 
-/// The expression of a memberOf constraint; task definitions have these only.
-pub(in crate::ecs) fn check_expression(expression: Option<&str>) -> Result<(), Refusal> {
+/// The expression of a memberOf constraint.
+fn check_expression(expression: Option<&str>) -> Result<(), Refusal> {
     let text = expression.unwrap_or_default();
     if text.is_empty() {
         return Err(invalid("memberOf expression must be specified."));

@@ -43,12 +43,10 @@ impl Tally {
     }
 
     fn set(&mut self, slot: usize, before: u32, after: u32) {
-        if before > 0 {
-            if let Some(bits) = self.by_count.get_mut(&before) {
-                bits.put(slot, false);
-                if bits.is_empty() {
-                    self.by_count.remove(&before);
-                }
+        if let Some(bits) = self.by_count.get_mut(&before) {
+            bits.put(slot, false);
+            if bits.is_empty() {
+                self.by_count.remove(&before);
             }
         }
         if after > 0 {
