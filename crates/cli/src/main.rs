@@ -1,6 +1,7 @@
 //! The `capstan` binary: the only place that reads the environment and prints.
 
 mod client;
+mod demo;
 mod serve;
 mod web;
 
@@ -28,6 +29,8 @@ enum Command {
     Explain(client::ExplainArgs),
     /// Lists what acts, what is accepted without effect, and what is absent
     Coverage(client::CoverageArgs),
+    /// Plays the ECS workshop on EC2 Spot in about a minute: real tasks, a real load balancer, no lost request
+    Demo(demo::Args),
     /// The small workload behind the image capstan/web
     Web(web::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Clock(args) => client::clock(&args),
         Command::Explain(args) => client::explain(&args),
         Command::Coverage(args) => client::coverage(&args),
+        Command::Demo(args) => demo::run(args),
         Command::Web(args) => web::run(args),
     };
     match result {

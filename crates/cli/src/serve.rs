@@ -37,9 +37,7 @@ enum RuntimeName {
 }
 
 pub(crate) fn run(args: Args) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CAPSTAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    log("info");
     let options = options(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| format!("failed to start: {e}"))?;
@@ -64,6 +62,18 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
     })
 }
 
+/// Logs to stderr what `CAPSTAN_LOG` asks for, or that.
+pub(crate) fn log(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CAPSTAN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// The file of this binary, which runs its own workloads.
+pub(crate) fn this_program() -> Result<std::path::PathBuf, String> {
+    std::env::current_exe().map_err(|e| format!("failed to find this program's own file: {e}"))
+}
+
 fn options(args: &Args) -> Result<Options, String> {
     let region = capstan_model::region(&args.region).ok_or_else(|| {
         let known: Vec<&str> = capstan_model::REGIONS.iter().map(|region| region.name).collect();
@@ -80,8 +90,7 @@ fn options(args: &Args) -> Result<Options, String> {
         RuntimeName::Auto => Runtime::Process,
     };
     let config = capstan_server::Config { region, account: args.account.clone(), seed: args.seed };
-    let capstan_exe =
-        std::env::current_exe().map_err(|e| format!("failed to find this program's own file: {e}"))?;
+    let capstan_exe = this_program()?;
     Ok(Options {
         listen: args.listen,
         clock: args.clock,
@@ -93,7 +102,7 @@ fn options(args: &Args) -> Result<Options, String> {
 }
 
 /// Ctrl-C or SIGTERM.
-async fn stopped() {
+pub(crate) async fn stopped() {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(signal) => signal,
         Err(_) => return drop(tokio::signal::ctrl_c().await),

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use capstan_engine::Engine;
 use capstan_model::Time;
 
-pub use capstan_engine::Config;
+pub use capstan_engine::{Caller, Config};
 pub use clock::Clock;
 pub use control::Control;
 
@@ -86,6 +86,8 @@ impl Server {
         let listener =
             tokio::net::TcpListener::bind(listen).await.map_err(|source| Error::Listen { listen, source })?;
         let address = listener.local_addr().map_err(|source| Error::Listen { listen, source })?;
+        // Tasks are told the port that was found, not the 0 that asked for any.
+        let options = Options { listen: address, ..options };
         let clock = options.clock.started();
         let engine = Engine::new(options.config.clone(), clock.now());
         let hosts = hosts::Hosts::new(&options, &clock)?;
