@@ -70,7 +70,8 @@ pub struct Counts {
 pub fn run(size: Size) -> Day {
     let start = Instant::now();
     let config = Config::new(1);
-    let hosts = Counted { hosts: VirtualHosts::new(config.seed, Profile::default()), counts: Counts::default() };
+    let hosts =
+        Counted { hosts: VirtualHosts::new(config.seed, Profile::default()), counts: Counts::default() };
     let mut plan = Plan { size, world: World::with(Engine::new(config, START), hosts) };
     plan.build();
     for hour in 0..size.hours {
@@ -183,7 +184,11 @@ impl Plan {
             .filter_map(|row| Some((row.ordinal, row.id, row.ec2_instance?)))
             .collect();
         active.sort_unstable_by_key(|(ordinal, ..)| *ordinal);
-        active.into_iter().take(usize::try_from(count).unwrap_or_default()).map(|(_, id, i)| (id, i)).collect()
+        active
+            .into_iter()
+            .take(usize::try_from(count).unwrap_or_default())
+            .map(|(_, id, i)| (id, i))
+            .collect()
     }
 }
 
@@ -226,10 +231,8 @@ fn launch_template() -> CreateLaunchTemplateRequest {
 fn group(name: &str, instances: i32) -> CreateAutoScalingGroupRequest {
     let template =
         LaunchTemplateSpecification { launch_template_name: Some(CLUSTER.to_owned()), ..Default::default() };
-    let types = ["m5.large", "m5a.large", "m4.large", "m5d.large"].map(|name| LaunchTemplateOverrides {
-        instance_type: Some(name.to_owned()),
-        ..Default::default()
-    });
+    let types = ["m5.large", "m5a.large", "m4.large", "m5d.large"]
+        .map(|name| LaunchTemplateOverrides { instance_type: Some(name.to_owned()), ..Default::default() });
     let percentage = if name == PROVIDERS[0] { 100 } else { 0 };
     CreateAutoScalingGroupRequest {
         auto_scaling_group_name: name.to_owned(),
@@ -271,11 +274,7 @@ fn provider(name: &str, arn: String) -> CreateCapacityProviderRequest {
 }
 
 fn item(provider: &str) -> CapacityProviderStrategyItem {
-    CapacityProviderStrategyItem {
-        capacity_provider: provider.to_owned(),
-        weight: Some(1),
-        base: None,
-    }
+    CapacityProviderStrategyItem { capacity_provider: provider.to_owned(), weight: Some(1), base: None }
 }
 
 /// Every second service keeps close to its count while it is deployed; the others may double.

@@ -91,7 +91,9 @@ impl Backend {
             (&Method::GET, "/_capstan/health" | "/_localstack/health") => {
                 json_page(StatusCode::OK, self.health())
             }
-            (&Method::GET, "/_capstan/coverage") => json_page(StatusCode::OK, coverage()),
+            (&Method::GET, "/_capstan/coverage") => {
+                json_page(StatusCode::OK, gateway::coverage(&capstan_engine::inert()))
+            }
             (&Method::POST, "/_capstan/clock") => self.advance(request).await,
             (&Method::GET, "/_capstan/clock") => {
                 let now = self.0.control.look(capstan_engine::Engine::now).await;
@@ -111,10 +113,10 @@ impl Backend {
     }
 
     fn health(&self) -> Value {
-        let running =
-            |service: &&capstan_shapes::Service| (localstack_name(service.name).to_owned(), json!("running"));
-        let services: serde_json::Map<String, Value> =
-            capstan_shapes::SERVICES.iter().map(|service| running(service)).collect();
+        let services: serde_json::Map<String, Value> = capstan_shapes::SERVICES
+            .iter()
+            .map(|service| (service.name.to_owned(), json!("running")))
+            .collect();
         json!({
             "services": services,
             "edition": "capstan",
@@ -162,29 +164,6 @@ impl Backend {
             ),
         }
     }
-}
-
-/// LocalStack's names for services, which tools look for.
-fn localstack_name(name: &str) -> &str {
-    match name {
-        "elbv2" => "elbv2",
-        other => other,
-    }
-}
-
-/// What acts, and which settings are taken without effect, per service.
-fn coverage() -> Value {
-    let mut coverage = gateway::coverage(|_, _| true, &[]);
-    let inert: &[(&str, &[(&str, &str)])] = &capstan_engine::inert();
-    for service in coverage["services"].as_array_mut().into_iter().flatten() {
-        let name = service["name"].as_str().unwrap_or_default().to_owned();
-        let of_service = inert.iter().find(|(service, _)| *service == name).map_or(&[][..], |(_, list)| list);
-        let list: Vec<Value> =
-            of_service.iter().map(|(what, why)| json!({ "setting": what, "why": why })).collect();
-        service["acceptedWithoutEffect"] = Value::Array(list);
-        service["absent"] = json!("every other operation: it answers 501 NotImplemented");
-    }
-    coverage
 }
 
 fn json_page(status: StatusCode, value: Value) -> hyper::Response<Body> {

@@ -164,6 +164,11 @@ pub(super) fn create(
 }
 
 fn check_sizes(min: i64, max: i64, desired: i64) -> Result<(), Refusal> {
+    for (what, size) in [("Min", min), ("Max", max), ("Desired", desired)] {
+        if size < 0 {
+            return Err(invalid(format!("{what} size {size} must be greater than or equal to 0.")));
+        }
+    }
     if min > max {
         return Err(invalid(format!("Max bound, {max}, must be greater than or equal to min bound, {min}")));
     }

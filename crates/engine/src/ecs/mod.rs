@@ -51,7 +51,6 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateService.enableExecuteCommand", "commands cannot be executed in containers"),
     ("RegisterContainerInstance.instanceIdentityDocumentSignature", "it is not verified"),
     ("RegisterContainerInstance.platformDevices", "GPUs are not counted"),
-    ("RunTask.clientToken", "a repeated request starts other tasks"),
     ("RunTask.enableECSManagedTags", "tags of standalone tasks are the request's own"),
     ("RunTask.volumeConfigurations", "volumes are not attached"),
 ];
@@ -69,6 +68,7 @@ pub struct Ecs {
     tasks: Table<Task>,
     services: Table<Service>,
     settings: Table<AccountSetting>,
+    run_tokens: Table<RunToken>,
     /// Where waiting tasks are to be tried again, and when.
     retry: BTreeMap<(Name, Option<Name>), Time>,
     /// What placement keeps ready; derived from the rows.
@@ -120,6 +120,7 @@ impl Ecs {
             self.instances.next_due(),
             self.tasks.next_due(),
             self.services.next_due(),
+            self.run_tokens.next_due(),
             self.retry.values().min().copied(),
         ];
         due.into_iter().flatten().min()
@@ -136,6 +137,7 @@ impl Ecs {
         self.tasks.record_changes(on);
         self.services.record_changes(on);
         self.settings.record_changes(on);
+        self.run_tokens.record_changes(on);
     }
 
     pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
@@ -149,6 +151,7 @@ impl Ecs {
         self.tasks.take_changed(put);
         self.services.take_changed(put);
         self.settings.take_changed(put);
+        self.run_tokens.take_changed(put);
     }
 }
 
@@ -220,7 +223,9 @@ pub(crate) fn on_due(cx: &mut Engine) {
     fn first<K>(due: Option<(Time, K)>, time: Time) -> Option<K> {
         due.filter(|(at, _)| *at == time).map(|(_, key)| key)
     }
-    if let Some(name) = first(cx.ecs.clusters.first_due(), time) {
+    if let Some(key) = first(cx.ecs.run_tokens.first_due(), time) {
+        cx.ecs.run_tokens.remove(&key);
+    } else if let Some(name) = first(cx.ecs.clusters.first_due(), time) {
         cluster::on_due(cx, &name);
     } else if let Some(name) = first(cx.ecs.providers.first_due(), time) {
         capacity_provider::on_due(cx, &name);

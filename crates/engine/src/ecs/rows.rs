@@ -713,3 +713,25 @@ impl Row for AccountSetting {
         (self.name, self.principal.clone())
     }
 }
+
+/// A RunTask with a client token: repeated, it gives the same tasks (ECS model RunTaskRequest.clientToken).
+#[derive(Clone, Debug)]
+pub struct RunToken {
+    pub cluster: Name,
+    pub token: String,
+    pub request: Arc<shapes::RunTaskRequest>,
+    pub tasks: Vec<Hex32>,
+    pub forget_at: Time,
+}
+
+impl Row for RunToken {
+    type Key = (Name, String);
+    type Index = NoIndex;
+    const TABLE: &'static str = "ecs.run_tokens";
+    fn key(&self) -> Self::Key {
+        (self.cluster.clone(), self.token.clone())
+    }
+    fn deadline(&self) -> Option<Time> {
+        Some(self.forget_at)
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capstan_model::{Arn, Hex32};
+use capstan_model::{Arn, Hex32, Span};
 use capstan_shapes::Refusal;
 use capstan_shapes::ecs::{self as shapes, LaunchType, TaskStopCode};
 
@@ -11,14 +11,16 @@ use super::cluster::{self, bad_token, invalid, missing, page_size};
 use super::lifecycle::{self, PROVISIONING_MAX, Report, Seed};
 use super::placement::{self, Unplaced};
 use super::{
-    Container, ContainerStatus, Desired, Name, StopFlow, StrategyItem, Task, TaskDefinition, TaskIndex,
-    TaskNeeds, TaskStatus, capacity_provider, container_instance, strategy, tags, task_definition,
+    Container, ContainerStatus, Desired, Name, RunToken, StopFlow, StrategyItem, Task, TaskDefinition,
+    TaskIndex, TaskNeeds, TaskStatus, capacity_provider, container_instance, strategy, tags, task_definition,
 };
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
 /// RunTask starts at most so many (ECS model RunTaskRequest.count).
 const RUN_TASK_MAX: i32 = 10;
+/// How long a client token is remembered (our reading; AWS names no time).
+const TOKEN_LASTS: Span = Span::from_hours(24);
 
 pub(super) fn client(message: impl Into<String>) -> Refusal {
     Refusal::of(&shapes::CLIENT_EXCEPTION, message)
@@ -75,6 +77,10 @@ pub(super) fn run(
     if !(1..=RUN_TASK_MAX).contains(&count) {
         return Err(invalid(format!("count must be between 1 and {RUN_TASK_MAX}.")));
     }
+    if let Some(answer) = repeated(cx, &cluster, &request)? {
+        return Ok(answer);
+    }
+    let asked = Arc::new(request.clone());
     refuse_fargate(request.launch_type)?;
     let strategy =
         strategy_of(cx, &cluster, request.launch_type, request.capacity_provider_strategy.as_deref())?;
@@ -131,9 +137,31 @@ pub(super) fn run(
             }
         }
     }
-    let tasks =
-        tasks.iter().filter_map(|id| cx.ecs.tasks.get(id)).map(|task| describe_one(cx, task, true)).collect();
-    Ok(shapes::RunTaskResponse { tasks: Some(tasks), failures: Some(failures) })
+    if let Some(token) = asked.client_token.clone().filter(|_| !tasks.is_empty()) {
+        let forget_at = cx.now + TOKEN_LASTS;
+        cx.ecs.run_tokens.insert(RunToken { cluster, token, request: asked, tasks: tasks.clone(), forget_at });
+    }
+    Ok(shapes::RunTaskResponse { tasks: Some(described(cx, &tasks)), failures: Some(failures) })
+}
+
+fn described(cx: &Engine, ids: &[Hex32]) -> Vec<shapes::Task> {
+    ids.iter().filter_map(|id| cx.ecs.tasks.get(id)).map(|task| describe_one(cx, task, true)).collect()
+}
+
+/// The answer to a request that was made before with the same client token; a conflict when the requests differ.
+fn repeated(
+    cx: &Engine,
+    cluster: &Name,
+    request: &shapes::RunTaskRequest,
+) -> Result<Option<shapes::RunTaskResponse>, Refusal> {
+    let Some(token) = request.client_token.clone() else { return Ok(None) };
+    let Some(row) = cx.ecs.run_tokens.get(&(cluster.clone(), token)) else { return Ok(None) };
+    if *row.request != *request {
+        let tasks = row.tasks.iter().map(|id| arn(cx, cluster, *id)).collect();
+        let message = "The request's client token was used before with different parameters.";
+        return Err(Refusal::of(&shapes::CONFLICT_EXCEPTION, message).with_member("resourceIds", tasks));
+    }
+    Ok(Some(shapes::RunTaskResponse { tasks: Some(described(cx, &row.tasks)), failures: Some(Vec::new()) }))
 }
 
 fn failure(cx: &Engine, cluster: &Name, unplaced: &Unplaced) -> shapes::Failure {
@@ -284,9 +312,7 @@ pub(super) fn start(
             Err(unplaced) => failures.push(failure(cx, &cluster, &unplaced)),
         }
     }
-    let tasks =
-        tasks.iter().filter_map(|id| cx.ecs.tasks.get(id)).map(|task| describe_one(cx, task, true)).collect();
-    Ok(shapes::StartTaskResponse { tasks: Some(tasks), failures: Some(failures) })
+    Ok(shapes::StartTaskResponse { tasks: Some(described(cx, &tasks)), failures: Some(failures) })
 }
 
 pub(super) fn stop(

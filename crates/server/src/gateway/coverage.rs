@@ -1,37 +1,33 @@
-//! What is built, as `/_capstan/coverage` tells it.
+//! What acts, what is accepted without effect, and what is absent, as `/_capstan/coverage` tells it.
 
 use capstan_shapes::SERVICES;
 use serde_json::{Value, json};
 
-/// A parameter that is accepted and has no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ineffective {
-    /// As in the coverage: `ecs`.
-    pub service: &'static str,
-    pub operation: &'static str,
-    /// From the request down: `networkConfiguration.awsvpcConfiguration`.
-    pub parameter: &'static str,
-}
+/// Settings of a service that are taken and do nothing: `(Operation.member, why)`.
+pub type Inert = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Every service with its operations that act. Operations of AWS that are not built are absent; `is_built` (service,
-/// operation) leaves out those that have a shape and no behaviour.
-pub fn coverage(is_built: impl Fn(&str, &str) -> bool, ineffective: &[Ineffective]) -> Value {
+/// Every service with its operations, all of which act: the engine does not compile without a handler for each that has
+/// shapes. Operations of AWS that are not built are absent and answer 501.
+pub fn coverage(inert: &[Inert]) -> Value {
     let services = SERVICES.iter().map(|service| {
-        let built = service.operations.iter().filter(|operation| is_built(service.name, operation.name));
-        let operations = built.map(|operation| {
-            let here = ineffective
-                .iter()
-                .filter(|entry| entry.service == service.name && entry.operation == operation.name);
-            let without_effect: Vec<_> = here.map(|entry| entry.parameter).collect();
-            json!({ "name": operation.name, "acts": true, "parametersWithoutEffect": without_effect })
-        });
-        let protocols = service.protocols.iter().map(|protocol| format!("{protocol:?}"));
+        let operations: Vec<&str> = service.operations.iter().map(|operation| operation.name).collect();
+        let of_service =
+            inert.iter().filter(|(name, _)| *name == service.name).flat_map(|(_, list)| list.iter());
+        let without_effect: Vec<Value> =
+            of_service.map(|(setting, why)| json!({ "setting": setting, "why": why })).collect();
+        let protocols: Vec<String> =
+            service.protocols.iter().map(|protocol| format!("{protocol:?}")).collect();
         json!({
             "name": service.name,
             "version": service.version,
-            "protocols": protocols.collect::<Vec<_>>(),
-            "operations": operations.collect::<Vec<_>>(),
+            "protocols": protocols,
+            "acts": operations,
+            "acceptedWithoutEffect": without_effect,
+            "absent": "every other operation of this service: it answers 501 NotImplemented",
         })
     });
-    json!({ "services": services.collect::<Vec<_>>() })
+    json!({
+        "services": services.collect::<Vec<_>>(),
+        "absent": "every other AWS service: a request to it answers 501 NotImplemented",
+    })
 }

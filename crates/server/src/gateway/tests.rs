@@ -297,15 +297,15 @@ fn http2_with_prior_knowledge() {
 }
 
 #[test]
-fn coverage_lists_what_acts() {
-    let lacking = super::Ineffective { service: "sts", operation: "GetCallerIdentity", parameter: "x" };
-    let page = coverage(|service, _| service == "sts", &[lacking]);
+fn coverage_lists_what_acts_and_what_does_not() {
+    let page = coverage(&[("sts", &[("GetCallerIdentity.x", "nobody asks")])]);
     let services = page["services"].as_array().expect("services");
     let sts = services.iter().find(|service| service["name"] == "sts").expect("sts");
+    assert_eq!(sts["acts"].to_string(), r#"["GetCallerIdentity"]"#);
     assert_eq!(
-        sts["operations"].to_string(),
-        r#"[{"name":"GetCallerIdentity","acts":true,"parametersWithoutEffect":["x"]}]"#
+        sts["acceptedWithoutEffect"].to_string(),
+        r#"[{"setting":"GetCallerIdentity.x","why":"nobody asks"}]"#
     );
     let ecs = services.iter().find(|service| service["name"] == "ecs").expect("ecs");
-    assert_eq!(ecs["operations"].to_string(), "[]");
+    assert_eq!(ecs["acceptedWithoutEffect"].to_string(), "[]");
 }
