@@ -29,6 +29,8 @@ pub(super) struct Fleet<'a> {
     in_zone: Vec<[i64; 2]>,
     in_pool: BTreeMap<(usize, Name, bool), i64>,
     in_subnet: BTreeMap<String, i64>,
+    /// The purchase option, where it is not the distribution's to decide.
+    purchase: Option<bool>,
     /// A zone without room is waited for instead of passed over (`balanced-only`).
     balanced_only: bool,
     /// Pools that EC2 refused; they are left out.
@@ -75,6 +77,7 @@ impl<'a> Fleet<'a> {
             in_zone: vec![[0; 2]; zones.len()],
             in_pool: BTreeMap::new(),
             in_subnet: BTreeMap::new(),
+            purchase: None,
             balanced_only: false,
             closed: BTreeSet::new(),
             order: BTreeMap::new(),
@@ -89,6 +92,12 @@ impl<'a> Fleet<'a> {
     /// Keeps to the balance of zones even where one has no room.
     pub(super) fn balanced_only(mut self, balanced_only: bool) -> Self {
         self.balanced_only = balanced_only;
+        self
+    }
+
+    /// Takes Spot (`true`) or On-Demand, whatever the distribution says.
+    pub(super) fn purchase(mut self, spot: Option<bool>) -> Self {
+        self.purchase = spot;
         self
     }
 
@@ -151,6 +160,7 @@ impl<'a> Fleet<'a> {
     /// The place of the next instance on the way to that desired capacity, counted from now on.
     pub(super) fn next(&mut self, desired: i64) -> Result<Place, NoPool> {
         let spot = match self.distribution {
+            Some(_) if self.purchase.is_some() => self.purchase == Some(true),
             Some(_) => self.on_demand_missing(desired) <= 0,
             None => self.candidates.first().is_some_and(|candidate| candidate.resolved.spot),
         };

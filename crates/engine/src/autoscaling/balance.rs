@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::capacity::{self, Order};
-use super::rows::{Group, Name};
-use super::{activity, scaling};
+use capstan_model::InstanceId;
+
+use super::capacity::{self, Order, View};
+use super::rows::{Group, GroupInstance, Name};
+use super::{activity, lifecycle, scaling};
 use crate::Engine;
 
 /// Asks for a look at the balance: zones or the instances distribution changed, or a user took an instance out.
@@ -17,98 +19,150 @@ pub(super) fn want(cx: &mut Engine, group: &Name) {
     }
 }
 
-/// Launches above the desired capacity while zones are out of balance, one instance at a time (the guide allows a tenth
-/// of the group's maximum, and at least one). The surplus goes when the new instance is in service.
+/// An instance that shall go, and what comes in its place.
+struct Move {
+    victim: InstanceId,
+    /// The purchase option of its successor.
+    spot: bool,
+    clause: String,
+}
+
+/// Moves one instance if the group is out of balance: a successor is launched above the desired capacity (the guide
+/// allows a tenth of the group's maximum, and at least one); when it is in service the instance goes.
 pub(super) fn check(cx: &mut Engine, name: &Name) {
     let Some(group) = cx.autoscaling.groups.get(name).filter(|group| group.balance_wanted) else { return };
-    if group.is_suspended("AZRebalance") || group.is_suspended("Launch") || group.deleting {
+    let suspended = ["AZRebalance", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
+    if suspended || group.deleting {
         return;
     }
     let group = group.clone();
+    let current: Vec<&GroupInstance> = capacity::current(cx, name).collect();
+    let units: i64 = current.iter().map(|row| row.weight).sum();
     // A move is under way, or the group has other work to do first: this is looked at again after it.
-    let units: i64 = capacity::current(cx, name).map(|row| row.weight).sum();
-    let settled = units == group.desired && capacity::current(cx, name).all(|row| row.in_service.is_some());
-    if !settled {
+    if units < group.desired || current.iter().any(|row| row.in_service.is_none() || row.is_gone()) {
         return;
     }
-    let Some(cause) = purchase_options(cx, &group).or_else(|| imbalance(cx, &group)) else {
-        if let Some(mut row) = cx.autoscaling.groups.edit(name) {
-            row.balance_wanted = false;
-        }
-        return;
-    };
-    let cause = activity::cause(&[activity::sentence(cx.now, cause)]);
+    let found = option_move(cx, &group, &current).or_else(|| zone_move(cx, &group, &current));
+    let Some(Move { victim, spot, clause }) = found else { return stop(cx, name) };
+    let cause = activity::cause(&[activity::sentence(cx.now, clause)]);
     let order = Order {
-        desired: group.desired + 1,
+        desired: units + 1,
         replacing: 0,
         growth: cause.clone(),
         replacement: cause,
         warmup: None,
-        extra: true,
+        moves: Some((victim, spot)),
     };
-    if capacity::launch(cx, &group, order).is_err()
-        && let Some(mut row) = cx.autoscaling.groups.edit(name)
-    {
+    if capacity::launch(cx, &group, order).is_err() {
         // One failed attempt is enough: the next event asks again.
+        stop(cx, name);
+    }
+}
+
+fn stop(cx: &mut Engine, name: &Name) {
+    if let Some(mut row) = cx.autoscaling.groups.edit(name) {
         row.balance_wanted = false;
     }
 }
 
-/// The clause that tells that On-Demand and Spot do not stand to each other as the group's distribution says, if a move
-/// can mend it. AWS's words are not known; these are ours.
-fn purchase_options(cx: &Engine, group: &Group) -> Option<String> {
-    let distribution = &group.mixed()?.distribution;
-    let rows = || capacity::current(cx, &group.name);
-    let is: i64 = rows().filter(|row| !row.spot).map(|row| row.weight).sum();
-    let shall = scaling::on_demand_target(group.desired, distribution.base, distribution.percent);
-    let largest = rows().map(|row| row.weight).max()?;
-    // Too much of one option, and an instance of it that may go. Weights can leave a remainder smaller than an instance.
-    let surplus_is_spot = is < shall;
-    let can_go = rows().any(|row| row.spot == surplus_is_spot && !row.protected);
-    ((is - shall).abs() >= largest && can_go).then(|| {
-        format!(
-            "an instance was launched to aid in balancing purchase options: the group had {is} On-Demand capacity units of \
-             {shall}."
-        )
-    })
+/// The successor is in service: the instance that it takes the place of goes.
+pub(super) fn arrived(cx: &mut Engine, id: InstanceId, victim: InstanceId) {
+    let Some(row) = cx.autoscaling.instances.get(&id) else { return };
+    let (name, zone) = (row.group.clone(), row.zone.clone());
+    let Some(group) = cx.autoscaling.groups.get(&name) else { return };
+    let units: i64 = capacity::current(cx, &name).map(|row| row.weight).sum();
+    let goes = cx.autoscaling.instances.get(&victim).filter(|row| {
+        row.is_current()
+            && !row.protected
+            && units - row.weight >= group.desired
+            && !group.is_suspended("Terminate")
+    });
+    if let Some(left) = goes.map(|row| units - row.weight) {
+        let now = cx.now;
+        let sentences = [
+            format!(
+                "instances were launched to balance instances in zones {zone} with other zones resulting in more than \
+                 desired number of instances in the group."
+            ),
+            format!(
+                "an instance was taken out of service in response to a difference between desired and actual capacity, \
+                 shrinking the capacity from {units} to {left}."
+            ),
+            format!("instance {victim} was selected for termination."),
+        ];
+        let cause = activity::cause(&sentences.map(|clause| activity::sentence(now, clause)));
+        lifecycle::terminate(cx, victim, cause, lifecycle::Exit::Orderly);
+    }
+    // If it may not go any more, ordinary scale-in takes another; and there may be more to balance.
+    want(cx, &name);
 }
 
-/// The clause that tells of the imbalance, if there is one that a launch can mend.
-fn imbalance(cx: &Engine, group: &Group) -> Option<String> {
-    let mut counts: BTreeMap<Name, (usize, usize)> = BTreeMap::new();
-    for zone in &group.zones {
-        counts.insert(zone.name.clone(), (0, 0));
-    }
-    for row in capacity::current(cx, &group.name) {
-        let (all, free) = counts.entry(row.zone.clone()).or_default();
-        *all += 1;
-        *free += usize::from(!row.protected);
-    }
-    let invalid: Vec<_> =
-        counts.iter().filter(|(zone, (_, free))| group.zone(zone).is_none() && *free > 0).collect();
-    if !invalid.is_empty() {
-        let names: Vec<&str> = invalid.iter().map(|(zone, _)| &***zone).collect();
-        let numbers: Vec<String> = invalid.iter().map(|(_, (all, _))| all.to_string()).collect();
-        return Some(format!(
-            "invalid availability zones {} had {} instances respectively. An instance was launched to aid in migrating \
-             instances from these zones to valid ones",
-            names.join(" "),
-            numbers.join(" ")
-        ));
-    }
-    let usable = super::zones::usable(cx, group);
-    counts.retain(|zone, _| usable.contains(zone));
-    let least = counts.values().map(|(all, _)| *all).min()?;
-    let most = counts.values().filter(|(_, free)| *free > 0).map(|(all, _)| *all).max()?;
-    if most < least + 2 {
+/// Mends the share of On-Demand, when it is not what the group's distribution says. AWS's words are not known; the
+/// clause is ours.
+fn option_move(cx: &Engine, group: &Group, current: &[&GroupInstance]) -> Option<Move> {
+    let distribution = &group.mixed()?.distribution;
+    let is: i64 = current.iter().filter(|row| !row.spot).map(|row| row.weight).sum();
+    let shall = scaling::on_demand_target(group.desired, distribution.base, distribution.percent);
+    let largest = current.iter().map(|row| row.weight).max()?;
+    // Weights can leave a remainder smaller than an instance.
+    if (is - shall).abs() < largest {
         return None;
     }
-    let names: Vec<&str> = counts.keys().map(|zone| &**zone).collect();
-    let numbers: Vec<String> = counts.values().map(|(all, _)| all.to_string()).collect();
-    Some(format!(
-        "availability zones {} had {} instances respectively. An instance was launched to aid in balancing the group's \
-         zones.",
-        names.join(" "),
-        numbers.join(" ")
-    ))
+    let surplus_is_spot = is < shall;
+    let fitting: Vec<&GroupInstance> =
+        current.iter().copied().filter(|row| row.spot == surplus_is_spot).collect();
+    let view = View::new(cx, group);
+    let mut fleet = view.fleet(cx, current).purchase(Some(!surplus_is_spot));
+    let victim = view.victim(current, &fitting, &mut fleet)?;
+    fleet.next(fleet.capacity() + 1).ok()?;
+    let clause = format!(
+        "an instance was launched to aid in balancing purchase options: the group had {is} On-Demand capacity units of \
+         {shall}."
+    );
+    Some(Move { victim, spot: !surplus_is_spot, clause })
+}
+
+/// Mends the spread over zones, when a launch can: out of zones that the group has left, or from the fullest zone to one
+/// with at least two instances less.
+fn zone_move(cx: &Engine, group: &Group, current: &[&GroupInstance]) -> Option<Move> {
+    let mut counts: BTreeMap<Name, usize> =
+        super::zones::usable(cx, group).into_iter().map(|zone| (zone, 0)).collect();
+    for row in current {
+        *counts.entry(row.zone.clone()).or_default() += 1;
+    }
+    let (invalid, valid): (Vec<_>, Vec<_>) = counts.iter().partition(|(zone, _)| group.zone(zone).is_none());
+    let free = |row: &GroupInstance| !row.protected;
+    let leaving: Vec<&GroupInstance> =
+        current.iter().copied().filter(|row| free(row) && group.zone(&row.zone).is_none()).collect();
+    let most = current.iter().filter(|row| free(row)).map(|row| counts[&row.zone]).max()?;
+    let (zones, fitting) = if leaving.is_empty() {
+        (&valid, current.iter().copied().filter(|row| free(row) && counts[&row.zone] == most).collect())
+    } else {
+        (&invalid, leaving.clone())
+    };
+    let view = View::new(cx, group);
+    let mut fleet = view.fleet(cx, current);
+    let victim = view.victim(current, &fitting, &mut fleet)?;
+    let victim = *current.iter().find(|row| row.id == victim)?;
+    let mut fleet = fleet.purchase(Some(victim.spot));
+    let place = fleet.next(fleet.capacity() + 1).ok()?;
+    let there = counts.get(&group.zones[place.zone].name).copied().unwrap_or(0);
+    if leaving.is_empty() && most < there + 2 {
+        return None;
+    }
+    let names: Vec<&str> = zones.iter().map(|(zone, _)| &***zone).collect();
+    let numbers: Vec<String> = zones.iter().map(|(_, count)| count.to_string()).collect();
+    let (names, numbers) = (names.join(" "), numbers.join(" "));
+    let clause = if leaving.is_empty() {
+        format!(
+            "availability zones {names} had {numbers} instances respectively. An instance was launched to aid in balancing \
+             the group's zones."
+        )
+    } else {
+        format!(
+            "invalid availability zones {names} had {numbers} instances respectively. An instance was launched to aid in \
+             migrating instances from these zones to valid ones"
+        )
+    };
+    Some(Move { victim: victim.id, spot: victim.spot, clause })
 }

@@ -114,7 +114,7 @@ pub(super) fn reconcile(cx: &mut Engine, name: &Name) {
 
 /// Capacity units on their way in or in service, without what was launched above the desired capacity for balance.
 fn capacity(cx: &Engine, name: &Name) -> i64 {
-    current(cx, name).filter(|row| !row.extra).map(|row| row.weight).sum()
+    current(cx, name).filter(|row| row.moves.is_none()).map(|row| row.weight).sum()
 }
 
 pub(super) fn current<'a>(cx: &'a Engine, name: &Name) -> impl Iterator<Item = &'a GroupInstance> + use<'a> {
@@ -146,7 +146,7 @@ fn launch_missing(cx: &mut Engine, group: &Group, current: i64, ask: Ask) {
         let span = group.default_instance_warmup?;
         Some(Warmup { span, from_launch: false })
     });
-    let order = Order { desired: group.desired, replacing, growth, replacement, warmup, extra: false };
+    let order = Order { desired: group.desired, replacing, growth, replacement, warmup, moves: None };
     if let Err(message) = launch(cx, group, order) {
         let retry_at = cx.now + RETRY;
         if let Some(mut row) = cx.autoscaling.groups.edit(&group.name) {
@@ -166,8 +166,8 @@ pub(super) struct Order {
     pub(super) growth: Name,
     pub(super) replacement: Name,
     pub(super) warmup: Option<Warmup>,
-    /// Above the desired capacity, to balance zones.
-    pub(super) extra: bool,
+    /// Above the desired capacity, to take the place of that instance; with the purchase option to launch.
+    pub(super) moves: Option<(InstanceId, bool)>,
 }
 
 /// Launches up to the capacity asked for, pool by pool. `Err` is why some of it could not be had.
@@ -184,7 +184,8 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
     let strategy =
         group.settings.zone_distribution.as_ref().and_then(|zones| zones.capacity_distribution_strategy);
     let mut fleet = Fleet::new(&group.zones, &candidates, distribution, region, instances.iter())
-        .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly));
+        .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly))
+        .purchase(order.moves.map(|(_, spot)| spot));
     let mut refused: Option<(Place, Refusal)> = None;
     while fleet.capacity() < order.desired {
         let mut calls: BTreeMap<Place, i32> = BTreeMap::new();
@@ -386,7 +387,7 @@ fn launched(
         targets: BTreeMap::new(),
         draining: std::collections::BTreeSet::new(),
         activity: Some(key),
-        extra: order.extra,
+        moves: order.moves.map(|(victim, _)| victim),
         hooks: true,
         check_at: None,
     });
@@ -396,7 +397,7 @@ fn shrink(cx: &mut Engine, group: &Group, ask: Ask) {
     if group.is_suspended("Terminate") {
         return decide(cx, &group.name, None, Verdict::Suspended { process: "Terminate" });
     }
-    let (victims, left) = victims(cx, group, cx.now);
+    let (victims, left) = victims(cx, group);
     let current = capacity(cx, &group.name);
     let mut sentences = ask.triggers;
     let by_request = !sentences.is_empty();
@@ -428,27 +429,58 @@ fn shrink(cx: &mut Engine, group: &Group, ask: Ask) {
     }
 }
 
+/// What termination policies and pools are judged by.
+pub(super) struct View<'a> {
+    group: &'a Group,
+    candidates: Vec<Candidate>,
+    /// The template's version that counts now.
+    version: Option<String>,
+    now: Time,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(cx: &Engine, group: &'a Group) -> Self {
+        let capacity_type = group.settings.desired_capacity_type.as_deref();
+        let resolved = template::resolve(cx, group.source.template()).ok();
+        Self {
+            group,
+            // A template that is gone decides nothing here: then only what the instances themselves say counts.
+            candidates: template::candidates(cx, &group.source, capacity_type).unwrap_or_default(),
+            version: resolved.map(|resolved| resolved.spec.version.clone()),
+            now: cx.now,
+        }
+    }
+
+    pub(super) fn fleet<'b>(&'b self, cx: &Engine, instances: &[&'b GroupInstance]) -> Fleet<'b> {
+        let distribution = self.group.mixed().map(|policy| &policy.distribution);
+        let region = cx.config.region.name;
+        Fleet::new(&self.group.zones, &self.candidates, distribution, region, instances.iter().copied())
+    }
+
+    /// The one of the `fitting` instances that the policies take first.
+    pub(super) fn victim(
+        &self,
+        among: &[&GroupInstance],
+        fitting: &[&GroupInstance],
+        fleet: &mut Fleet<'_>,
+    ) -> Option<InstanceId> {
+        termination::victim(self.group, self.version.as_deref(), among, fitting, fleet, self.now)
+    }
+}
+
 /// The instances to take out, in the order in which they were chosen, and the capacity that is left after them.
-fn victims(cx: &Engine, group: &Group, now: Time) -> (Vec<InstanceId>, i64) {
-    let capacity_type = group.settings.desired_capacity_type.as_deref();
-    // A template that is gone decides nothing here: then only what the instances themselves say counts.
-    let candidates = template::candidates(cx, &group.source, capacity_type).unwrap_or_default();
-    let version =
-        template::resolve(cx, group.source.template()).ok().map(|resolved| resolved.spec.version.clone());
-    let distribution = group.mixed().map(|policy| &policy.distribution);
-    let mut among: Vec<&GroupInstance> = current(cx, &group.name).filter(|row| !row.extra).collect();
+fn victims(cx: &Engine, group: &Group) -> (Vec<InstanceId>, i64) {
+    let view = View::new(cx, group);
+    let mut among: Vec<&GroupInstance> = current(cx, &group.name).filter(|row| row.moves.is_none()).collect();
     let mut left: i64 = among.iter().map(|row| row.weight).sum();
     let mut chosen = Vec::new();
-    let mut fleet =
-        Fleet::new(&group.zones, &candidates, distribution, cx.config.region.name, among.iter().copied());
+    let counted = among.clone();
+    let mut fleet = view.fleet(cx, &counted);
     while left > group.desired {
         // Weights: what is smaller than the surplus may go, nothing that would undercut the desired capacity.
         let fitting: Vec<&GroupInstance> =
             among.iter().copied().filter(|row| left - row.weight >= group.desired).collect();
-        let Some(id) = termination::victim(group, version.as_deref(), &among, &fitting, &mut fleet, now)
-        else {
-            break;
-        };
+        let Some(id) = view.victim(&among, &fitting, &mut fleet) else { break };
         let at = among.iter().position(|row| row.id == id).expect("the victim is one of the group");
         let victim = among.remove(at);
         fleet.leave(victim);
@@ -456,15 +488,4 @@ fn victims(cx: &Engine, group: &Group, now: Time) -> (Vec<InstanceId>, i64) {
         chosen.push(id);
     }
     (chosen, left)
-}
-
-/// A launch for balance has come into service: now there is one more than desired, and scale-in takes it from the
-/// fullest zone.
-pub(super) fn balanced(cx: &mut Engine, group: &Name, id: InstanceId) {
-    let Some(zone) = cx.autoscaling.instances.get(&id).map(|row| row.zone.clone()) else { return };
-    let clause = format!(
-        "instances were launched to balance instances in zones {zone} with other zones resulting in more than desired \
-         number of instances in the group."
-    );
-    request(cx, group, Some(activity::sentence(cx.now, clause)));
 }

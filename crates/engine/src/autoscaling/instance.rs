@@ -429,7 +429,7 @@ fn take_in(cx: &mut Engine, group: &Group, id: InstanceId, instance: ec2::Instan
         targets: BTreeMap::new(),
         draining: std::collections::BTreeSet::new(),
         activity: Some(key),
-        extra: false,
+        moves: None,
         hooks: false,
         check_at: None,
     });

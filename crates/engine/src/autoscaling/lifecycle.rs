@@ -37,7 +37,7 @@ pub(super) fn running(cx: &mut Engine, id: InstanceId) {
 pub(super) fn into_service(cx: &mut Engine, id: InstanceId) {
     let Some(row) = cx.autoscaling.instances.get(&id) else { return };
     let (group_name, warmup, launched) = (row.group.clone(), row.warmup, row.launched);
-    let (activity, was_extra) = (row.activity.clone(), row.extra);
+    let (activity, moves) = (row.activity.clone(), row.moves);
     let Some(group) = cx.autoscaling.groups.get(&group_name) else { return };
     let to_balancer = !group.is_suspended("AddToLoadBalancer");
     let target_groups: Vec<String> = group.target_groups.iter().map(|each| each.arn.clone()).collect();
@@ -53,15 +53,15 @@ pub(super) fn into_service(cx: &mut Engine, id: InstanceId) {
         let mut row = cx.autoscaling.instances.edit(&id).expect("the instance was there");
         row.state = State::InService;
         row.in_service = Some(now);
-        row.extra = false;
+        row.moves = None;
     }
     match (activity, warm_at) {
         // The activity stays with the instance: it ends with the warm-up, or when the instance leaves before.
         (Some(key), Some(until)) if until > now => activity::warm_up(cx, &key, until),
         _ => finish(cx, id),
     }
-    if was_extra {
-        capacity::balanced(cx, &group_name, id);
+    if let Some(victim) = moves {
+        super::balance::arrived(cx, id, victim);
     } else if cx.autoscaling.groups.get(&group_name).is_some_and(|group| group.balance_wanted) {
         super::balance::want(cx, &group_name);
     }
@@ -93,7 +93,7 @@ pub(super) fn terminate(cx: &mut Engine, id: InstanceId, cause: Name, exit: Exit
         row.state = State::Terminating;
         row.activity = Some(key.clone());
         row.hooks = exit == Exit::Orderly;
-        row.extra = false;
+        row.moves = None;
         row.check_at = None;
     }
     let drains = exit == Exit::Orderly && !row.is_gone();

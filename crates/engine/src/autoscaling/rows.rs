@@ -267,8 +267,8 @@ pub struct GroupInstance {
     pub draining: BTreeSet<String>,
     /// The activity that brings it in or out.
     pub activity: Option<ActivityKey>,
-    /// Launched above the desired capacity to balance zones, and not yet in service.
-    pub extra: bool,
+    /// Launched above the desired capacity to take the place of that instance; not yet in service.
+    pub moves: Option<InstanceId>,
     /// Whether lifecycle hooks run for the transition that it is in (not for standby, attach or forced deletion).
     pub hooks: bool,
     /// When its health is looked at, or when draining is given up.

@@ -1,5 +1,6 @@
 //! Auto Scaling through the one door, with hosts that boot and end in virtual time.
 
+mod converge;
 mod groups;
 mod hooks;
 mod policies;
