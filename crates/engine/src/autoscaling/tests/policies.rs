@@ -299,3 +299,27 @@ fn bad_policies_are_refused() {
          TargetTrackingScaling",
     );
 }
+
+/// The record of the FIS page: three of four instances are interrupted, eleven tasks of four to an instance wait.
+#[test]
+fn an_interruption_grows_the_group_while_the_dead_are_still_counted() {
+    let mut world = with_ecs(100.0, 0, 4);
+    world.mins(10);
+    for id in world.instances().iter().map(|row| row.id).take(3).collect::<Vec<_>>() {
+        world.lose(id);
+    }
+    // Nobody has noticed yet: four are in service, seven are needed, 175.
+    world.minute(7);
+    assert_eq!(world.group().desired, 7);
+    let out = world.activities().into_iter().nth(4).unwrap();
+    assert!(blot(&out.cause).ends_with(&format!(
+        "in state ALARM triggered policy {ECS_POLICY} changing the desired capacity from 4 to 7.  At T an instance was \
+         started in response to a difference between desired and actual capacity, increasing the capacity from 4 to 7."
+    )));
+    // The health check replaces the three: seven in service, though four suffice.
+    world.minute(10);
+    assert_eq!(world.states(), "InService 7");
+    let desired = desired_by_minute(&mut world, |_, _| 4, 20);
+    assert_eq!(desired[..14], [7; 14]);
+    assert_eq!(desired[14..17], [5, 4, 4]);
+}
