@@ -254,7 +254,15 @@ impl Story<'_> {
             let progress = Progress { have: minutes.min(SCALE_IN_MINUTES), want: SCALE_IN_MINUTES };
             (view.shrinks(ON_DEMAND, since) && view.shrinks(SPOT, since), Some(progress))
         };
-        self.until("minutes below the target", shrinking).await?;
+        let view = self.until("minutes below the target", shrinking).await?;
+        let ended = view.terminating(since);
+        let gone = |view: &View, _: &Counts| {
+            let left = view.instances.iter().filter(|instance| ended.contains(&instance.id)).count();
+            let progress = Progress { have: ended.len() - left.min(ended.len()), want: ended.len() };
+            (left == 0 && view.settled(1), Some(progress))
+        };
+        let view = self.until("instances gone, the task still there", gone).await?;
+        self.instances(&view);
         Ok(())
     }
 

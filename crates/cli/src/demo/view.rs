@@ -1,5 +1,7 @@
 //! What the API says at one moment.
 
+use std::collections::BTreeSet;
+
 use capstan_model::{Span, Time};
 use capstan_shapes::{autoscaling, cloudwatch, ecs, elbv2};
 
@@ -71,6 +73,12 @@ impl View {
         })
     }
 
+    /// Ids of instances that their groups began to terminate since then.
+    pub(super) fn terminating(&self, since: Time) -> BTreeSet<String> {
+        let news = self.news.iter().filter(|news| news.at >= since);
+        news.filter_map(|news| news.text.strip_prefix(TERMINATING)).map(str::to_owned).collect()
+    }
+
     /// The service has said so since then.
     pub(super) fn steady(&self, since: Time) -> bool {
         self.news.iter().any(|news| {
@@ -106,7 +114,7 @@ impl Stack {
         }
         // Events come newest first; those of one moment keep their order, and causes come before what they cause.
         news.reverse();
-        news.sort_by_key(|news| (news.at, news.source, news.text.starts_with("Terminating")));
+        news.sort_by_key(|news| (news.at, news.source, news.text.starts_with(TERMINATING)));
         Ok(View {
             now,
             tasks,
@@ -185,7 +193,7 @@ impl Stack {
         let activities = self.call(describe).await?.activities;
         let mut news: Vec<News> = Vec::new();
         for activity in activities {
-            let ends = activity.description.filter(|text| text.starts_with("Terminating"));
+            let ends = activity.description.filter(|text| text.starts_with(TERMINATING));
             let at = activity.start_time;
             news.extend(ends.map(|text| News { at, source: Source::Group, name: provider.name, text }));
             // Each instance has an activity, and those of one decision the same cause.
@@ -258,6 +266,8 @@ fn service_news(event: ecs::ServiceEvent) -> News {
     }
 }
 
+/// The description of that activity of a group, before the id.
+const TERMINATING: &str = "Terminating EC2 instance: ";
 /// Up to so many tasks of a list are told by their ids; of a longer list one is.
 const TASKS_TOLD: usize = 3;
 
