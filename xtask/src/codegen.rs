@@ -28,6 +28,11 @@ pub(crate) fn run(models: &Path) -> Result<String, String> {
         let model: Json = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
         let code = Generator::new(&service, &model).generate(&operations)?;
         let out = root.join("crates/shapes/src").join(format!("{service}.rs"));
+        // A file that is right already keeps its time, or everything above it would be built anew.
+        if std::fs::read_to_string(&out).is_ok_and(|old| old == code) {
+            let _ = writeln!(summary, "{service}: {} operations, unchanged", operations.len());
+            continue;
+        }
         std::fs::write(&out, &code).map_err(|e| format!("{}: {e}", out.display()))?;
         let _ =
             writeln!(summary, "{service}: {} operations, {} lines", operations.len(), code.lines().count());

@@ -1,0 +1,91 @@
+# What people run by hand, and what CI runs: each target installs what it needs and is missing, and says so.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := e2e/.venv
+CACHE := e2e/.cache
+BOTOCORE := $(shell sed -n 's/^botocore==//p' e2e/requirements.txt)
+MODELS := $(CACHE)/botocore-$(BOTOCORE)
+MOTO := $(CACHE)/moto
+# sudo where we are not root.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+.PHONY: demo
+demo: ## The workshop as a story in this terminal, in about a minute
+	@cargo build
+	exec target/debug/capstan demo
+
+.PHONY: test
+test: test-codegen lint test-rust test-e2e ## Everything that CI checks
+
+.PHONY: lint
+lint: ## Formatting and clippy
+	@cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: test-rust
+test-rust: ## Unit and property tests
+	@if cargo nextest --version >/dev/null 2>&1; then
+	    cargo nextest run --workspace
+	else
+	    echo "cargo-nextest is not installed; using cargo test"
+	    cargo test --workspace
+	fi
+
+.PHONY: test-codegen
+test-codegen: $(MODELS) ## Regenerating crates/shapes must change nothing
+	@before=$$(git status --porcelain -- crates/shapes)
+	if [ -n "$$before" ]; then
+	    echo "crates/shapes has changes that are not committed; the check compares with the commit:"
+	    echo "$$before"
+	fi
+	cargo xtask codegen --models "$$PWD/$(MODELS)"
+	git diff --exit-code -- crates/shapes
+
+.PHONY: test-e2e
+test-e2e: $(VENV)/ready ## The stock clients against a running server
+	@cargo build
+	# The server under test is the one just built.
+	CAPSTAN="$${CAPSTAN:-$${CARGO_TARGET_DIR:-$$PWD/target}/debug/capstan}" $(VENV)/bin/pytest e2e
+
+.PHONY: bench
+bench: $(MOTO)/ready ## The budgets, side by side with moto
+	@cargo build --release --package capstan-cli --package capstan-bench
+	MOTO_SERVER="$$PWD/$(MOTO)/bin/moto_server" cargo run --release --package capstan-bench
+
+.PHONY: python
+python:
+	@if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+	    echo "installing python3 and python3-venv (apt-get)"
+	    $(SUDO) apt-get update -qq
+	    $(SUDO) apt-get install -y -qq --no-install-recommends python3 python3-venv
+	fi
+
+$(VENV)/ready: e2e/requirements.txt | python
+	@echo "installing into $(VENV): $$(sed '/^#/d' e2e/requirements.txt | tr '\n' ' ')"
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement e2e/requirements.txt
+	touch $@
+
+$(MOTO)/ready: | python
+	@echo "installing into $(MOTO): moto[server]"
+	python3 -m venv $(MOTO)
+	$(MOTO)/bin/pip install --quiet --disable-pip-version-check 'moto[server,ecs]==5.1.22'
+	touch $@
+
+# The models in the layout that codegen reads: SERVICE/VERSION/service-2.json.
+$(MODELS): $(VENV)/ready xtask/operations.txt
+	@echo "unpacking the service models of botocore $(BOTOCORE) into $@"
+	rm -rf $@
+	data=$$($(VENV)/bin/python -c 'import botocore, pathlib; print(pathlib.Path(botocore.__file__).parent / "data")')
+	sed -n 's/#.*//; s/^\([a-z0-9]*\) \(20[0-9-]*\)$$/\1\/\2/p' xtask/operations.txt | while read -r model; do
+	    mkdir -p "$@/$$model"
+	    gunzip --stdout "$$data/$$model/service-2.json.gz" > "$@/$$model/service-2.json"
+	done
+	touch $@

