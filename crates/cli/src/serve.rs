@@ -89,7 +89,9 @@ fn options(args: &Args) -> Result<Options, String> {
         RuntimeName::Auto if args.clock.is_manual() => Runtime::Virtual,
         RuntimeName::Auto => Runtime::Process,
     };
-    let config = capstan_server::Config { region, account: args.account.clone(), seed: args.seed };
+    let mut config = capstan_server::Config::new(args.seed);
+    config.region = region;
+    config.account.clone_from(&args.account);
     let capstan_exe = this_program()?;
     Ok(Options {
         listen: args.listen,

@@ -10,12 +10,19 @@ pub struct Config {
     pub account: String,
     /// Root of all chance.
     pub seed: u64,
+    /// Where agents reach the API: `http://127.0.0.1:4566`.
+    pub endpoint: String,
 }
 
 impl Config {
     /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed.
     pub fn new(seed: u64) -> Self {
         let region = region("us-east-1").expect("the catalogue has us-east-1");
-        Self { region, account: "000000000000".to_owned(), seed }
+        Self {
+            region,
+            account: "000000000000".to_owned(),
+            seed,
+            endpoint: "http://127.0.0.1:4566".to_owned(),
+        }
     }
 }

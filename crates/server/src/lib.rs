@@ -87,7 +87,8 @@ impl Server {
             tokio::net::TcpListener::bind(listen).await.map_err(|source| Error::Listen { listen, source })?;
         let address = listener.local_addr().map_err(|source| Error::Listen { listen, source })?;
         // Tasks are told the port that was found, not the 0 that asked for any.
-        let options = Options { listen: address, ..options };
+        let mut options = Options { listen: address, ..options };
+        options.config.endpoint = format!("http://{address}");
         let clock = options.clock.started();
         let engine = Engine::new(options.config.clone(), clock.now());
         let hosts = hosts::Hosts::new(&options, &clock)?;

@@ -64,7 +64,7 @@ impl ProcessHosts {
             capstan_exe: options.capstan_exe.clone(),
             state_dir: None,
             // Tasks find the API as the user's own shell does.
-            environment: vec![("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", options.listen))],
+            environment: vec![("AWS_ENDPOINT_URL".to_owned(), options.config.endpoint.clone())],
         };
         let runtime = ProcessRuntime::new(runtime, addresses.clone()).map_err(Error::Runtime)?;
         let time_scale = clock.clock().scale();

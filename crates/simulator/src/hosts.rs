@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use capstan_engine::kernel::Chance;
 use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
-use capstan_model::{Hex32, InstanceId, Time};
+use capstan_model::{Hex32, InstanceId, Span, Time};
 use capstan_shapes::Request;
 use capstan_shapes::ecs::{
     ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
@@ -39,6 +39,7 @@ struct Host {
 #[derive(Clone, Debug)]
 enum Happening {
     AgentRegisters(InstanceId),
+    ContainerChecked(InstanceId, Hex32, String),
     InstanceGone(InstanceId),
     InstanceRuns(InstanceId),
     TargetChecked { target_group: String, target: String, port: u16 },
@@ -122,11 +123,18 @@ impl VirtualHosts {
                 self.hosts.get(&instance)?;
                 Some(call(instance, registration(engine, instance)?.into()))
             }
+            Happening::ContainerChecked(instance, task, container) => {
+                let runs = self.hosts.get(&instance)?.tasks.get(&task) == Some(&true);
+                runs.then_some(Input::Fact(Fact::ContainerHealth { task, container, healthy: true }))
+            }
             Happening::InstanceGone(instance) => Some(Input::Fact(Fact::InstanceTerminated { instance })),
             Happening::TaskRuns(instance, task) => {
                 let host = self.hosts.get_mut(&instance)?;
                 *host.tasks.get_mut(&task)? = true;
                 let report = report(engine, task, "RUNNING", None, &mut host.next_port)?;
+                for (container, after) in container_checks(engine, task) {
+                    self.decide(engine.now() + after, Happening::ContainerChecked(instance, task, container));
+                }
                 Some(call(instance, report.into()))
             }
             Happening::TaskStopped(instance, task) => {
@@ -178,6 +186,19 @@ fn unchecked(engine: &Engine, group: Option<&str>) -> Vec<(String, String, u16)>
     };
     let targets = groups.iter().flat_map(|group| elb.unchecked_targets_of(group));
     targets.map(|target| (target.target_group.to_string(), target.id.clone(), target.port)).collect()
+}
+
+/// Containers of a task that have a health check, and when the first one is over (after one interval; ECS model
+/// HealthCheck, 30 s unless told).
+fn container_checks(engine: &Engine, id: Hex32) -> Vec<(String, Span)> {
+    let task = engine.ecs().tasks().get(&id);
+    let definition = task.and_then(|task| engine.ecs().task_definitions().get(&task.definition));
+    let containers = definition.into_iter().flat_map(|row| row.shape.container_definitions.iter().flatten());
+    let checked = containers.filter_map(|container| {
+        let interval = container.health_check.as_ref()?.interval.unwrap_or(30);
+        Some((container.name.clone()?, Span::from_secs(i64::from(interval))))
+    });
+    checked.collect()
 }
 
 /// An agent's report about a task.

@@ -4,16 +4,14 @@ use capstan_shapes::{Refusal, ecs as shapes};
 
 use crate::{Caller, Engine};
 
-/// Where the gateway listens unless it is told otherwise; the agent appends `/ws?…` (spec ecs-agent-protocol.md §3).
-const GATEWAY: &str = "http://127.0.0.1:4566";
-
-/// The endpoints of the agent communication and telemetry services, the same for every instance (our reading).
+/// The endpoints of the agent communication and telemetry services, the same for every instance (our reading). The
+/// agent appends `/ws?…` (spec ecs-agent-protocol.md §3).
 pub(super) fn discover_poll_endpoint(
-    _cx: &mut Engine,
+    cx: &mut Engine,
     _caller: &Caller,
     _request: shapes::DiscoverPollEndpointRequest,
 ) -> Result<shapes::DiscoverPollEndpointResponse, Refusal> {
-    let endpoint = |service: &str| Some(format!("{GATEWAY}/{service}"));
+    let endpoint = |service: &str| Some(format!("{}/{service}", cx.config.endpoint));
     Ok(shapes::DiscoverPollEndpointResponse {
         endpoint: endpoint("acs"),
         telemetry_endpoint: endpoint("tcs"),

@@ -139,7 +139,13 @@ pub(super) fn run(
     }
     if let Some(token) = asked.client_token.clone().filter(|_| !tasks.is_empty()) {
         let forget_at = cx.now + TOKEN_LASTS;
-        cx.ecs.run_tokens.insert(RunToken { cluster, token, request: asked, tasks: tasks.clone(), forget_at });
+        cx.ecs.run_tokens.insert(RunToken {
+            cluster,
+            token,
+            request: asked,
+            tasks: tasks.clone(),
+            forget_at,
+        });
     }
     Ok(shapes::RunTaskResponse { tasks: Some(described(cx, &tasks)), failures: Some(failures) })
 }
