@@ -7,6 +7,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+use crate::say;
+
 /// Where the server is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
@@ -55,18 +57,16 @@ pub(crate) struct CoverageArgs {
     server: ServerArgs,
 }
 
-#[allow(clippy::print_stdout)]
 pub(crate) fn env(args: &EnvArgs) -> Result<(), String> {
-    println!("export AWS_ENDPOINT_URL={}", args.server.endpoint);
-    println!("export AWS_DEFAULT_REGION={}", args.region);
-    println!("export AWS_REGION={}", args.region);
-    println!("export AWS_ACCESS_KEY_ID=test");
-    println!("export AWS_SECRET_ACCESS_KEY=test");
-    println!("export AWS_PAGER=");
+    say!("export AWS_ENDPOINT_URL={}", args.server.endpoint);
+    say!("export AWS_DEFAULT_REGION={}", args.region);
+    say!("export AWS_REGION={}", args.region);
+    say!("export AWS_ACCESS_KEY_ID=test");
+    say!("export AWS_SECRET_ACCESS_KEY=test");
+    say!("export AWS_PAGER=");
     Ok(())
 }
 
-#[allow(clippy::print_stdout)]
 pub(crate) fn clock(args: &ClockArgs) -> Result<(), String> {
     let answer = match &args.action {
         None => call(&args.server, Method::GET, "/_capstan/clock", None)?,
@@ -75,7 +75,7 @@ pub(crate) fn clock(args: &ClockArgs) -> Result<(), String> {
             call(&args.server, Method::POST, "/_capstan/clock", Some(body))?
         }
     };
-    println!("{}", answer["now"].as_str().unwrap_or_default());
+    say!("{}", answer["now"].as_str().unwrap_or_default());
     Ok(())
 }
 
@@ -94,7 +94,6 @@ fn seconds(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text} is no length of time: give 90s, 10m, 2h, 1d, or a number of seconds"))
 }
 
-#[allow(clippy::print_stdout)]
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), String> {
     let subject: String = args
         .subject
@@ -109,17 +108,16 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), String> {
         .collect();
     let answer = call(&args.server, Method::GET, &format!("/_capstan/explain/{subject}"), None)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    println!("{} {}", text(&answer["kind"]), text(&answer["subject"]));
+    say!("{} {}", text(&answer["kind"]), text(&answer["subject"]));
     for line in answer["why"].as_array().into_iter().flatten() {
-        println!("  {}", text(line));
+        say!("  {}", text(line));
     }
     Ok(())
 }
 
-#[allow(clippy::print_stdout)]
 pub(crate) fn coverage(args: &CoverageArgs) -> Result<(), String> {
     let answer = call(&args.server, Method::GET, "/_capstan/coverage", None)?;
-    println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
+    say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     Ok(())
 }
 

@@ -35,6 +35,15 @@ enum Command {
     Web(web::Args),
 }
 
+/// Prints a line. A reader that has gone (`capstan coverage | head`) is no reason to fail.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+pub(crate) use say;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {

@@ -22,7 +22,6 @@ pub(crate) fn run(Args { args }: Args) -> Result<(), String> {
     if code == 0 { Ok(()) } else { std::process::exit(i32::from(code)) }
 }
 
-#[allow(clippy::print_stdout)]
 fn print_help() {
-    println!("{HELP}");
+    crate::say!("{HELP}");
 }
