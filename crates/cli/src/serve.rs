@@ -111,9 +111,9 @@ fn options(args: &Args) -> Result<Options, String> {
 
 /// Ctrl-C or SIGTERM.
 pub(crate) async fn stopped() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return drop(tokio::signal::ctrl_c().await),
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return drop(tokio::signal::ctrl_c().await);
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

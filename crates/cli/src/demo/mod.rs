@@ -283,8 +283,8 @@ impl Story<'_> {
                     self.screen.event(news.at - self.began, news.source, news.name, &news.text);
                 }
             }
-            let counts = self.load.as_ref().map(Load::counts);
-            let (done, progress) = done(&view, counts.as_ref().unwrap_or(&Counts::default()));
+            let counts = self.load.as_ref().map(Load::counts).unwrap_or_default();
+            let (done, progress) = done(&view, &counts);
             if done {
                 return Ok(view);
             }

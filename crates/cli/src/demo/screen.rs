@@ -230,7 +230,7 @@ impl Screen {
 
 impl Progress {
     fn shown(self) -> (String, String) {
-        let full = if self.want == 0 { BAR } else { (self.have * BAR / self.want).min(BAR) };
+        let full = (self.have * BAR).checked_div(self.want).map_or(BAR, |full| full.min(BAR));
         let bar = format!("  {}{}", "━".repeat(full), "╌".repeat(BAR - full));
         (bar, format!(" {}/{}", self.have, self.want))
     }
