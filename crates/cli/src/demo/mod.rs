@@ -292,9 +292,11 @@ impl Story<'_> {
                 let text = format!("waited in vain: {what}");
                 return Err(self.explained(text).await);
             }
-            let counts =
-                counts.map(|counts| format!("{} requests, {} failed", counts.requests, counts.failed));
-            self.screen.status(view.now - self.began, what, progress, &counts.unwrap_or_default());
+            let clients = match self.load {
+                Some(_) => format!("{} requests, {} failed", counts.requests, counts.failed),
+                None => String::new(),
+            };
+            self.screen.status(view.now - self.began, what, progress, &clients);
             tokio::time::sleep(LOOK).await;
         }
     }
