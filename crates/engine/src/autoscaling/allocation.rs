@@ -33,6 +33,9 @@ pub(super) struct Fleet<'a> {
     purchase: Option<bool>,
     /// A zone without room is waited for instead of passed over (`balanced-only`).
     balanced_only: bool,
+    /// Instances of the whole account in each zone: what decides between zones that are even in the group (our reading of
+    /// AWS's choice, which is random; so groups that begin together do not crowd the same zones).
+    crowd: Vec<usize>,
     /// Pools that EC2 refused; they are left out.
     closed: BTreeSet<Pool>,
     /// Candidates by zone and purchase option, best first; made when first needed.
@@ -79,6 +82,7 @@ impl<'a> Fleet<'a> {
             in_subnet: BTreeMap::new(),
             purchase: None,
             balanced_only: false,
+            crowd: vec![0; zones.len()],
             closed: BTreeSet::new(),
             order: BTreeMap::new(),
         };
@@ -92,6 +96,12 @@ impl<'a> Fleet<'a> {
     /// Keeps to the balance of zones even where one has no room.
     pub(super) fn balanced_only(mut self, balanced_only: bool) -> Self {
         self.balanced_only = balanced_only;
+        self
+    }
+
+    /// Counts the account's instances in each zone.
+    pub(super) fn crowd(mut self, count: impl Fn(&str) -> usize) -> Self {
+        self.crowd = self.zones.iter().map(|zone| count(&zone.name)).collect();
         self
     }
 
@@ -167,7 +177,8 @@ impl<'a> Fleet<'a> {
         let mut zones: Vec<usize> = (0..self.zones.len()).filter(|&zone| self.is_open(zone, spot)).collect();
         zones.sort_by_key(|&zone| {
             let [on_demand, of_spot] = self.in_zone[zone];
-            (on_demand + of_spot, self.in_zone[zone][usize::from(spot)], self.zones[zone].name.clone())
+            let of_option = self.in_zone[zone][usize::from(spot)];
+            (on_demand + of_spot, of_option, self.crowd[zone], self.zones[zone].name.clone())
         });
         let Some(&zone) = zones.first() else { return Err(self.no_pool(spot)) };
         if self.ordered(zone, spot).is_empty() {

@@ -17,6 +17,7 @@ use super::rows::{
 };
 use super::template::{self, Candidate};
 use super::{activity, balance, health, lifecycle, termination};
+use crate::ec2::InstanceIndex;
 use crate::{Caller, Engine};
 
 /// The tag by which an instance tells its group.
@@ -185,6 +186,7 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
         group.settings.zone_distribution.as_ref().and_then(|zones| zones.capacity_distribution_strategy);
     let mut fleet = Fleet::new(&group.zones, &candidates, distribution, region, instances.iter())
         .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly))
+        .crowd(|zone| in_zone(cx, zone))
         .purchase(order.moves.map(|(_, spot)| spot));
     let mut refused: Option<(Place, Refusal)> = None;
     while fleet.capacity() < order.desired {
@@ -488,4 +490,10 @@ fn victims(cx: &Engine, group: &Group) -> (Vec<InstanceId>, i64) {
         chosen.push(id);
     }
     (chosen, left)
+}
+
+/// Instances of the account in a zone, those that ended within the last hour included.
+fn in_zone(cx: &Engine, zone: &str) -> usize {
+    let known = capstan_model::zone(zone).map(|(_, zone)| zone.name);
+    known.map_or(0, |name| cx.ec2.instances().count_by(&InstanceIndex::Zone(name)))
 }
