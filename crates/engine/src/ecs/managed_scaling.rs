@@ -5,7 +5,7 @@ mod arithmetic;
 use capstan_model::{Hex32, InstanceId, Resources, Span, Time, catalogue};
 use capstan_shapes::autoscaling as shapes;
 
-use super::{InstanceIndex, Name, ReservationReport, TaskIndex};
+use super::{InstanceIndex, Name, ReservationReport, ServiceIndex, TaskIndex};
 use crate::autoscaling::GroupInstanceIndex;
 use crate::{Caller, Engine, autoscaling, cloudwatch};
 use arithmetic::{Likeness, Room, Types, Waiting};
@@ -79,11 +79,15 @@ fn in_service(cx: &Engine, cluster: &Name, group: &str) -> Vec<InService> {
         let of_cluster = |row: &&super::ContainerInstance| row.cluster == *cluster;
         cx.ecs.instances.by(&InstanceIndex::Ec2(id)).find(of_cluster).map(|row| row.id)
     };
+    let daemons = cx.ecs.services.count_by(&ServiceIndex::Daemon(cluster.clone())) > 0;
     let instances = cx.autoscaling.instances().by(&GroupInstanceIndex::InService(group.into()));
     instances
         .map(|instance| {
             let container_instance = known(instance.id);
-            let busy = container_instance.is_some_and(|id| is_busy(cx, id));
+            let busy = container_instance.is_some_and(|id| match daemons {
+                true => is_busy(cx, id),
+                false => cx.ecs.tasks.count_by(&TaskIndex::Instance(id)) > 0,
+            });
             InService { id: instance.id, protected: instance.protected, container_instance, busy }
         })
         .collect()

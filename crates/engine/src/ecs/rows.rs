@@ -323,6 +323,8 @@ pub enum InstanceIndex {
     Cluster(Name),
     /// Cluster and provider, while ACTIVE or DRAINING.
     Provider(Name, Name),
+    /// Cluster, while DRAINING.
+    Draining(Name),
     Ec2(InstanceId),
 }
 
@@ -341,6 +343,9 @@ impl Row for ContainerInstance {
             put(InstanceIndex::Cluster(self.cluster.clone()));
             if let Some(provider) = &self.provider {
                 put(InstanceIndex::Provider(self.cluster.clone(), provider.clone()));
+            }
+            if self.status == InstanceStatus::Draining {
+                put(InstanceIndex::Draining(self.cluster.clone()));
             }
             if let Some(instance) = self.ec2_instance {
                 put(InstanceIndex::Ec2(instance));
@@ -567,7 +572,7 @@ impl Row for Task {
         for target in &self.targets {
             put(TaskIndex::Target(target.group.clone(), target.id.clone(), target.port));
         }
-        if self.status == TaskStatus::Provisioning && self.instance.is_none() {
+        if self.waiting.is_some() {
             put(TaskIndex::Waiting(self.cluster.clone(), self.provider.clone()));
         }
     }
@@ -669,6 +674,8 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServiceIndex {
     Cluster(Name),
+    /// DAEMON services of a cluster, deleted ones included.
+    Daemon(Name),
     /// A target group's ARN.
     TargetGroup(String),
 }
@@ -684,6 +691,9 @@ impl Row for Service {
         self.wakes_at
     }
     fn index(&self, put: &mut dyn FnMut(ServiceIndex)) {
+        if self.daemon {
+            put(ServiceIndex::Daemon(self.key.cluster.clone()));
+        }
         if self.status == ServiceStatus::Inactive {
             return;
         }

@@ -16,8 +16,8 @@ use capstan_shapes::ecs::{HealthStatus, LaunchType, PropagateTags, TaskStopCode}
 use super::lifecycle::{self, PROVISIONING_MAX, Seed};
 use super::strategy::{most_above, most_below, split};
 use super::{
-    Deployment, Desired, InstanceStatus, Name, Rollout, Service, ServiceKey, ServiceStatus, StopFlow,
-    TargetState, Task, TaskIndex, TaskStatus, daemon, draining, placement, protection, task,
+    Deployment, Desired, InstanceIndex, Name, Protection, Rollout, Service, ServiceKey, ServiceStatus,
+    StopFlow, TargetState, Task, TaskIndex, TaskStatus, daemon, draining, placement, protection, task,
 };
 use crate::Engine;
 use bounds::{Counts, Kind, Plan};
@@ -107,8 +107,13 @@ pub(super) fn drained(cx: &mut Engine, key: &ServiceKey, id: Hex32) {
 pub(super) fn task_stopped(cx: &mut Engine, key: &ServiceKey, id: Hex32, ran: bool) {
     let Some(task) = cx.ecs.tasks.get(&id) else { return };
     let failed = !ran && task.stop_code == Some(TaskStopCode::TaskFailedToStart);
+    let ordered = task.stop_code == Some(TaskStopCode::ServiceSchedulerInitiated);
     let (deployment, now) = (task.deployment, cx.now);
     let Some(mut service) = cx.ecs.services.edit(key) else { return };
+    if ordered && service.status == ServiceStatus::Active && !service.daemon {
+        // The scheduler has reckoned without the task since it ordered the stop.
+        return;
+    }
     let Some(own) = service.deployments.iter_mut().find(|own| own.id == deployment) else {
         drop(service);
         return poke(cx, key);
@@ -127,15 +132,13 @@ pub(super) fn task_stopped(cx: &mut Engine, key: &ServiceKey, id: Hex32, ran: bo
     poke(cx, key);
 }
 
-/// What a pass sees of a service's tasks.
+/// What a pass sees of a service's tasks; each list in the order of ids.
 #[derive(Default)]
 struct Picture {
-    good: Vec<Hex32>,
-    old: Vec<Hex32>,
-    draining: Vec<Hex32>,
-    sick: Vec<Hex32>,
-    healthy: BTreeSet<Hex32>,
-    waiting: BTreeSet<Hex32>,
+    good: Vec<Seen>,
+    old: Vec<Seen>,
+    draining: Vec<Seen>,
+    sick: Vec<Seen>,
     /// RUNNING, with load balancers, not registered yet.
     unregistered: Vec<Hex32>,
     /// Newly found to fail their health checks.
@@ -144,6 +147,25 @@ struct Picture {
     leaving: bool,
     /// When something becomes true by time alone.
     next: Option<Time>,
+    /// When the first protection from scale-in ends.
+    protected_until: Option<Time>,
+}
+
+/// A task that is wanted.
+#[derive(Clone, Copy)]
+struct Seen {
+    id: Hex32,
+    deployment: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Not RUNNING yet.
+    Waiting,
+    /// RUNNING, not counted as healthy yet.
+    Unready,
+    Healthy,
 }
 
 enum Failing {
@@ -156,19 +178,21 @@ impl Picture {
         self.next = Some(self.next.map_or(time, |next| next.min(time)));
     }
 
-    fn kind(&self, ids: &[Hex32]) -> Kind {
-        let mut kind = Kind::default();
-        for id in ids {
-            if self.healthy.contains(id) {
-                kind.healthy += 1;
-            } else if self.waiting.contains(id) {
-                kind.waiting += 1;
-            } else {
-                kind.unready += 1;
-            }
-        }
-        kind
+    fn wanted(&self) -> impl Iterator<Item = &Seen> {
+        [&self.good, &self.old, &self.draining, &self.sick].into_iter().flatten()
     }
+}
+
+fn kind(tasks: &[Seen]) -> Kind {
+    let mut kind = Kind::default();
+    for task in tasks {
+        match task.stage {
+            Stage::Waiting => kind.waiting += 1,
+            Stage::Unready => kind.unready += 1,
+            Stage::Healthy => kind.healthy += 1,
+        }
+    }
+    kind
 }
 
 /// How a service stands against its bounds, for those who check it from outside.
@@ -187,48 +211,51 @@ pub fn standing(cx: &Engine, service: &Service) -> Standing {
     let picture = look(cx, service);
     let (lower, upper) =
         bounds::bounds(service.desired, service.minimum_healthy_percent, service.maximum_percent);
-    let lists = [&picture.good, &picture.old, &picture.draining, &picture.sick];
-    let alive = i64::try_from(lists.iter().map(|list| list.len()).sum::<usize>()).unwrap_or(i64::MAX);
-    Standing { lower, upper, alive, healthy: picture.healthy }
+    let alive = i64::try_from(picture.wanted().count()).unwrap_or(i64::MAX);
+    let healthy = picture.wanted().filter(|task| task.stage == Stage::Healthy).map(|task| task.id).collect();
+    Standing { lower, upper, alive, healthy }
 }
 
 fn look(cx: &Engine, service: &Service) -> Picture {
     let mut picture = Picture::default();
     let primary = service.deployments.first().map(|deployment| deployment.id);
     let groups = service.load_balancers.iter().filter(|lb| lb.target_group_arn.is_some()).count();
+    let of_cluster = InstanceIndex::Draining(service.key.cluster.clone());
+    let draining_instances: Vec<Hex32> = cx.ecs.instances.by(&of_cluster).map(|row| row.id).collect();
     for task in cx.ecs.tasks.by(&TaskIndex::Service(service.key.clone())) {
+        if let Some(Protection { until }) = task.protection.filter(|protection| protection.until > cx.now) {
+            picture.protected_until = Some(picture.protected_until.map_or(until, |first| first.min(until)));
+        }
         if task.desired == Desired::Stopped {
             picture.leaving |=
                 task.status == TaskStatus::Deactivating && task.stopping == Some(StopFlow::Draining);
             continue;
         }
-        let drains = task
-            .instance
-            .and_then(|id| cx.ecs.instances.get(&id))
-            .is_some_and(|instance| instance.status == InstanceStatus::Draining);
+        let stage = match draining::waits_to_start(task.status) {
+            true => Stage::Waiting,
+            false => {
+                if groups > 0 && task.targets.is_empty() {
+                    picture.unregistered.push(task.id);
+                }
+                look_at_health(cx.now, service, groups, task, &mut picture)
+            }
+        };
+        let drains = task.instance.is_some_and(|id| draining_instances.binary_search(&id).is_ok());
         let list = match () {
             () if task.unhealthy.is_some() => &mut picture.sick,
             () if drains => &mut picture.draining,
             () if Some(task.deployment) == primary => &mut picture.good,
             () => &mut picture.old,
         };
-        list.push(task.id);
-        if draining::waits_to_start(task.status) {
-            picture.waiting.insert(task.id);
-            continue;
-        }
-        if groups > 0 && task.targets.is_empty() {
-            picture.unregistered.push(task.id);
-        }
-        look_at_health(cx.now, service, groups, task, &mut picture);
+        list.push(Seen { id: task.id, deployment: task.deployment, stage });
     }
     picture
 }
 
-fn look_at_health(now: Time, service: &Service, groups: usize, task: &Task, picture: &mut Picture) {
+fn look_at_health(now: Time, service: &Service, groups: usize, task: &Task, picture: &mut Picture) -> Stage {
     let started = task.started_at.unwrap_or(now);
     let checked = task.containers.iter().any(|container| container.essential && container.healthy.is_some());
-    let status = task::health(task);
+    let status = if checked { task::health(task) } else { HealthStatus::Unknown };
     let target = task.targets.iter().find(|target| target.state == TargetState::Unhealthy);
     let failing = match target {
         Some(t) => Some(Failing::Target { group: t.group.clone(), id: t.id.clone(), port: t.port }),
@@ -242,19 +269,30 @@ fn look_at_health(now: Time, service: &Service, groups: usize, task: &Task, pict
         } else if task.unhealthy.is_none() {
             picture.failing.push((task.id, failing));
         }
-        return;
+        return Stage::Unready;
     }
     let in_service = groups == 0
         || task.targets.len() >= groups
             && task.targets.iter().all(|target| target.state == TargetState::Healthy);
     let container_ok = !checked || status == HealthStatus::Healthy;
-    let aged = groups > 0 || checked || now >= started + HEALTHY_AFTER;
+    let of_age = of_age(started);
+    let aged = groups > 0 || checked || now >= of_age;
     if !aged {
-        picture.at(started + HEALTHY_AFTER);
+        picture.at(of_age);
     }
     if in_service && container_ok && aged && task.unhealthy.is_none() {
-        picture.healthy.insert(task.id);
+        Stage::Healthy
+    } else {
+        Stage::Unready
     }
+}
+
+/// When a task that nothing checks counts as healthy: on the whole second, so that tasks that started together come of
+/// age together.
+fn of_age(started: Time) -> Time {
+    let age = started + HEALTHY_AFTER;
+    let second = age.floor(Span::from_secs(1));
+    if second == age { age } else { second + Span::from_secs(1) }
 }
 
 /// One pass.
@@ -271,16 +309,31 @@ pub(super) fn pass(cx: &mut Engine, key: &ServiceKey) {
         ServiceStatus::Draining => return take_down(cx, key),
         ServiceStatus::Active => {}
     }
+    let is_daemon = service.daemon;
     tell_stopped(cx, key);
-    register_running(cx, key);
-    mark_sick(cx, key);
-    if cx.ecs.services.get(key).is_some_and(|service| service.daemon) {
+    let mut picture = match cx.ecs.services.get(key) {
+        Some(service) => look(cx, service),
+        None => return,
+    };
+    let mut changed = register_running(cx, key, &picture);
+    changed |= mark_sick(cx, key, &mut picture);
+    if is_daemon {
         daemon::pass(cx, key);
+        changed = true;
     } else {
-        trip_breaker(cx, key);
-        replicas(cx, key);
+        changed |= trip_breaker(cx, key);
+        look_again(cx, key, &mut picture, &mut changed);
+        changed |= replicas(cx, key, &picture);
     }
-    settle(cx, key);
+    look_again(cx, key, &mut picture, &mut changed);
+    settle(cx, key, &picture);
+}
+
+/// A look costs as much as there are tasks: only when the pass itself has changed something.
+fn look_again(cx: &Engine, key: &ServiceKey, picture: &mut Picture, changed: &mut bool) {
+    if let Some(service) = cx.ecs.services.get(key).filter(|_| std::mem::take(changed)) {
+        *picture = look(cx, service);
+    }
 }
 
 /// A deleted service: all of its tasks stop, then it is INACTIVE.
@@ -325,24 +378,24 @@ fn tell_stopped(cx: &mut Engine, key: &ServiceKey) {
     }
 }
 
-fn register_running(cx: &mut Engine, key: &ServiceKey) {
-    let Some(service) = cx.ecs.services.get(key) else { return };
-    let unregistered = look(cx, service).unregistered;
+/// Tells whether any was registered.
+fn register_running(cx: &mut Engine, key: &ServiceKey, picture: &Picture) -> bool {
     let mut counts: BTreeMap<Name, usize> = BTreeMap::new();
-    for id in unregistered {
-        for group in lifecycle::register(cx, id) {
+    for id in &picture.unregistered {
+        for group in lifecycle::register(cx, *id) {
             *counts.entry(group).or_default() += 1;
         }
     }
-    for (group, count) in counts {
-        events::tell(cx, key, &events::registered(count, &group));
+    for (group, count) in &counts {
+        events::tell(cx, key, &events::registered(*count, group));
     }
+    !counts.is_empty()
 }
 
-/// Tasks that fail their health checks beyond the grace period are replaced.
-fn mark_sick(cx: &mut Engine, key: &ServiceKey) {
-    let Some(service) = cx.ecs.services.get(key) else { return };
-    let failing = look(cx, service).failing;
+/// Tasks that fail their health checks beyond the grace period are replaced. Tells whether there are any.
+fn mark_sick(cx: &mut Engine, key: &ServiceKey, picture: &mut Picture) -> bool {
+    let failing = std::mem::take(&mut picture.failing);
+    let found = !failing.is_empty();
     for (id, failing) in failing {
         let (message, reason) = match failing {
             Failing::Container => {
@@ -370,6 +423,7 @@ fn mark_sick(cx: &mut Engine, key: &ServiceKey) {
             }
         }
     }
+    found
 }
 
 /// What the load balancer says about the target, as the event quotes it.
@@ -384,13 +438,14 @@ pub(super) fn breaker_threshold(desired: i64) -> i64 {
     ((desired + 1) / 2).clamp(3, 200)
 }
 
-fn trip_breaker(cx: &mut Engine, key: &ServiceKey) {
+/// Tells whether it tripped.
+fn trip_breaker(cx: &mut Engine, key: &ServiceKey) -> bool {
     let now = cx.now;
-    let Some(service) = cx.ecs.services.get(key) else { return };
-    let Some((true, rollback)) = service.circuit_breaker else { return };
-    let Some(primary) = service.deployments.first() else { return };
+    let Some(service) = cx.ecs.services.get(key) else { return false };
+    let Some((true, rollback)) = service.circuit_breaker else { return false };
+    let Some(primary) = service.deployments.first() else { return false };
     if primary.rollout != Rollout::InProgress || primary.failed_tasks < breaker_threshold(service.desired) {
-        return;
+        return false;
     }
     let failed = primary.id;
     let back_to = service.completed.clone().filter(|completed| rollback && completed.id != failed);
@@ -402,7 +457,7 @@ fn trip_breaker(cx: &mut Engine, key: &ServiceKey) {
         service.throttle = None;
     }
     events::tell(cx, key, &events::failed(failed));
-    let Some(mut back_to) = back_to else { return };
+    let Some(mut back_to) = back_to else { return true };
     events::tell(cx, key, &events::rolling_back(back_to.id));
     if let Some(mut service) = cx.ecs.services.edit(key) {
         service.deployments.retain(|deployment| deployment.id != back_to.id);
@@ -420,12 +475,13 @@ fn trip_breaker(cx: &mut Engine, key: &ServiceKey) {
         back_to.failed_tasks = 0;
         service.deployments.insert(0, back_to);
     }
+    true
 }
 
-fn replicas(cx: &mut Engine, key: &ServiceKey) {
-    let Some(service) = cx.ecs.services.get(key) else { return };
-    let Some(primary) = service.deployments.first().cloned() else { return };
-    let picture = look(cx, service);
+/// Starts and stops what the plan says; tells whether there was anything.
+fn replicas(cx: &mut Engine, key: &ServiceKey, picture: &Picture) -> bool {
+    let Some(service) = cx.ecs.services.get(key) else { return false };
+    let Some(primary) = service.deployments.first().cloned() else { return false };
     let (lower, upper) =
         bounds::bounds(service.desired, service.minimum_healthy_percent, service.maximum_percent);
     let throttled = service.throttle.is_some_and(|(until, _)| cx.now < until);
@@ -434,9 +490,9 @@ fn replicas(cx: &mut Engine, key: &ServiceKey) {
         desired: service.desired,
         lower,
         upper,
-        good: picture.kind(&picture.good),
-        old: picture.kind(&picture.old),
-        draining: picture.kind(&picture.draining),
+        good: kind(&picture.good),
+        old: kind(&picture.old),
+        draining: kind(&picture.draining),
         sick: i64::try_from(picture.sick.len()).unwrap_or(i64::MAX),
         may_start: primary.rollout != Rollout::Failed && !throttled && !unplaced,
         starved: service.unplaced.is_some(),
@@ -448,16 +504,20 @@ fn replicas(cx: &mut Engine, key: &ServiceKey) {
     if plan.stuck {
         events::tell_once(cx, key, events::STUCK);
     }
+    if plan == (Plan { stuck: plan.stuck, ..Plan::default() }) {
+        return false;
+    }
     // AWS tells of the targets that leave before it tells of the tasks that replace them (spec observed.md §1).
-    drain(cx, key, &picture, &plan, &primary);
-    scale_in(cx, key, &picture, &plan, &primary);
-    start(cx, key, plan.start, &primary, picture.sick.len());
-    retire(cx, key, &picture, &plan, &primary);
+    drain(cx, key, picture, &plan, &primary);
+    scale_in(cx, key, picture, &plan, &primary);
+    start(cx, key, plan.start, &primary, picture);
+    retire(cx, key, picture, &plan, &primary);
+    true
 }
 
 /// Tasks on draining instances: targets leave, the stop follows.
 fn drain(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, primary: &Deployment) {
-    let ids = pick(cx, picture, &picture.draining, plan.draining);
+    let ids = pick(picture.draining.iter(), plan.draining);
     stop_all(
         cx,
         key,
@@ -468,19 +528,18 @@ fn drain(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, prim
     );
 }
 
-/// The first tasks of each kind, protected ones left out (draining and health know no protection).
-fn pick(cx: &Engine, picture: &Picture, ids: &[Hex32], kind: Kind) -> Vec<Hex32> {
-    let _ = cx;
+/// The first tasks of each kind.
+fn pick<'a>(tasks: impl Iterator<Item = &'a Seen>, kind: Kind) -> Vec<Hex32> {
     let (mut left, mut picked) = (kind, Vec::new());
-    for id in ids {
-        let slot = match () {
-            () if picture.healthy.contains(id) => &mut left.healthy,
-            () if picture.waiting.contains(id) => &mut left.waiting,
-            () => &mut left.unready,
+    for task in tasks {
+        let slot = match task.stage {
+            Stage::Healthy => &mut left.healthy,
+            Stage::Waiting => &mut left.waiting,
+            Stage::Unready => &mut left.unready,
         };
         if *slot > 0 {
             *slot -= 1;
-            picked.push(*id);
+            picked.push(task.id);
         }
     }
     picked
@@ -497,12 +556,16 @@ fn scale_in(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, p
     let mut by_provider = by_provider(cx, primary, &picture.good);
     let shares = shares(primary, desired);
     let (mut stops, mut protected) = (Vec::new(), 0);
+    let stage = |id: &Hex32| {
+        let at = picture.good.binary_search_by_key(id, |task| task.id);
+        at.map_or(Stage::Unready, |at| picture.good[at].stage)
+    };
     while unready + healthy > 0 {
         let have: Vec<i64> =
             by_provider.iter().map(|ids| i64::try_from(ids.len()).unwrap_or_default()).collect();
         let Some(at) = most_above(&shares, &have) else { break };
         let able = |id: &Hex32| {
-            if picture.healthy.contains(id) { healthy > 0 } else { unready > 0 || healthy > 0 }
+            if stage(id) == Stage::Healthy { healthy > 0 } else { unready > 0 || healthy > 0 }
         };
         let free: Vec<Hex32> = by_provider[at]
             .iter()
@@ -513,7 +576,7 @@ fn scale_in(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, p
             protected += by_provider[at].len();
             break;
         }
-        let waiting: Vec<Hex32> = free.iter().copied().filter(|id| picture.waiting.contains(id)).collect();
+        let waiting: Vec<Hex32> = free.iter().copied().filter(|id| stage(id) == Stage::Waiting).collect();
         let candidates: Vec<Hex32> = if waiting.is_empty() { free } else { waiting };
         let candidates: Vec<Hex32> = candidates.into_iter().filter(able).collect();
         if candidates.is_empty() {
@@ -521,7 +584,7 @@ fn scale_in(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, p
         }
         let id = placement::choose_stop(cx, &candidates, &rules, &stops);
         by_provider[at].retain(|other| *other != id);
-        if picture.healthy.contains(&id) || unready == 0 {
+        if stage(&id) == Stage::Healthy || unready == 0 {
             healthy -= 1;
         } else {
             unready -= 1;
@@ -537,12 +600,12 @@ fn scale_in(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, p
 
 /// Good tasks of each item of the strategy (one list when there is no strategy). Tasks of providers that are no longer
 /// in it count for nobody and stay until a deployment replaces them.
-fn by_provider(cx: &Engine, primary: &Deployment, good: &[Hex32]) -> Vec<Vec<Hex32>> {
+fn by_provider(cx: &Engine, primary: &Deployment, good: &[Seen]) -> Vec<Vec<Hex32>> {
     if primary.strategy.is_empty() {
-        return vec![good.to_vec()];
+        return vec![good.iter().map(|task| task.id).collect()];
     }
     let mut lists: Vec<Vec<Hex32>> = primary.strategy.iter().map(|_| Vec::new()).collect();
-    for id in good {
+    for Seen { id, .. } in good {
         let provider = cx.ecs.tasks.get(id).and_then(|task| task.provider.clone());
         if let Some(at) = primary.strategy.iter().position(|item| Some(&item.provider) == provider.as_ref()) {
             lists[at].push(*id);
@@ -556,7 +619,7 @@ fn shares(primary: &Deployment, desired: i64) -> Vec<i64> {
 }
 
 /// Starts up to `count` tasks, each on the provider most below its share.
-fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Deployment, replaced_unhealthy: usize) {
+fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Deployment, picture: &Picture) {
     let minute = cx.now.floor(Span::from_mins(1));
     let Some(service) = cx.ecs.services.get(key) else { return };
     let launched = if service.launches.0 == minute { service.launches.1 } else { 0 };
@@ -564,10 +627,9 @@ fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Deployment, re
     if count <= 0 {
         return;
     }
-    let good = look(cx, service).good;
     let desired = service.desired;
     let shares = shares(primary, desired);
-    let lists = by_provider(cx, primary, &good);
+    let lists = by_provider(cx, primary, &picture.good);
     let mut have: Vec<i64> = lists.iter().map(|ids| i64::try_from(ids.len()).unwrap_or_default()).collect();
     let Some(seed) = seed(cx, key, primary) else { return };
     let mut waiting = lifecycle::waiting_count(cx, &key.cluster);
@@ -618,7 +680,7 @@ fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Deployment, re
         });
     }
     if !started.is_empty() {
-        let unhealthy = i64::try_from(replaced_unhealthy.min(started.len())).unwrap_or_default();
+        let unhealthy = i64::try_from(picture.sick.len().min(started.len())).unwrap_or_default();
         events::tell(cx, key, &events::started(&started, unhealthy));
         unsettle(cx, key);
     }
@@ -666,17 +728,13 @@ pub(super) fn seed(cx: &Engine, key: &ServiceKey, deployment: &Deployment) -> Op
 /// Old deployments' tasks and sick ones go as far as the plan says.
 fn retire(cx: &mut Engine, key: &ServiceKey, picture: &Picture, plan: &Plan, primary: &Deployment) {
     let reason = scaling_reason(primary.id);
-    let free: Vec<Hex32> = picture
-        .old
-        .iter()
-        .copied()
-        .filter(|id| cx.ecs.tasks.get(id).is_some_and(|task| !protection::holds(task, cx.now)))
-        .collect();
-    let old = pick(cx, picture, &free, plan.old);
+    let free = picture.old.iter().filter(|old| {
+        // Draining and health know no protection; deployments do.
+        cx.ecs.tasks.get(&old.id).is_some_and(|task| !protection::holds(task, cx.now))
+    });
+    let old = pick(free, plan.old);
     stop_all(cx, key, &old, TaskStopCode::ServiceSchedulerInitiated, &reason, StopFlow::Direct);
-    let sick: Vec<Hex32> =
-        picture.sick.iter().copied().take(usize::try_from(plan.sick).unwrap_or_default()).collect();
-    for id in sick {
+    for Seen { id, .. } in picture.sick.iter().copied().take(usize::try_from(plan.sick).unwrap_or_default()) {
         let reason = cx.ecs.tasks.get(&id).and_then(|task| task.unhealthy.clone()).unwrap_or_default();
         stop_all(cx, key, &[id], TaskStopCode::ServiceSchedulerInitiated, &reason, StopFlow::Direct);
     }
@@ -733,13 +791,12 @@ fn unsettle(cx: &mut Engine, key: &ServiceKey) {
 }
 
 /// Whether the deployment is complete, whether the service is steady, and when to look again.
-fn settle(cx: &mut Engine, key: &ServiceKey) {
+fn settle(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
     let now = cx.now;
     let Some(service) = cx.ecs.services.get(key) else { return };
-    let picture = look(cx, service);
     let Some(primary) = service.deployments.first() else { return };
     let all_good = i64::try_from(picture.good.len()).unwrap_or_default() == service.desired
-        && picture.good.iter().all(|id| picture.healthy.contains(id))
+        && picture.good.iter().all(|task| task.stage == Stage::Healthy)
         && picture.old.is_empty()
         && picture.sick.is_empty()
         && picture.draining.is_empty();
@@ -759,7 +816,7 @@ fn settle(cx: &mut Engine, key: &ServiceKey) {
         }
         events::tell(cx, key, &events::completed(primary));
     }
-    forget_empty_deployments(cx, key, &picture);
+    forget_empty_deployments(cx, key, picture);
 
     let mut wakes = picture.next;
     let mut at = |time: Time| wakes = Some(wakes.map_or(time, |next| next.min(time)));
@@ -804,18 +861,15 @@ fn settle(cx: &mut Engine, key: &ServiceKey) {
     if tell_steady {
         events::tell(cx, key, events::STEADY);
     }
-    wake_at_protection_end(cx, key);
+    wake_at_protection_end(cx, key, picture);
 }
 
 /// Deployments that are not PRIMARY and have no task left vanish from the list (ECS model Deployment).
 fn forget_empty_deployments(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
-    let alive: BTreeSet<u64> = [&picture.good, &picture.old, &picture.draining, &picture.sick]
-        .into_iter()
-        .flatten()
-        .filter_map(|id| cx.ecs.tasks.get(id))
-        .map(|task| task.deployment)
-        .collect();
-    let Some(service) = cx.ecs.services.get(key) else { return };
+    let Some(service) = cx.ecs.services.get(key).filter(|service| service.deployments.len() > 1) else {
+        return;
+    };
+    let alive: BTreeSet<u64> = picture.wanted().map(|task| task.deployment).collect();
     if service.deployments.iter().skip(1).all(|deployment| alive.contains(&deployment.id)) {
         return;
     }
@@ -824,15 +878,12 @@ fn forget_empty_deployments(cx: &mut Engine, key: &ServiceKey, picture: &Picture
     }
 }
 
-fn wake_at_protection_end(cx: &mut Engine, key: &ServiceKey) {
+fn wake_at_protection_end(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
     let Some(service) = cx.ecs.services.get(key) else { return };
     if service.steady {
         return;
     }
-    let now = cx.now;
-    let ends =
-        cx.ecs.tasks.by(&TaskIndex::Service(key.clone())).filter_map(|task| task.protection).map(|p| p.until);
-    if let Some(end) = ends.filter(|end| *end > now).min() {
-        poke_in(cx, key, end - now);
+    if let Some(end) = picture.protected_until {
+        poke_in(cx, key, end - cx.now);
     }
 }
