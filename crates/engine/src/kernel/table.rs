@@ -37,7 +37,8 @@ pub enum NoIndex {}
 /// Rows of one kind, in the order of their keys.
 #[derive(Clone, Debug)]
 pub struct Table<R: Row> {
-    rows: BTreeMap<R::Key, R>,
+    /// Boxed, so that the tree's nodes are small: a search touches keys only, and rows stay where they are.
+    rows: BTreeMap<R::Key, Box<R>>,
     due: BTreeSet<(Time, R::Key)>,
     index: BTreeMap<R::Index, BTreeSet<R::Key>>,
     /// Keys of rows that changed since the last [`Table::take_changed`]; `None` when nobody wants to know.
@@ -52,7 +53,7 @@ impl<R: Row> Default for Table<R> {
 
 impl<R: Row> Table<R> {
     pub fn get(&self, key: &R::Key) -> Option<&R> {
-        self.rows.get(key)
+        self.rows.get(key).map(|row| &**row)
     }
 
     pub fn contains(&self, key: &R::Key) -> bool {
@@ -69,17 +70,17 @@ impl<R: Row> Table<R> {
 
     /// All rows in key order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &R> {
-        self.rows.values()
+        self.rows.values().map(|row| &**row)
     }
 
     /// Rows whose keys lie in the range, in key order.
     pub fn range(&self, range: impl std::ops::RangeBounds<R::Key>) -> impl DoubleEndedIterator<Item = &R> {
-        self.rows.range(range).map(|(_, row)| row)
+        self.rows.range(range).map(|(_, row)| &**row)
     }
 
     /// Rows with that index entry, in key order.
     pub fn by<'a>(&'a self, index: &R::Index) -> impl DoubleEndedIterator<Item = &'a R> + use<'a, R> {
-        self.index.get(index).into_iter().flatten().map(|key| &self.rows[key])
+        self.index.get(index).into_iter().flatten().map(|key| &*self.rows[key])
     }
 
     /// Keys of the rows with that index entry; for loops that change the table on their way.
@@ -117,7 +118,7 @@ impl<R: Row> Table<R> {
             self.index.entry(entry).or_default().insert(key.clone());
         });
         self.mark(&key);
-        self.rows.insert(key, row);
+        self.rows.insert(key, Box::new(row));
     }
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> Option<R> {
@@ -127,7 +128,7 @@ impl<R: Row> Table<R> {
         }
         row.index(&mut |entry| drop_entry(&mut self.index, &entry, key));
         self.mark(key);
-        Some(row)
+        Some(*row)
     }
 
     /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
