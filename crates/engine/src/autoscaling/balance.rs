@@ -109,11 +109,11 @@ fn option_move(cx: &Engine, group: &Group, current: &[&GroupInstance]) -> Option
         return None;
     }
     let surplus_is_spot = is < shall;
-    let fitting: Vec<&GroupInstance> =
-        current.iter().copied().filter(|row| row.spot == surplus_is_spot).collect();
     let view = View::new(cx, group);
     let mut fleet = view.fleet(cx, current).purchase(Some(!surplus_is_spot));
-    let victim = view.victim(current, &fitting, &mut fleet)?;
+    let missing = fleet.on_demand_missing(group.desired);
+    let mut queue = view.queue(current, |row| row.spot == surplus_is_spot, &mut fleet);
+    let victim = queue.next(missing, i64::MAX)?.id;
     fleet.next(fleet.capacity() + 1).ok()?;
     let clause = format!(
         "an instance was launched to aid in balancing purchase options: the group had {is} On-Demand capacity units of \
@@ -131,37 +131,36 @@ fn zone_move(cx: &Engine, group: &Group, current: &[&GroupInstance]) -> Option<M
         *counts.entry(row.zone.clone()).or_default() += 1;
     }
     let (invalid, valid): (Vec<_>, Vec<_>) = counts.iter().partition(|(zone, _)| group.zone(zone).is_none());
-    let free = |row: &GroupInstance| !row.protected;
-    let leaving: Vec<&GroupInstance> =
-        current.iter().copied().filter(|row| free(row) && group.zone(&row.zone).is_none()).collect();
-    let most = current.iter().filter(|row| free(row)).map(|row| counts[&row.zone]).max()?;
-    let (zones, fitting) = if leaving.is_empty() {
-        (&valid, current.iter().copied().filter(|row| free(row) && counts[&row.zone] == most).collect())
-    } else {
-        (&invalid, leaving.clone())
+    let free = || current.iter().filter(|row| !row.protected);
+    let leaving = free().any(|row| group.zone(&row.zone).is_none());
+    let most = free().map(|row| counts[&row.zone]).max()?;
+    let may_go = |row: &GroupInstance| match leaving {
+        true => group.zone(&row.zone).is_none(),
+        false => counts[&row.zone] == most,
     };
     let view = View::new(cx, group);
     let mut fleet = view.fleet(cx, current);
-    let victim = view.victim(current, &fitting, &mut fleet)?;
-    let victim = *current.iter().find(|row| row.id == victim)?;
+    let missing = fleet.on_demand_missing(group.desired);
+    let victim = view.queue(current, may_go, &mut fleet).next(missing, i64::MAX)?;
     let mut fleet = fleet.purchase(Some(victim.spot));
     let place = fleet.next(fleet.capacity() + 1).ok()?;
     let there = counts.get(&group.zones[place.zone].name).copied().unwrap_or(0);
-    if leaving.is_empty() && most < there + 2 {
+    if !leaving && most < there + 2 {
         return None;
     }
+    let zones = if leaving { &invalid } else { &valid };
     let names: Vec<&str> = zones.iter().map(|(zone, _)| &***zone).collect();
     let numbers: Vec<String> = zones.iter().map(|(_, count)| count.to_string()).collect();
     let (names, numbers) = (names.join(" "), numbers.join(" "));
-    let clause = if leaving.is_empty() {
-        format!(
-            "availability zones {names} had {numbers} instances respectively. An instance was launched to aid in balancing \
-             the group's zones."
-        )
-    } else {
+    let clause = if leaving {
         format!(
             "invalid availability zones {names} had {numbers} instances respectively. An instance was launched to aid in \
              migrating instances from these zones to valid ones"
+        )
+    } else {
+        format!(
+            "availability zones {names} had {numbers} instances respectively. An instance was launched to aid in balancing \
+             the group's zones."
         )
     };
     Some(Move { victim: victim.id, spot: victim.spot, clause })

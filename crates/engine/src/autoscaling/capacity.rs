@@ -16,7 +16,8 @@ use super::rows::{
     ScalingActivityStatusCode as Code, Warmup,
 };
 use super::template::{self, Candidate};
-use super::{activity, balance, health, lifecycle, termination};
+use super::termination::Queue;
+use super::{activity, balance, health, lifecycle};
 use crate::ec2::InstanceIndex;
 use crate::{Caller, Engine};
 
@@ -459,35 +460,30 @@ impl<'a> View<'a> {
         Fleet::new(&self.group.zones, &self.candidates, distribution, region, instances.iter().copied())
     }
 
-    /// The one of the `fitting` instances that the policies take first.
-    pub(super) fn victim(
+    /// The instances in the order in which the policies take them.
+    pub(super) fn queue<'b>(
         &self,
-        among: &[&GroupInstance],
-        fitting: &[&GroupInstance],
+        among: &[&'b GroupInstance],
+        may_go: impl Fn(&GroupInstance) -> bool,
         fleet: &mut Fleet<'_>,
-    ) -> Option<InstanceId> {
-        termination::victim(self.group, self.version.as_deref(), among, fitting, fleet, self.now)
+    ) -> Queue<'b> {
+        Queue::new(self.group, self.version.as_deref(), among, may_go, fleet, self.now)
     }
 }
 
 /// The instances to take out, in the order in which they were chosen, and the capacity that is left after them.
 fn victims(cx: &Engine, group: &Group) -> (Vec<InstanceId>, i64) {
     let view = View::new(cx, group);
-    let mut among: Vec<&GroupInstance> = current(cx, &group.name).filter(|row| row.moves.is_none()).collect();
+    let among: Vec<&GroupInstance> = current(cx, &group.name).filter(|row| row.moves.is_none()).collect();
     let mut left: i64 = among.iter().map(|row| row.weight).sum();
+    let mut fleet = view.fleet(cx, &among);
+    let mut queue = view.queue(&among, |_| true, &mut fleet);
     let mut chosen = Vec::new();
-    let counted = among.clone();
-    let mut fleet = view.fleet(cx, &counted);
-    while left > group.desired {
-        // Weights: what is smaller than the surplus may go, nothing that would undercut the desired capacity.
-        let fitting: Vec<&GroupInstance> =
-            among.iter().copied().filter(|row| left - row.weight >= group.desired).collect();
-        let Some(id) = view.victim(&among, &fitting, &mut fleet) else { break };
-        let at = among.iter().position(|row| row.id == id).expect("the victim is one of the group");
-        let victim = among.remove(at);
+    // With weights an instance may be more than the surplus: nothing goes that would undercut the desired capacity.
+    while let Some(victim) = queue.next(fleet.on_demand_missing(group.desired), left - group.desired) {
         fleet.leave(victim);
         left -= victim.weight;
-        chosen.push(id);
+        chosen.push(victim.id);
     }
     (chosen, left)
 }

@@ -4,12 +4,12 @@
 //! option of which there is too much. Protected instances are never taken. Where the guide says "at random", the order
 //! of the ids decides: they are random already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use capstan_model::{InstanceId, Span, Time};
+use capstan_model::{Span, Time};
 
 use super::allocation::Fleet;
-use super::rows::{Group, GroupInstance};
+use super::rows::{Group, GroupInstance, Name};
 
 /// Termination policies, as DescribeTerminationPolicyTypes lists them.
 pub(super) const TYPES: &[&str] = &[
@@ -27,124 +27,139 @@ pub(super) fn policy(name: &str) -> Option<&'static str> {
     TYPES.iter().copied().find(|each| each.eq_ignore_ascii_case(name))
 }
 
-/// The next instance to go, or `None` when all that may go are protected. `current` are the instances that count
-/// towards the desired capacity, `fitting` those of them that may go.
-pub(super) fn victim(
-    group: &Group,
-    current_version: Option<&str>,
-    current: &[&GroupInstance],
-    fitting: &[&GroupInstance],
-    fleet: &mut Fleet<'_>,
-    now: Time,
-) -> Option<InstanceId> {
-    let mut unprotected: Vec<&GroupInstance> =
-        fitting.iter().copied().filter(|each| !each.protected).collect();
-    let mut counted: Vec<&GroupInstance> = current.to_vec();
-    if group.mixed().is_some() {
-        // Too much Spot goes before too much On-Demand unless On-Demand itself is above its share.
-        let spot = fleet.on_demand_missing(group.desired) >= 0;
-        if unprotected.iter().any(|each| each.spot == spot) {
-            unprotected.retain(|each| each.spot == spot);
-            counted.retain(|each| each.spot == spot);
-        }
-    }
-    // Instances in zones that the group has left go first of all.
-    if unprotected.iter().any(|each| group.zone(&each.zone).is_none()) {
-        unprotected.retain(|each| group.zone(&each.zone).is_none());
-    }
-    let mut in_zone: BTreeMap<&str, usize> = BTreeMap::new();
-    for each in &counted {
-        *in_zone.entry(&each.zone).or_default() += 1;
-    }
-    let most = unprotected.iter().map(|each| in_zone[&*each.zone]).max()?;
-    unprotected.retain(|each| in_zone[&*each.zone] == most);
-    let mut left = unprotected;
-    let named = group.termination_policies.iter().filter_map(|name| policy(name));
-    for name in named.chain(["Default"]) {
-        if left.len() > 1 {
-            left = filter(name, group, current_version, left, fleet, now);
-        }
-    }
-    left.iter().map(|each| each.id).min()
+/// A zone and, in a mixed group, a purchase option of it (`true` is Spot).
+type Bucket = (Name, bool);
+
+/// What policies make of an instance: the least goes first.
+type Rank = Vec<i64>;
+
+#[derive(Default)]
+struct Waiting<'a> {
+    /// How many instances count in the bucket.
+    count: i64,
+    /// Those of them that may go, first the first.
+    line: VecDeque<(Rank, &'a GroupInstance)>,
 }
 
-/// Those of the instances that the policy would take first.
-fn filter<'a>(
+/// A group's instances in the order in which they would go. What the policies look at does not change while instances
+/// are chosen, so that the order is made once.
+pub(super) struct Queue<'a> {
+    /// Zones that the group still launches in.
+    zones: Vec<Name>,
+    mixed: bool,
+    buckets: BTreeMap<Bucket, Waiting<'a>>,
+}
+
+impl<'a> Queue<'a> {
+    /// `current` are the instances that count towards the desired capacity; those that `may_go` and are not protected
+    /// can be chosen.
+    pub(super) fn new(
+        group: &Group,
+        current_version: Option<&str>,
+        current: &[&'a GroupInstance],
+        may_go: impl Fn(&GroupInstance) -> bool,
+        fleet: &mut Fleet<'_>,
+        now: Time,
+    ) -> Self {
+        let mixed = group.mixed().is_some();
+        let mut policies: Vec<&str> =
+            group.termination_policies.iter().filter_map(|name| policy(name)).collect();
+        policies.push("Default");
+        let mut buckets: BTreeMap<Bucket, Waiting<'_>> = BTreeMap::new();
+        for &each in current {
+            let waiting = buckets.entry((each.zone.clone(), mixed && each.spot)).or_default();
+            waiting.count += 1;
+            if !each.protected && may_go(each) {
+                let mut rank = Rank::new();
+                for name in &policies {
+                    put_rank(name, group, current_version, each, fleet, now, &mut rank);
+                }
+                waiting.line.push_back((rank, each));
+            }
+        }
+        for waiting in buckets.values_mut() {
+            let line = waiting.line.make_contiguous();
+            line.sort_by(|(a, of_a), (b, of_b)| (a, of_a.id).cmp(&(b, of_b.id)));
+        }
+        let zones = group.zones.iter().map(|zone| zone.name.clone()).collect();
+        Self { zones, mixed, buckets }
+    }
+
+    /// Takes the next instance out of the queue, of at most that many capacity units; `None` when no such instance may
+    /// go. `on_demand_missing` says which purchase option there is too much of.
+    pub(super) fn next(&mut self, on_demand_missing: i64, units_max: i64) -> Option<&'a GroupInstance> {
+        // Too much Spot goes before too much On-Demand, unless On-Demand itself is above its share.
+        let preferred = self.mixed && on_demand_missing >= 0;
+        let options: &[bool] = match (self.mixed, preferred) {
+            (false, _) => &[false],
+            (true, true) => &[true, false],
+            (true, false) => &[false, true],
+        };
+        let (bucket, at) = options.iter().find_map(|option| self.first(*option, units_max))?;
+        let waiting = self.buckets.get_mut(&bucket)?;
+        waiting.count -= 1;
+        waiting.line.remove(at).map(|(_, instance)| instance)
+    }
+
+    /// The bucket of the next instance of that purchase option, and its place there.
+    fn first(&self, option: bool, units_max: i64) -> Option<(Bucket, usize)> {
+        let of_option = self.buckets.iter().filter(|((_, spot), _)| *spot == option);
+        let heads = of_option.filter_map(|(bucket, waiting)| {
+            let at = waiting.line.iter().position(|(_, each)| each.weight <= units_max)?;
+            let (rank, instance) = &waiting.line[at];
+            // Zones that the group has left come first of all, then the fullest.
+            let order = (self.zones.contains(&bucket.0), -waiting.count, rank, instance.id);
+            Some((order, (bucket.clone(), at)))
+        });
+        heads.min().map(|(_, found)| found)
+    }
+}
+
+/// Adds what a policy makes of the instance.
+fn put_rank(
     policy: &str,
     group: &Group,
     current_version: Option<&str>,
-    left: Vec<&'a GroupInstance>,
+    each: &GroupInstance,
     fleet: &mut Fleet<'_>,
     now: Time,
-) -> Vec<&'a GroupInstance> {
+    rank: &mut Rank,
+) {
     match policy {
-        "NewestInstance" => least(left, |each| std::cmp::Reverse(each.launched)),
-        "OldestInstance" => least(left, |each| each.launched),
-        "ClosestToNextInstanceHour" => least(left, |each| to_next_hour(each, now)),
-        "AllocationStrategy" => least_mut(left, |each| {
-            std::cmp::Reverse(fleet.standing(&each.zone, &each.instance_type, each.spot))
-        }),
-        "OldestLaunchTemplate" => oldest_template(left, group, current_version),
+        "NewestInstance" => rank.push(-each.launched.as_micros()),
+        "OldestInstance" => rank.push(each.launched.as_micros()),
+        "ClosestToNextInstanceHour" => rank.push(to_next_hour(each, now)),
+        "AllocationStrategy" => {
+            let standing = fleet.standing(&each.zone, &each.instance_type, each.spot);
+            rank.push(-i64::try_from(standing).unwrap_or(i64::MAX));
+        }
+        "OldestLaunchTemplate" => rank.extend(template_age(each, group, current_version)),
         // There are no launch configurations: the policy takes nobody before others.
-        "OldestLaunchConfiguration" => left,
+        "OldestLaunchConfiguration" => {}
         _ => {
-            let left = if group.mixed().is_some() {
-                filter("AllocationStrategy", group, current_version, left, fleet, now)
-            } else {
-                left
-            };
-            let left = oldest_template(left, group, current_version);
-            filter("ClosestToNextInstanceHour", group, current_version, left, fleet, now)
+            if group.mixed().is_some() {
+                put_rank("AllocationStrategy", group, current_version, each, fleet, now, rank);
+            }
+            rank.extend(template_age(each, group, current_version));
+            rank.push(to_next_hour(each, now));
         }
     }
 }
 
 /// Instances of other templates than the group's, then those of its oldest version. Attached instances, which have no
 /// template of their own, are among the others.
-fn oldest_template<'a>(
-    left: Vec<&'a GroupInstance>,
-    group: &Group,
-    current_version: Option<&str>,
-) -> Vec<&'a GroupInstance> {
+fn template_age(each: &GroupInstance, group: &Group, current_version: Option<&str>) -> [i64; 2] {
     let id = &group.source.template().id;
-    let current = current_version.and_then(|version| version.parse::<i64>().ok()).unwrap_or(i64::MAX);
-    least(left, |each| match &each.template {
-        Some(template) if template.id == *id => {
-            let version = template.version.parse::<i64>().unwrap_or(current);
-            (1, version)
-        }
-        _ => (0, 0),
-    })
+    let current = current_version.and_then(|version| version.parse().ok()).unwrap_or(i64::MAX);
+    match &each.template {
+        Some(template) if template.id == *id => [1, template.version.parse().unwrap_or(current)],
+        _ => [0, 0],
+    }
 }
 
-/// Time until the instance has run another whole hour.
+/// Whole minutes until the instance has run another hour: instances of one launch are alike.
 fn to_next_hour(each: &GroupInstance, now: Time) -> i64 {
     let hour = Span::from_hours(1).as_micros();
     let age = (now - each.launched).as_micros().max(0);
-    // Whole minutes: instances of one launch are alike.
     (hour - age % hour) / Span::from_mins(1).as_micros()
-}
-
-fn least<K: Ord>(left: Vec<&GroupInstance>, key: impl Fn(&GroupInstance) -> K) -> Vec<&GroupInstance> {
-    least_mut(left, key)
-}
-
-fn least_mut<K: Ord>(
-    left: Vec<&GroupInstance>,
-    mut key: impl FnMut(&GroupInstance) -> K,
-) -> Vec<&GroupInstance> {
-    let keyed: Vec<(K, &GroupInstance)> = left.into_iter().map(|each| (key(each), each)).collect();
-    let mut best: Vec<&GroupInstance> = Vec::new();
-    let mut best_key: Option<&K> = None;
-    for (key, each) in &keyed {
-        match best_key.map(|best| key.cmp(best)) {
-            Some(std::cmp::Ordering::Greater) => {}
-            Some(std::cmp::Ordering::Equal) => best.push(each),
-            Some(std::cmp::Ordering::Less) | None => {
-                best = vec![each];
-                best_key = Some(key);
-            }
-        }
-    }
-    best
 }
