@@ -252,9 +252,9 @@ impl<'a> Generator<'a> {
         let required: BTreeSet<&str> =
             json["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         let _ = writeln!(records, "{rust} {{");
-        let _ = write!(
+        let _ = writeln!(
             schemas,
-            "pub static {}: Schema = Schema {{ name: {:?}, kind: Kind::Record {{ members: &[\n",
+            "pub static {}: Schema = Schema {{ name: {:?}, kind: Kind::Record {{ members: &[",
             screaming(rust),
             shape.unwrap_or(rust)
         );
@@ -271,9 +271,9 @@ impl<'a> Generator<'a> {
             let _ = writeln!(records, "    {}: {rust_type},", field(name));
             let wire = member["locationName"].as_str().unwrap_or(name);
             let ec2 = member["queryName"].as_str().map_or_else(|| upper_initial(wire), str::to_owned);
-            let _ = write!(
+            let _ = writeln!(
                 schemas,
-                "    Member {{ name: {name:?}, wire: {wire:?}, ec2: {ec2:?}, required: {needed}, schema: &{} }},\n",
+                "    Member {{ name: {name:?}, wire: {wire:?}, ec2: {ec2:?}, required: {needed}, schema: &{} }},",
                 screaming(&self.reached[target])
             );
         }
@@ -285,7 +285,7 @@ impl<'a> Generator<'a> {
         let shape = self.shape(name);
         let limit = |key: &str| {
             let number = shape[key].as_i64().or_else(|| shape[key].as_f64().map(|f| f as i64));
-            number.map_or("None".to_owned(), |n| format!("Some({n})"))
+            number.map_or_else(|| "None".to_owned(), |n| format!("Some({n})"))
         };
         let (min, max) = (limit("min"), limit("max"));
         let flat = shape["flattened"].as_bool() == Some(true);

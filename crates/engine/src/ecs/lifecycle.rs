@@ -365,7 +365,7 @@ pub(super) fn finish(cx: &mut Engine, id: Hex32) {
     task.waiting = None;
     task.stopped_at = Some(now);
     task.stopping_at = task.stopping_at.or(Some(now));
-    task.execution_stopped_at = task.execution_stopped_at.or(ran.then_some(now));
+    task.execution_stopped_at = task.execution_stopped_at.or_else(|| ran.then_some(now));
     task.wakes_at = Some(now + FORGET_AFTER);
     task.version += 1;
     let service = task.service.clone();
@@ -388,12 +388,10 @@ pub(super) fn finish(cx: &mut Engine, id: Hex32) {
 /// The instance is gone, and the tasks on it with it.
 pub(super) fn instance_lost(cx: &mut Engine, instance: Hex32, reason: &str, code: TaskStopCode) {
     for id in cx.ecs.tasks.keys_by(&TaskIndex::Instance(instance)) {
-        if let Some(mut task) = cx.ecs.tasks.edit(&id) {
-            if task.desired == Desired::Running {
-                task.desired = Desired::Stopped;
-                task.stop_code = Some(code);
-                task.stopped_reason = Some(reason.to_owned());
-            }
+        if let Some(mut task) = cx.ecs.tasks.edit(&id).filter(|task| task.desired == Desired::Running) {
+            task.desired = Desired::Stopped;
+            task.stop_code = Some(code);
+            task.stopped_reason = Some(reason.to_owned());
         }
         finish(cx, id);
     }

@@ -295,7 +295,7 @@ fn percents(
     if !(0..=100).contains(&minimum) {
         return Err(invalid("minimumHealthyPercent must be between 0 and 100."));
     }
-    if maximum < 100 || maximum > 10_000 {
+    if !(100..=10_000).contains(&maximum) {
         return Err(invalid("maximumPercent must be greater than or equal to 100."));
     }
     if minimum == 100 && maximum == 100 {
