@@ -19,7 +19,7 @@ help: ## This list
 .PHONY: demo
 demo: ## The workshop as a story in this terminal, in about a minute
 	@cargo build
-	exec target/debug/capstan demo
+	exec "$${CARGO_TARGET_DIR:-$$PWD/target}/debug/capstan" demo
 
 .PHONY: test
 test: test-codegen lint test-rust test-e2e ## Everything that CI checks

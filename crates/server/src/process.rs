@@ -286,7 +286,8 @@ fn container_spec(
             shapes::ContainerCondition::Healthy => capstan_agent::Condition::Healthy,
         },
     });
-    let or = |value: Option<i32>, default: u64| seconds(value).unwrap_or_else(|| Duration::from_secs(default));
+    let or =
+        |value: Option<i32>, default: u64| seconds(value).unwrap_or_else(|| Duration::from_secs(default));
     capstan_agent::ContainerSpec {
         entry_point: container.entry_point.clone().unwrap_or_default(),
         command: own

@@ -126,13 +126,13 @@ fn association_why(cx: &Engine, association: &Association) -> Option<String> {
     let report = association.report.as_ref()?;
     let waiting = TaskIndex::Waiting(association.cluster.clone(), Some(association.provider.clone()));
     Some(format!(
-        "In cluster {} it needs {} instances and has {}: reservation {}.{:03} % at {}, because {}. {} tasks wait now.",
+        "In cluster {} its reservation was {}.{:03} % at {} (needed {}, in service {}): {}. Tasks that wait now: {}.",
         association.cluster,
-        report.needed,
-        report.running,
         report.milli_percent / 1000,
         report.milli_percent % 1000,
         report.at.iso_secs(),
+        report.needed,
+        report.running,
         report.because,
         cx.ecs.tasks.count_by(&waiting),
     ))

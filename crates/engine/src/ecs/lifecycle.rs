@@ -329,8 +329,10 @@ fn order_stop(cx: &mut Engine, id: Hex32) {
         Some(instance) => cx.effect(Effect::StopTask { instance, task: id, generation }),
         None => finish(cx, id),
     }
-    if let (Some(service), true) = (service, told_now) {
-        deployment::drained(cx, &service, id);
+    match service {
+        Some(service) if told_now => deployment::drained(cx, &service, id),
+        Some(service) => deployment::left(cx, &service),
+        None => {}
     }
 }
 

@@ -542,7 +542,8 @@ pub(super) fn describe_one(cx: &Engine, service: &Service, with_tags: bool) -> s
         let tasks = cx.ecs.tasks.by(&TaskIndex::Service(service.key.clone()));
         tasks.filter(|task| wanted(task.status) && deployment.is_none_or(|id| task.deployment == id)).count()
     };
-    let running = |status| status == TaskStatus::Running;
+    // A task that leaves its load balancer runs on until it is told to stop (spec observed.md §1).
+    let running = |status| matches!(status, TaskStatus::Running | TaskStatus::Deactivating);
     let pending = |status| status < TaskStatus::Running;
     let primary = service.deployments.first();
     let deployments = service.deployments.iter().map(|deployment| {

@@ -70,9 +70,7 @@ pub(super) fn poke_unplaced(cx: &mut Engine, cluster: &Name) {
         .collect();
     for key in keys {
         if let Some(mut service) = cx.ecs.services.edit(&key) {
-            if let Some((since, _)) = service.unplaced {
-                service.unplaced = Some((since, Time::ZERO));
-            }
+            service.unplaced = service.unplaced.map(|(since, _)| (since, Time::ZERO));
         }
         poke(cx, &key);
     }
@@ -101,6 +99,13 @@ pub(super) fn drained(cx: &mut Engine, key: &ServiceKey, id: Hex32) {
         service.told_stopped.push(id);
     }
     poke(cx, key);
+}
+
+/// A task has left its target groups; a deployment may end with it.
+pub(super) fn left(cx: &mut Engine, key: &ServiceKey) {
+    if cx.ecs.services.get(key).is_some_and(|service| service.deployments.len() > 1) {
+        poke(cx, key);
+    }
 }
 
 /// A task has stopped, whoever wanted it.
@@ -145,6 +150,8 @@ struct Picture {
     failing: Vec<(Hex32, Failing)>,
     /// On their way out, and the scheduler has not told that they stopped.
     leaving: bool,
+    /// Deployments of tasks that leave their load balancer.
+    retiring: Vec<u64>,
     /// When something becomes true by time alone.
     next: Option<Time>,
     /// When the first protection from scale-in ends.
@@ -227,8 +234,10 @@ fn look(cx: &Engine, service: &Service) -> Picture {
             picture.protected_until = Some(picture.protected_until.map_or(until, |first| first.min(until)));
         }
         if task.desired == Desired::Stopped {
-            picture.leaving |=
-                task.status == TaskStatus::Deactivating && task.stopping == Some(StopFlow::Draining);
+            if task.status == TaskStatus::Deactivating {
+                picture.leaving |= task.stopping == Some(StopFlow::Draining);
+                picture.retiring.push(task.deployment);
+            }
             continue;
         }
         let stage = match draining::waits_to_start(task.status) {
@@ -795,7 +804,11 @@ fn settle(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
     let now = cx.now;
     let Some(service) = cx.ecs.services.get(key) else { return };
     let Some(primary) = service.deployments.first() else { return };
-    let all_good = i64::try_from(picture.good.len()).unwrap_or_default() == service.desired
+    // An old deployment lasts until its last task has left its load balancer (spec observed.md §1: two deployments, one
+    // running task each, 95 s after the update).
+    let retiring = picture.retiring.iter().any(|deployment| *deployment != primary.id);
+    let all_good = !retiring
+        && i64::try_from(picture.good.len()).unwrap_or_default() == service.desired
         && picture.good.iter().all(|task| task.stage == Stage::Healthy)
         && picture.old.is_empty()
         && picture.sick.is_empty()
@@ -869,7 +882,8 @@ fn forget_empty_deployments(cx: &mut Engine, key: &ServiceKey, picture: &Picture
     let Some(service) = cx.ecs.services.get(key).filter(|service| service.deployments.len() > 1) else {
         return;
     };
-    let alive: BTreeSet<u64> = picture.wanted().map(|task| task.deployment).collect();
+    let wanted = picture.wanted().map(|task| task.deployment);
+    let alive: BTreeSet<u64> = wanted.chain(picture.retiring.iter().copied()).collect();
     if service.deployments.iter().skip(1).all(|deployment| alive.contains(&deployment.id)) {
         return;
     }
