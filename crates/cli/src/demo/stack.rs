@@ -14,7 +14,7 @@ const AMI: &str = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/ima
 const TARGET_CAPACITY: i32 = 80;
 const GROUP_MAX: i32 = 10;
 
-/// Two of their tasks' kind: three fit on the On-Demand type (by memory), eight on each of the Spot types (by CPU).
+/// Three such tasks fit on the On-Demand type (by memory), eight on each of the Spot types (by CPU).
 const TASK_CPU: i32 = 256;
 const TASK_MEMORY: i32 = 512;
 pub(super) const ON_DEMAND_TYPE: &str = "t3.small";
