@@ -1,7 +1,13 @@
 //! Benchmarks against the budgets of the design, side by side with a peer in one run on one machine.
+//!
+//! [`placement`] and [`day`] measure the engine in this process; [`load`] and [`server`] measure whole servers, ours and
+//! moto's, with the same requests.
 
 pub mod day;
+pub mod load;
 pub mod placement;
+pub mod server;
+pub mod table;
 
 use capstan_model::Time;
 
