@@ -6,19 +6,24 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<String>,
 }
 
-/// The page of `items` that `token` asks for, at most `size` long. Items must come in a stable order, each with a key
-/// that tells them apart: the token holds the key of the next page's first item, so that a page stays right while items
-/// come and go. `Err(())` when the token is not one of ours.
+/// The page of `items` that `token` asks for, at most `size` long. Each item has a key that tells it from the others: the
+/// token holds the key of the next page's first item, so that a page stays right while items come and go. Where that item
+/// has gone, the page begins at the first one after it in the order of keys. `Err(())` when the token is not one of ours.
 pub(crate) fn page<T>(
     items: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> String,
     token: Option<&str>,
     size: usize,
 ) -> Result<Page<T>, ()> {
-    let from = token.map(|token| decode(token).ok_or(())).transpose()?;
-    let mut rest = items.into_iter().skip_while(|item| from.as_ref().is_some_and(|from| key(item) < *from));
-    let items: Vec<T> = rest.by_ref().take(size.max(1)).collect();
-    let next = rest.next().map(|item| encode(&key(&item)));
+    let mut items: Vec<T> = items.into_iter().collect();
+    if let Some(token) = token {
+        let from = decode(token).ok_or(())?;
+        let at = items.iter().position(|item| key(item) == from);
+        let at = at.or_else(|| items.iter().position(|item| key(item) > from));
+        items.drain(..at.unwrap_or(items.len()));
+    }
+    let next = items.get(size.max(1)).map(|item| encode(&key(item)));
+    items.truncate(size.max(1));
     Ok(Page { items, next })
 }
 
@@ -46,11 +51,27 @@ mod tests {
 
     #[test]
     fn pages_cover_the_list_once() {
-        let items: Vec<String> = (0..25).map(|n| format!("item-{n:02}")).collect();
+        let sorted: Vec<String> = (0..25).map(|n| format!("item-{n:02}")).collect();
+        let newest_first: Vec<String> = sorted.iter().rev().cloned().collect();
+        let mixed: Vec<String> = (0..25).map(|n| format!("item-{:02}", n * 7 % 25)).collect();
+        for items in [sorted, newest_first, mixed] {
+            cover(&items);
+        }
+    }
+
+    #[test]
+    fn an_item_that_has_gone_does_not_stop_the_list() {
+        let first = page(["a", "b", "c", "d"], ToString::to_string, None, 2).unwrap_or_else(|()| panic!());
+        let rest = page(["a", "b", "d"], ToString::to_string, first.next.as_deref(), 2)
+            .unwrap_or_else(|()| panic!());
+        assert_eq!((rest.items, rest.next), (vec!["d"], None));
+    }
+
+    fn cover(items: &[String]) {
         let (mut seen, mut token) = (Vec::new(), None);
         loop {
-            let page = page(items.iter(), |item| (*item).clone(), token.as_deref(), 10)
-                .unwrap_or_else(|()| panic!());
+            let page =
+                page(items, |item| (*item).clone(), token.as_deref(), 10).unwrap_or_else(|()| panic!());
             seen.extend(page.items.into_iter().cloned());
             token = page.next;
             if token.is_none() {
