@@ -154,6 +154,12 @@ BUILD = [
     Step("autoscaling", "TerminateInstanceInAutoScalingGroup", {"InstanceId": "$held", "ShouldDecrementDesiredCapacity": True}, expect={"Activity.StatusCode": "InProgress"}),
 ]
 
+# The cooldown of the group runs when the errors are caused.
+BUILD += [
+    Step("autoscaling", "UpdateAutoScalingGroup", {**GROUP, "DefaultCooldown": 86400}),
+    Step("autoscaling", "ExecutePolicy", {**GROUP, "PolicyName": "simple", "HonorCooldown": False}, after=600),
+]
+
 NEW = {"AutoScalingGroupName": "x", "LaunchTemplate": TEMPLATE, "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": "$subnet"}
 
 ERRORS = {
@@ -172,6 +178,8 @@ ERRORS = {
         ("SetDesiredCapacity", {**NONE, "DesiredCapacity": 1}, "ValidationError"),
         ("SetDesiredCapacity", {**GROUP, "DesiredCapacity": 99}, "ValidationError"),
         ("SetDesiredCapacity", {**GROUP, "DesiredCapacity": -1}, "ValidationError"),
+        ("SetDesiredCapacity", {**GROUP, "DesiredCapacity": 1, "HonorCooldown": True}, "ScalingActivityInProgress"),
+        ("ExecutePolicy", {**GROUP, "PolicyName": "simple", "HonorCooldown": True}, "ScalingActivityInProgress"),
         ("TerminateInstanceInAutoScalingGroup", {"InstanceId": "i-0123456789abcdef0", "ShouldDecrementDesiredCapacity": False}, "ValidationError"),
         ("SetInstanceHealth", {"InstanceId": "i-0123456789abcdef0", "HealthStatus": "Unhealthy"}, "ValidationError"),
         ("SetInstanceHealth", {"InstanceId": "$member", "HealthStatus": "Unwell"}, "ValidationError"),

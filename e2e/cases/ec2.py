@@ -37,7 +37,7 @@ BUILD = [
                 "InstanceType": "m5.large",
                 "ImageId": "$ami",
                 "SecurityGroupIds": ["$security_group"],
-                "UserData": "IyEvYmluL3NoCmVjaG8gRUNTX0NMVVNURVI9Y29uZm9ybWFuY2UgPj4gL2V0Yy9lY3MvZWNzLmNvbmZpZwo=",
+                "UserData": "IyEvYmluL3NoCnRydWUK",
                 "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "from", "Value": "template"}]}],
                 "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30, "Encrypted": True}}],
                 "Monitoring": {"Enabled": True},

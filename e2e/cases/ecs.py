@@ -52,7 +52,7 @@ BUILD = [
         "autoscaling", "CreateAutoScalingGroup",
         {
             "AutoScalingGroupName": "ecs", "LaunchTemplate": {"LaunchTemplateName": "ecs"}, "MinSize": 0, "MaxSize": 5,
-            "DesiredCapacity": 2, "VPCZoneIdentifier": "$subnet,$subnet2", "NewInstancesProtectedFromScaleIn": True,
+            "VPCZoneIdentifier": "$subnet,$subnet3", "NewInstancesProtectedFromScaleIn": True,
         },
     ),
     Step("autoscaling", "DescribeAutoScalingGroups", {"AutoScalingGroupNames": ["ecs"]}, keep={"ecs_group": "AutoScalingGroups[0].AutoScalingGroupARN"}),
@@ -87,6 +87,7 @@ BUILD = [
         {**CLUSTER, "capacityProviders": ["conformance", "FARGATE"], "defaultCapacityProviderStrategy": [SETTINGS]},
         expect={"cluster.defaultCapacityProviderStrategy": [SETTINGS]},
     ),
+    Step("autoscaling", "SetDesiredCapacity", {"AutoScalingGroupName": "ecs", "DesiredCapacity": 2}, after=60),
     Step(
         "ecs", "DescribeClusters",
         {"clusters": ["conformance", "none"], "include": ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS"]}, after=300,
@@ -162,7 +163,7 @@ BUILD = [
         },
         keep={"task": "tasks[0].taskArn", "task2": "tasks[1].taskArn"}, expect={"failures": [], "tasks[].lastStatus": ["PENDING", "PENDING"]},
     ),
-    Step("ecs", "RunTask", {**CLUSTER, "taskDefinition": "$td2", "capacityProviderStrategy": [SETTINGS]}, expect={"tasks[].capacityProviderName": ["conformance"]}),
+    Step("ecs", "RunTask", {**CLUSTER, "taskDefinition": "$td2", "capacityProviderStrategy": [SETTINGS]}, keep={"task3": "tasks[0].taskArn"}, expect={"tasks[].capacityProviderName": ["conformance"]}),
     Step("ecs", "StartTask", {**CLUSTER, "taskDefinition": "$td2", "containerInstances": ["$own"]}, keep={"by_hand": "tasks[0].taskArn"}, expect={"tasks[].containerInstanceArn": ["$own"]}),
     Step("ecs", "SubmitContainerStateChange", {**CLUSTER, "task": "$by_hand", "containerName": "web", "status": "RUNNING", "runtimeId": "abc"}),
     Step(
@@ -206,6 +207,16 @@ BUILD = [
     Step("ecs", "ListTagsForResource", {"resourceArn": "$service"}, expect={"tags": [{"key": "n", "value": "m"}]}),
 ]
 
+# What is under way when the errors are caused.
+BUILD += [
+    Step("ecs", "CreateService", {**CLUSTER, "serviceName": "gone", "taskDefinition": "conformance", "desiredCount": 0, "launchType": "EC2"}),
+    Step("ecs", "DeleteService", {**CLUSTER, "service": "gone"}),
+    Step("ecs", "RunTask", {**CLUSTER, "taskDefinition": "conformance", "launchType": "EC2", "clientToken": "once"}, keep={"once": "tasks[0].taskArn"}, after=60),
+    Step("ecs", "RunTask", {**CLUSTER, "taskDefinition": "conformance", "launchType": "EC2", "clientToken": "once"}, expect={"tasks[].taskArn": ["$once"]}),
+    Step("ecs", "CreateCluster", {"clusterName": "busy"}),
+    Step("ecs", "PutClusterCapacityProviders", {"cluster": "busy", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}),
+]
+
 STRATEGY = {"capacityProvider": "conformance", "weight": 0}
 SERVICE = {**CLUSTER, "serviceName": "x", "taskDefinition": "conformance", "desiredCount": 1}
 
@@ -230,6 +241,13 @@ ERRORS = {
                 ("SubmitTaskStateChange", {"task": "$task2", "status": "RUNNING"}), ("SubmitContainerStateChange", {"task": "$task2", "containerName": "web", "status": "RUNNING"}),
             ]
         ],
+        ("PutClusterCapacityProviders", {"cluster": "busy", "capacityProviders": [], "defaultCapacityProviderStrategy": []}, "UpdateInProgressException"),
+        ("UpdateService", {**CLUSTER, "service": "gone", "desiredCount": 1}, "ServiceNotActiveException"),
+        ("RunTask", {**CLUSTER, "taskDefinition": "conformance", "launchType": "EC2", "clientToken": "once", "count": 2}, "ConflictException"),
+        ("CreateCapacityProvider", {"name": "x", "managedInstancesProvider": {"infrastructureRoleArn": "arn:aws:iam::000000000000:role/x", "instanceLaunchTemplate": {"ec2InstanceProfileArn": "arn:aws:iam::000000000000:instance-profile/x", "networkConfiguration": {"subnets": ["$subnet"]}}}}, "UnsupportedFeatureException"),
+        ("CreateService", {**SERVICE, "launchType": "FARGATE"}, "UnsupportedFeatureException"),
+        ("UpdateCluster", {**CLUSTER, "settings": [{"name": "weather", "value": "enabled"}]}, "InvalidParameterException"),
+        ("DeleteAttributes", {**CLUSTER, "attributes": [{"name": "a", "targetId": "$ci", "targetType": "cloud"}]}, "InvalidParameterException"),
         ("CreateCluster", {"clusterName": "not a name!"}, "InvalidParameterException"),
         ("CreateCluster", {"clusterName": "x", "capacityProviders": ["none"]}, "InvalidParameterException"),
         ("DescribeClusters", {"include": ["WEATHER"]}, "InvalidParameterException"),
@@ -327,9 +345,9 @@ UNCAUSED = {
         "ServerException": "the server does not fail",
         "BlockedException": "accounts are never blocked",
         "NamespaceNotFoundException": "Service Connect is not built",
-        "PlatformUnknownException": "",
-        "PlatformTaskDefinitionIncompatibilityException": "",
-        "ClusterContainsCapacityProviderException": "",
+        "PlatformUnknownException": "Fargate is not built",
+        "PlatformTaskDefinitionIncompatibilityException": "Fargate is not built",
+        "ClusterContainsCapacityProviderException": "Managed Instances are not built",
     }
 }
 
@@ -342,11 +360,15 @@ CLEAN = [
     Step("ecs", "DeleteCluster", {"cluster": "waiting"}, after=60),
     Step("ecs", "DeleteService", {"cluster": "serving", "service": "idle"}),
     Step("ecs", "DeleteCluster", {"cluster": "serving"}, after=60),
-    Step("ecs", "ListTasks", {**CLUSTER, "launchType": "EC2"}),
+    Step("ecs", "DeleteCluster", {"cluster": "busy"}),
+    Step("ecs", "StopTask", {**CLUSTER, "task": "$task3"}),
+    Step("ecs", "StopTask", {**CLUSTER, "task": "$once"}),
     Step("ecs", "DeregisterContainerInstance", {**CLUSTER, "containerInstance": "$own", "force": True}, expect={"containerInstance.status": "INACTIVE"}),
     Step("ecs", "PutClusterCapacityProviders", {**CLUSTER, "capacityProviders": [], "defaultCapacityProviderStrategy": []}, after=300),
     Step("ecs", "DeleteCapacityProvider", {"capacityProvider": "conformance"}, after=60),
     Step("autoscaling", "DeleteAutoScalingGroup", {"AutoScalingGroupName": "ecs", "ForceDelete": True}),
+    Step("ecs", "DeleteCapacityProvider", {"capacityProvider": "none-left"}),
+    Step("autoscaling", "DeleteAutoScalingGroup", {"AutoScalingGroupName": "none-left"}),
     Step("ec2", "DeleteLaunchTemplate", {"LaunchTemplateName": "ecs"}),
     Step("ecs", "DeregisterTaskDefinition", {"taskDefinition": "$td"}, expect={"taskDefinition.status": "INACTIVE"}),
     Step("ecs", "DeleteTaskDefinitions", {"taskDefinitions": ["$td", "$td2"]}, expect={"taskDefinitions[].status": ["DELETE_IN_PROGRESS"], "failures[].arn": ["$td2"]}),

@@ -64,7 +64,7 @@ BUILD = [
     Step("elbv2", "CreateRule", {"ListenerArn": "$listener", "Priority": 20, "Conditions": PATH, "Actions": FIXED}, keep={"rule2": "Rules[0].RuleArn"}),
     Step("elbv2", "ModifyRule", {"RuleArn": "$rule2", "Actions": FORWARD}, expect={"Rules[0].Actions[0].Type": "forward"}),
     Step("elbv2", "SetRulePriorities", {"RulePriorities": [{"RuleArn": "$rule", "Priority": 30}]}, expect={"Rules[0].Priority": "30"}),
-    Step("elbv2", "DescribeRules", {"ListenerArn": "$listener"}, expect={"Rules[].Priority": ["20", "30", "default"]}),
+    Step("elbv2", "DescribeRules", {"ListenerArn": "$listener"}, keep={"default_rule": "Rules[?IsDefault].RuleArn | [0]"}, expect={"Rules[].Priority": ["20", "30", "default"]}),
     Step("elbv2", "DescribeTargetGroups", {"LoadBalancerArn": "$lb"}, expect={"TargetGroups[].TargetGroupArn": ["$tg"]}),
     Step("elbv2", "RegisterTargets", {"TargetGroupArn": "$tg", "Targets": [{"Id": "$instance", "Port": 8080}]}),
     Step("elbv2", "RegisterTargets", {"TargetGroupArn": "$tg2", "Targets": [{"Id": "172.31.0.10"}]}),
@@ -76,6 +76,7 @@ BUILD = [
     Step("elbv2", "DeregisterTargets", {"TargetGroupArn": "$tg", "Targets": [{"Id": "$instance", "Port": 8080}]}),
     Step("elbv2", "DescribeTargetHealth", {"TargetGroupArn": "$tg"}, expect={"TargetHealthDescriptions[].TargetHealth.[State, Reason]": [["draining", "Target.DeregistrationInProgress"]]}),
     Step("elbv2", "DescribeTargetHealth", {"TargetGroupArn": "$tg"}, after=91, expect={"TargetHealthDescriptions": []}),
+    Step("elbv2", "ModifyLoadBalancerAttributes", {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "deletion_protection.enabled", "Value": "true"}]}),
     Step("elbv2", "AddTags", {"ResourceArns": ["$lb", "$tg", "$listener", "$rule"], "Tags": [{"Key": "c", "Value": "d"}]}),
     Step("elbv2", "RemoveTags", {"ResourceArns": ["$lb"], "TagKeys": ["a"]}),
     Step("elbv2", "DescribeTags", {"ResourceArns": ["$lb", "$rule"]}, expect={"TagDescriptions[].Tags": [[{"Key": "c", "Value": "d"}]] * 2}),
@@ -93,6 +94,13 @@ ERRORS = {
         ("CreateLoadBalancer", {"Name": "x", "Subnets": ["$subnet", "$subnet2"], "Scheme": "sideways"}, "ValidationError"),
         ("CreateLoadBalancer", {"Name": "x", "Subnets": ["$subnet", "$subnet2"], "Tags": [{"Key": "a"}, {"Key": "a"}]}, "DuplicateTagKeys"),
         ("CreateLoadBalancer", {"Name": "x", "Subnets": ["$subnet", "$subnet2"], "Tags": [{"Key": f"k{n}"} for n in range(51)]}, "TooManyTags"),
+        ("DeleteLoadBalancer", {"LoadBalancerArn": "$lb"}, "OperationNotPermitted"),
+        ("ModifyRule", {"RuleArn": "$default_rule", "Conditions": PATH}, "OperationNotPermitted"),
+        ("DeleteRule", {"RuleArn": "$default_rule"}, "OperationNotPermitted"),
+        ("SetRulePriorities", {"RulePriorities": [{"RuleArn": "$default_rule", "Priority": 3}]}, "OperationNotPermitted"),
+        ("CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 91, "DefaultActions": FORWARD + FORWARD}, "InvalidLoadBalancerAction"),
+        ("CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 91, "DefaultActions": FIXED, "Tags": [{"Key": f"k{n}"} for n in range(51)]}, "TooManyTags"),
+        ("ModifyTargetGroupAttributes", {"TargetGroupArn": "$tg", "Attributes": [{"Key": "slow_start.duration_seconds", "Value": "30"}, {"Key": "load_balancing.algorithm.type", "Value": "least_outstanding_requests"}]}, "InvalidConfigurationRequest"),
         ("DescribeLoadBalancers", {"Names": ["none"]}, "LoadBalancerNotFound"),
         ("DescribeLoadBalancers", {"LoadBalancerArns": [NO_LB]}, "LoadBalancerNotFound"),
         ("DescribeLoadBalancerAttributes", {"LoadBalancerArn": NO_LB}, "LoadBalancerNotFound"),
@@ -162,6 +170,7 @@ ERRORS = {
     ],
 }
 
+QUOTA = "a quota of its own"
 UNCAUSED = {
     "elbv2": {
         "AllocationIdNotFound": "Elastic IP addresses belong to network load balancers",
@@ -171,29 +180,28 @@ UNCAUSED = {
         "CertificateNotFound": "certificates are not kept",
         "HealthUnavailable": "health is always known",
         "IncompatibleProtocols": "application load balancers speak HTTP and HTTPS",
-        "InvalidLoadBalancerAction": "",
         "InvalidScheme": "the enumeration is checked first: ValidationError",
-        "OperationNotPermitted": "",
-        "SSLPolicyNotFound": "",
-        "TargetGroupAssociationLimit": "",
-        "TooManyActions": "",
+        "InvalidSubnet": "the only VPC is the default one",
+        "SSLPolicyNotFound": "TLS is not terminated",
         "TooManyCertificates": "certificates are not kept",
-        "TooManyListeners": "",
-        "TooManyLoadBalancers": "",
-        "TooManyRegistrationsForTargetId": "",
-        "TooManyRules": "",
-        "TooManyTargetGroups": "",
-        "TooManyTargets": "",
-        "TooManyUniqueTargetGroupsPerLoadBalancer": "",
         "TrustStoreNotFound": "trust stores are not kept",
         "TrustStoreNotReady": "trust stores are not kept",
         "UnsupportedProtocol": "a protocol that is none of the type's is a ValidationError",
+        **{
+            code: QUOTA
+            for code in [
+                "TargetGroupAssociationLimit", "TooManyActions", "TooManyListeners", "TooManyLoadBalancers",
+                "TooManyRegistrationsForTargetId", "TooManyRules", "TooManyTargetGroups", "TooManyTargets",
+                "TooManyUniqueTargetGroupsPerLoadBalancer",
+            ]
+        },
     }
 }
 
 CLEAN = [
     Step("elbv2", "DeleteRule", {"RuleArn": "$rule"}),
     Step("elbv2", "DeleteListener", {"ListenerArn": "$listener"}),
+    Step("elbv2", "ModifyLoadBalancerAttributes", {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "deletion_protection.enabled", "Value": "false"}]}),
     Step("elbv2", "DeleteLoadBalancer", {"LoadBalancerArn": "$lb"}),
     Step("elbv2", "DeleteTargetGroup", {"TargetGroupArn": "$tg"}),
     Step("elbv2", "DeleteTargetGroup", {"TargetGroupArn": "$tg2"}),

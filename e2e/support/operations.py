@@ -2,6 +2,7 @@
 
 import re
 
+import botocore.exceptions
 import botocore.session
 
 from support.server import ROOT
@@ -32,3 +33,24 @@ def operation(service, name):
 def method(name):
     """boto3's method of an operation: DescribeClusters → describe_clusters."""
     return botocore.xform_name(name)
+
+
+def errors(service, name):
+    """The modelled errors of an operation: code → HTTP status."""
+    found = {}
+    for shape in operation(service, name).error_shapes:
+        error = shape.metadata.get("error") or {}
+        found[error.get("code", shape.name)] = error.get("httpStatusCode", 400)
+    return found
+
+
+def paginators():
+    """The listed operations that botocore has paginators for."""
+    found = []
+    for service, name in listed():
+        try:
+            _SESSION.get_paginator_model(service).get_paginator(name)
+        except (ValueError, botocore.exceptions.UnknownServiceError, botocore.exceptions.DataNotFoundError):
+            continue
+        found.append((service, name))
+    return found

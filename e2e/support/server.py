@@ -1,5 +1,6 @@
 """A Capstan server as a child process."""
 
+import copy
 import json
 import os
 import re
@@ -11,6 +12,8 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +31,23 @@ def binary():
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `cargo build`, or name the binary in CAPSTAN")
     return path
+
+
+def _session(protocol):
+    session = botocore.session.get_session()
+    if protocol is not None:
+        loader = botocore.loaders.create_loader()
+        load = loader.load_service_model
+
+        def load_with_one_protocol(service_name, type_name, api_version=None):
+            model = copy.deepcopy(load(service_name, type_name, api_version))
+            if type_name == "service-2" and "protocols" in model["metadata"]:
+                model["metadata"].update(protocol=protocol, protocols=[protocol])
+            return model
+
+        loader.load_service_model = load_with_one_protocol
+        session.register_component("data_loader", loader)
+    return session
 
 
 class Server:
@@ -104,9 +124,9 @@ class Server:
             self.advance(seconds=step_seconds)
         raise AssertionError(f"not within {within_minutes} virtual minutes")
 
-    def boto(self, service, **options):
-        """A boto3 client without retries, so that each answer is the server's first."""
-        key = (service, repr(sorted(options.items())))
+    def boto(self, service, protocol=None, **options):
+        """A boto3 client without retries, so that each answer is the server's first; `protocol` takes the choice from it."""
+        key = (service, protocol, repr(sorted(options.items())))
         if key not in self._clients:
             config = Config(
                 retries={"max_attempts": 0},
@@ -114,7 +134,7 @@ class Server:
                 connect_timeout=10,
                 **options,
             )
-            self._clients[key] = boto3.client(
+            self._clients[key] = boto3.Session(botocore_session=_session(protocol)).client(
                 service,
                 endpoint_url=self.endpoint,
                 region_name=self.region,

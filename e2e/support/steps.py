@@ -32,22 +32,23 @@ class Step:
 class Player:
     """Plays steps on a server and checks each raw answer against the model."""
 
-    def __init__(self, server):
+    def __init__(self, server, protocol=None):
         self.server = server
+        self.protocol = protocol
         self.kept = {"account": server.account, "region": server.region}
-        self._last = None
+        self.last = None
         self._clients = {}
 
     def client(self, service):
         if service not in self._clients:
             # The server is the judge of its input, not the client.
-            client = self.server.boto(service, parameter_validation=False)
+            client = self.server.boto(service, self.protocol, parameter_validation=False)
             client.meta.events.register("response-received.*.*", self._received)
             self._clients[service] = client
         return self._clients[service]
 
     def _received(self, response_dict, **_):
-        self._last = response_dict
+        self.last = response_dict
 
     def fill(self, value):
         """Fills in $names ($$ is a dollar); a value that is a name alone may be anything, lists included."""
@@ -65,20 +66,20 @@ class Player:
         return value
 
     def call(self, service, operation, arguments):
+        self.last = None
         return getattr(self.client(service), operations.method(operation))(**self.fill(arguments))
 
     def play(self, step):
         if step.after:
             self.server.advance(seconds=step.after)
-        self._last = None
         answer = self.call(step.service, step.operation, step.arguments)
         client = self.client(step.service)
         operation = client.meta.service_model.operation_model(step.operation)
         protocol = client.meta.service_model.resolved_protocol
-        wrong = problems(operation, protocol, self._last["body"])
+        wrong = problems(operation, protocol, self.last["body"])
         assert not wrong, "\n".join(wrong)
-        assert self._last["status_code"] == 200
-        assert answer["ResponseMetadata"]["RequestId"]
+        assert self.last["status_code"] == 200
+        assert self.last["headers"]["x-amzn-requestid"]
         for name, expression in step.keep.items():
             found = jmespath.search(expression, answer)
             assert found not in (None, [], ""), f"nothing to keep as {name}: {expression} in {answer}"
@@ -88,9 +89,9 @@ class Player:
         return answer
 
     def refused(self, service, operation, arguments):
-        """The error response to a call that must fail."""
+        """The parsed and the raw answer to a call that must fail."""
         try:
             answer = self.call(service, operation, arguments)
         except ClientError as error:
-            return error.response
+            return error.response, self.last
         raise AssertionError(f"{operation} was not refused: {answer}")

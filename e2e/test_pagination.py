@@ -1,0 +1,159 @@
+"""Every paginator that botocore has for these operations gives each item once, in pages of the size asked for."""
+
+import jmespath
+import pytest
+
+from support import operations
+from support.steps import Player, Step
+from cases.cloudwatch import NOW, WINDOW
+
+TEMPLATE = {"LaunchTemplateData": {"InstanceType": "t3.small", "ImageId": "$ami"}}
+TASK = {"containerDefinitions": [{"name": "a", "image": "b", "memory": 16}]}
+TG = {"Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}
+FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
+
+BUILD = [
+    Step(
+        "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
+        keep={"ami": "Parameter.Value"},
+    ),
+    Step("ec2", "DescribeSubnets", keep={"subnets": "Subnets[:2].SubnetId", "subnet": "Subnets[0].SubnetId", "vpc": "Subnets[0].VpcId"}),
+    *[Step("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": f"template-{n}", **TEMPLATE}) for n in range(5)],
+    *[Step("ec2", "CreateLaunchTemplateVersion", {"LaunchTemplateName": "template-0", **TEMPLATE}) for n in range(4)],
+    *[
+        Step("ec2", "RunInstances", {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": {"LaunchTemplateName": "template-0"},
+                                     "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "n", "Value": str(n)}]}]},
+             keep={f"i{n}": "Instances[0].InstanceId"})
+        for n in range(12)
+    ],
+    *[
+        Step("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": f"group-{n}", "MinSize": 0, "MaxSize": 9,
+             "LaunchTemplate": {"LaunchTemplateName": "template-1"}, "VPCZoneIdentifier": "$subnet",
+             "DesiredCapacity": 5 if n == 0 else 0,
+             "Tags": [{"Key": "n", "Value": str(n), "PropagateAtLaunch": False}]})
+        for n in range(5)
+    ],
+    *[
+        Step("autoscaling", "PutScalingPolicy", {"AutoScalingGroupName": "group-0", "PolicyName": f"policy-{n}",
+             "PolicyType": "SimpleScaling", "AdjustmentType": "ChangeInCapacity", "ScalingAdjustment": 1})
+        for n in range(5)
+    ],
+    *[Step("elbv2", "CreateLoadBalancer", {"Name": f"balancer-{n}", "Subnets": "$subnets"}, keep={f"lb{n}": "LoadBalancers[0].LoadBalancerArn"}) for n in range(5)],
+    *[Step("elbv2", "CreateTargetGroup", {"Name": f"targets-{n}", **TG}, keep={f"tg{n}": "TargetGroups[0].TargetGroupArn"}) for n in range(5)],
+    *[Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb0", "Protocol": "HTTP", "Port": 8000 + n, "DefaultActions": FIXED}, keep={f"l{n}": "Listeners[0].ListenerArn"}) for n in range(5)],
+    *[
+        Step("elbv2", "CreateRule", {"ListenerArn": "$l0", "Priority": 10 + n, "Actions": FIXED, "Conditions": [{"Field": "path-pattern", "Values": [f"/{n}"]}]})
+        for n in range(5)
+    ],
+    Step("autoscaling", "AttachLoadBalancerTargetGroups", {"AutoScalingGroupName": "group-1", "TargetGroupARNs": ["$tg0", "$tg1", "$tg2", "$tg3", "$tg4"]}),
+    *[Step("ecs", "CreateCluster", {"clusterName": f"cluster-{n}"}) for n in range(5)],
+    *[Step("ecs", "RegisterTaskDefinition", {"family": f"family-{n}", **TASK}) for n in range(5)],
+    *[
+        Step("ecs", "RegisterContainerInstance", {"cluster": "cluster-0", "totalResources": [
+            {"name": "CPU", "type": "INTEGER", "integerValue": 1024}, {"name": "MEMORY", "type": "INTEGER", "integerValue": 1024}],
+            "instanceIdentityDocument": '{"instanceId": "$i%d", "region": "$region", "accountId": "$account", "availabilityZone": "us-east-1a", "instanceType": "t3.small"}' % n,
+            "attributes": [{"name": "n", "value": str(n)}]})
+        for n in range(5)
+    ],
+    *[
+        Step("ecs", "CreateService", {"cluster": "cluster-0", "serviceName": f"service-{n}", "taskDefinition": "family-0", "desiredCount": 1, "launchType": "EC2"})
+        for n in range(5)
+    ],
+    *[
+        Step("cloudwatch", "PutMetricAlarm", {"AlarmName": f"alarm-{n}", "Namespace": "pages", "MetricName": "m0", "Statistic": "Sum", "Period": 60,
+             "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"})
+        for n in range(5)
+    ],
+    # ListMetrics has no size: a page holds 500.
+    *[
+        Step("cloudwatch", "PutMetricData", {"Namespace": "pages", "MetricData": [{"MetricName": f"m{100 * n + k}", "Value": 1.0, "Timestamp": NOW} for k in range(100)]})
+        for n in range(6)
+    ],
+    Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
+]
+
+QUERIES = [{"Id": f"q{n}", "MetricStat": {"Metric": {"Namespace": "pages", "MetricName": f"m{n}"}, "Period": 60, "Stat": "Sum"}} for n in range(5)]
+
+# (arguments, page size); a page size of None: the operation chooses.
+PAGED = {
+    ("ecs", "ListClusters"): ({}, 2),
+    ("ecs", "ListContainerInstances"): ({"cluster": "cluster-0"}, 2),
+    ("ecs", "ListTaskDefinitions"): ({}, 2),
+    ("ecs", "ListTaskDefinitionFamilies"): ({}, 2),
+    ("ecs", "ListTasks"): ({"cluster": "cluster-0"}, 2),
+    ("ecs", "ListServices"): ({"cluster": "cluster-0"}, 2),
+    ("ecs", "ListAccountSettings"): ({"effectiveSettings": True}, 2),
+    ("ecs", "ListAttributes"): ({"cluster": "cluster-0", "targetType": "container-instance", "attributeName": "n"}, 2),
+    ("autoscaling", "DescribeAutoScalingGroups"): ({}, 2),
+    ("autoscaling", "DescribeAutoScalingInstances"): ({}, 2),
+    ("autoscaling", "DescribePolicies"): ({}, 2),
+    ("autoscaling", "DescribeScalingActivities"): ({}, 2),
+    ("autoscaling", "DescribeTags"): ({}, 2),
+    ("autoscaling", "DescribeLoadBalancerTargetGroups"): ({"AutoScalingGroupName": "group-1"}, 2),
+    ("ec2", "DescribeInstanceStatus"): ({}, 5),
+    ("ec2", "DescribeInstances"): ({}, 5),
+    ("ec2", "DescribeTags"): ({}, 5),
+    ("ec2", "DescribeLaunchTemplateVersions"): ({"LaunchTemplateName": "template-0"}, 2),
+    ("ec2", "DescribeLaunchTemplates"): ({}, 2),
+    ("ec2", "DescribeSubnets"): ({}, 5),
+    ("ec2", "DescribeInstanceTypeOfferings"): ({}, 7),
+    ("ec2", "DescribeInstanceTypes"): ({}, 7),
+    ("ec2", "DescribeImages"): ({}, 2),
+    ("elbv2", "DescribeLoadBalancers"): ({}, 2),
+    ("elbv2", "DescribeTargetGroups"): ({}, 2),
+    ("elbv2", "DescribeListeners"): ({"LoadBalancerArn": "$lb0"}, 2),
+    ("elbv2", "DescribeRules"): ({"ListenerArn": "$l0"}, 2),
+    ("cloudwatch", "DescribeAlarmHistory"): ({}, 2),
+    ("cloudwatch", "DescribeAlarms"): ({}, 2),
+    ("cloudwatch", "ListMetrics"): ({"Namespace": "pages"}, None),
+    ("cloudwatch", "GetMetricData"): ({**WINDOW, "MetricDataQueries": QUERIES}, 2),
+}
+
+# What a page counts, where it is not the list itself: a reservation's instances may come on two pages.
+COUNTED = {"DescribeInstances": "Reservations[].Instances[].InstanceId"}
+LARGEST = {"ListAccountSettings": 10}
+
+# More than any of these lists needs.
+PAGES_MAX = 200
+
+# One of each stands in the default network, and no call here makes another.
+ALONE = {("ec2", "DescribeSecurityGroups"), ("ec2", "DescribeVpcs")}
+
+
+@pytest.fixture(scope="module")
+def player(server):
+    player = Player(server)
+    for step in BUILD:
+        player.play(step)
+    return player
+
+
+@pytest.mark.parametrize(("service", "operation"), PAGED, ids=["-".join(row) for row in PAGED])
+def test_pages(player, service, operation):
+    arguments, size = PAGED[service, operation]
+    client = player.client(service)
+    paginator = client.get_paginator(operations.method(operation))
+    key = COUNTED.get(operation, paginator.result_keys[0].expression)
+    pages = []
+    for page in paginator.paginate(**player.fill(arguments), **({} if size is None else {"PaginationConfig": {"PageSize": size}})):
+        pages.append(jmespath.search(key, page) or [])
+        assert len(pages) < PAGES_MAX, "there is no end to the pages"
+    assert len(pages) > 1
+    assert all(pages[:-1]), "a page in the middle is empty"
+    if operation == "GetMetricData":
+        # Its size counts datapoints; a result whose values are spread comes again with the rest.
+        values = [[value for result in page for value in result["Values"]] for page in pages]
+        assert all(len(page) <= size for page in values)
+        assert sum(values, []) == [1.0] * len(QUERIES)
+        return
+    items = [repr(item) for page in pages for item in page]
+    assert len(set(items)) == len(items), "an item came twice"
+    if size is not None:
+        assert all(len(page) <= size for page in pages), [len(page) for page in pages]
+        whole = paginator.paginate(**player.fill(arguments), PaginationConfig={"PageSize": LARGEST.get(operation, 100)})
+        assert sorted(items) == sorted(repr(item) for page in whole for item in jmespath.search(key, page))
+
+
+def test_every_paginator_has_a_case():
+    known = set(PAGED) | ALONE
+    assert set(operations.paginators()) - known == set()
