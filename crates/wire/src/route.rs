@@ -105,7 +105,7 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
         Ok(form) => form,
         Err(refusal) => return Err(Unrouted::of(format, refusal, scope)),
     };
-    if let Some(operation) = form.get("Action").map(str::to_owned) {
+    if let Some(operation) = form.get("Action").filter(|action| !action.is_empty()).map(str::to_owned) {
         let version = form.get("Version").unwrap_or_default();
         let service = query_service(scope.as_ref(), version);
         let signing = scope.as_ref().map_or("version", |scope| scope.service.as_str());
@@ -117,17 +117,17 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
         return found(service, &name, &operation, protocol, format, scope, form);
     }
     match scope {
-        None => {
-            let message = "Name an operation by Action and Version, or by the header X-Amz-Target.";
-            Err(Unrouted::of(format, Refusal::new("MissingAction", message), None))
-        }
-        Some(scope) => {
+        Some(scope) if !content_type(request).starts_with(FORM) => {
             let format = match scope.service.as_str() {
                 "s3" | "route53" | "cloudfront" => Format::RestXml,
                 _ => Format::Json { version: "", query_compatible: false },
             };
             let refusal = not_built(&scope.service, "");
             Err(Unrouted::of(format, refusal, Some(scope)))
+        }
+        scope => {
+            let message = "Name an operation by Action and Version, or by the header X-Amz-Target.";
+            Err(Unrouted::of(format, Refusal::new("MissingAction", message), scope))
         }
     }
 }

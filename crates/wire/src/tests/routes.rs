@@ -84,6 +84,13 @@ fn routes() {
         "a=b",
         "text/xml 400 MissingAction: Name an operation by Action and Version, or by the header X-Amz-Target.",
     );
+    check(
+        "/",
+        &[FORM, signed("ec2")],
+        "Action=",
+        "text/xml;charset=UTF-8 400 MissingAction: \
+         Name an operation by Action and Version, or by the header X-Amz-Target.",
+    );
     let coverage = "GET /_capstan/coverage lists the operations that are.";
     let refused = |path: &str, headers: &[(&'static str, &'static str)], body, expect: &str| {
         check(path, headers, body, &format!("{expect} is not built. {coverage}"));
