@@ -8,7 +8,8 @@ VENV := e2e/.venv
 CACHE := e2e/.cache
 BOTOCORE := $(shell sed -n 's/^botocore==//p' e2e/requirements.txt)
 MODELS := $(CACHE)/botocore-$(BOTOCORE)
-MOTO := $(CACHE)/moto
+MOTO_VERSION := 5.2.5
+MOTO := $(CACHE)/moto-$(MOTO_VERSION)
 # sudo where we are not root.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -25,12 +26,15 @@ demo: ## The workshop as a story in this terminal, in about a minute
 test: test-codegen lint test-rust test-e2e ## Everything that CI checks
 
 .PHONY: lint
-lint: ## Formatting and clippy
-	@cargo fmt --all --check
+lint: | tools ## Formatting and clippy
+	@for component in rustfmt clippy; do
+	    cargo $${component/rust/} --version >/dev/null 2>&1 || { echo "installing $$component (rustup)"; rustup component add $$component; }
+	done
+	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
 .PHONY: test-rust
-test-rust: ## Unit and property tests
+test-rust: | tools ## Unit and property tests
 	@if cargo nextest --version >/dev/null 2>&1; then
 	    cargo nextest run --workspace
 	else
@@ -38,26 +42,33 @@ test-rust: ## Unit and property tests
 	    cargo test --workspace
 	fi
 
+.PHONY: codegen
+codegen: $(MODELS) | tools ## crates/shapes from the service models of the pinned botocore
+	@cargo xtask codegen --models "$$PWD/$(MODELS)"
+
 .PHONY: test-codegen
-test-codegen: $(MODELS) ## Regenerating crates/shapes must change nothing
-	@before=$$(git status --porcelain -- crates/shapes)
-	if [ -n "$$before" ]; then
-	    echo "crates/shapes has changes that are not committed; the check compares with the commit:"
-	    echo "$$before"
-	fi
-	cargo xtask codegen --models "$$PWD/$(MODELS)"
-	git diff --exit-code -- crates/shapes
+test-codegen: codegen ## Regenerating crates/shapes changes nothing that is committed
+	@git diff --exit-code -- crates/shapes
 
 .PHONY: test-e2e
-test-e2e: $(VENV)/ready ## The stock clients against a running server
+test-e2e: $(VENV)/ready | tools ## The stock clients against a running server
 	@cargo build
 	# The server under test is the one just built.
 	CAPSTAN="$${CAPSTAN:-$${CARGO_TARGET_DIR:-$$PWD/target}/debug/capstan}" $(VENV)/bin/pytest e2e
 
 .PHONY: bench
-bench: $(MOTO)/ready ## The budgets, side by side with moto
+bench: $(MOTO)/ready | tools ## The budgets, side by side with moto
 	@cargo build --release --package capstan-cli --package capstan-bench
 	MOTO_SERVER="$$PWD/$(MOTO)/bin/moto_server" cargo run --release --package capstan-bench
+
+# What Rust itself links with.
+.PHONY: tools
+tools:
+	@if ! command -v cc >/dev/null; then
+	    echo "installing gcc and libc6-dev (apt-get)"
+	    $(SUDO) apt-get update -qq
+	    $(SUDO) apt-get install -y -qq --no-install-recommends gcc libc6-dev
+	fi
 
 .PHONY: python
 python:
@@ -74,9 +85,9 @@ $(VENV)/ready: e2e/requirements.txt | python
 	touch $@
 
 $(MOTO)/ready: | python
-	@echo "installing into $(MOTO): moto[server]"
+	@echo "installing into $(MOTO): moto[server] $(MOTO_VERSION)"
 	python3 -m venv $(MOTO)
-	$(MOTO)/bin/pip install --quiet --disable-pip-version-check 'moto[server,ecs]==5.1.22'
+	$(MOTO)/bin/pip install --quiet --disable-pip-version-check 'moto[server]==$(MOTO_VERSION)'
 	touch $@
 
 # The models in the layout that codegen reads: SERVICE/VERSION/service-2.json.
