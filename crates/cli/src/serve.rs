@@ -43,6 +43,7 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
     let runtime = runtime.map_err(|e| format!("failed to start: {e}"))?;
     let shown = options.clone();
     runtime.block_on(async {
+        let stopped = stopped();
         let server = Server::start(options).await.map_err(|e: Error| e.to_string())?;
         tracing::info!("seed {}", shown.config.seed);
         tracing::info!(
@@ -55,7 +56,7 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
             shown.runtime,
         );
         tracing::info!("state is kept in memory: nothing outlives this process");
-        stopped().await;
+        stopped.await;
         tracing::info!("stopping: tasks, load balancers, the API");
         server.stop().await;
         Ok(())
@@ -109,14 +110,22 @@ fn options(args: &Args) -> Result<Options, String> {
     })
 }
 
-/// Ctrl-C or SIGTERM.
-pub(crate) async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return drop(tokio::signal::ctrl_c().await);
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C or SIGTERM, from this call on and not from the first poll on: a signal that comes while the server starts stops
+/// it, too. Belongs into a runtime.
+pub(crate) fn stopped() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn comes(signal: std::io::Result<Signal>) {
+        match signal {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    }
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    async move {
+        tokio::select! {
+            () = comes(interrupt) => {}
+            () = comes(terminate) => {}
+        }
     }
 }

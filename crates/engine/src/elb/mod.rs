@@ -49,7 +49,7 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateTargetGroup.IpAddressType", "targets are reached over IPv4"),
     ("CreateTargetGroup.Protocol", "targets are spoken to in HTTP, not HTTPS"),
     ("CreateTargetGroup.TargetControlPort", "the target optimizer is not built"),
-    ("ForwardConfig.TargetGroupStickinessConfig", "clients do not stay with a group yet"),
+    ("ForwardActionConfig.TargetGroupStickinessConfig", "clients do not stay with a group yet"),
     ("ModifyLoadBalancerAttributes.access_logs.s3", "no logs are written; so with connection_logs.s3"),
     ("ModifyLoadBalancerAttributes.ipv6.deny_all_igw_traffic", "there is no internet gateway"),
     (
