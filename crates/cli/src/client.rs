@@ -13,7 +13,7 @@ use crate::say;
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
     /// The server's address
-    #[arg(long, env = "CAPSTAN_ENDPOINT", default_value = "http://127.0.0.1:4566")]
+    #[arg(long, env = "CAPSTAN_ENDPOINT", default_value = "http://127.0.0.1:4566", global = true)]
     endpoint: String,
 }
 
