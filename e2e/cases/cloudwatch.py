@@ -107,7 +107,6 @@ UNCAUSED = {
         "InternalServiceError": "the server does not fail",
         "ConcurrentModificationException": "requests come one after the other",
         "ConflictException": "requests come one after the other",
-        "LimitExceeded": "the quota is thousands of alarms",
     }
 }
 

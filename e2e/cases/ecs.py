@@ -242,6 +242,8 @@ ERRORS = {
             ]
         ],
         ("PutClusterCapacityProviders", {"cluster": "busy", "capacityProviders": [], "defaultCapacityProviderStrategy": []}, "UpdateInProgressException"),
+        ("DescribeCapacityProviders", {"cluster": "none"}, "ClusterNotFoundException"),
+        ("DeleteCluster", {"cluster": "busy"}, "UpdateInProgressException"),
         ("UpdateService", {**CLUSTER, "service": "gone", "desiredCount": 1}, "ServiceNotActiveException"),
         ("RunTask", {**CLUSTER, "taskDefinition": "conformance", "launchType": "EC2", "clientToken": "once", "count": 2}, "ConflictException"),
         ("CreateCapacityProvider", {"name": "x", "managedInstancesProvider": {"infrastructureRoleArn": "arn:aws:iam::000000000000:role/x", "instanceLaunchTemplate": {"ec2InstanceProfileArn": "arn:aws:iam::000000000000:instance-profile/x", "networkConfiguration": {"subnets": ["$subnet"]}}}}, "UnsupportedFeatureException"),

@@ -39,6 +39,7 @@ BUILD = [
         keep={"tg": "TargetGroups[0].TargetGroupArn"},
         expect={"TargetGroups[0].[HealthCheckTimeoutSeconds, HealthCheckIntervalSeconds, HealthCheckPath, ProtocolVersion]": [5, 30, "/", "HTTP1"]},
     ),
+    Step("elbv2", "CreateLoadBalancer", {"Name": "other", "Subnets": ["$subnet", "$subnet2"]}, keep={"other_lb": "LoadBalancers[0].LoadBalancerArn"}),
     Step("elbv2", "CreateTargetGroup", {"Name": "second", "Protocol": "HTTP", "Port": 8080, "VpcId": "$vpc", "TargetType": "ip"}, keep={"tg2": "TargetGroups[0].TargetGroupArn"}),
     Step("elbv2", "ModifyTargetGroup", {"TargetGroupArn": "$tg", "HealthCheckPath": "/health"}, expect={"TargetGroups[0].HealthCheckPath": "/health"}),
     Step(
@@ -135,6 +136,7 @@ ERRORS = {
         ("CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 90, "DefaultActions": [{"Type": "forward", "TargetGroupArn": NO_TG}]}, "TargetGroupNotFound"),
         ("CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "TCP", "Port": 90, "DefaultActions": FORWARD}, "ValidationError"),
         ("CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTPS", "Port": 90, "DefaultActions": FORWARD}, "ValidationError"),
+        ("CreateListener", {"LoadBalancerArn": "$other_lb", "Protocol": "HTTP", "Port": 80, "DefaultActions": FORWARD}, "TargetGroupAssociationLimit"),
         ("DescribeListeners", {"ListenerArns": [NO_LISTENER]}, "ListenerNotFound"),
         ("DescribeListeners", {"LoadBalancerArn": NO_LB}, "LoadBalancerNotFound"),
         ("ModifyListener", {"ListenerArn": NO_LISTENER, "Port": 99}, "ListenerNotFound"),
@@ -170,7 +172,6 @@ ERRORS = {
     ],
 }
 
-QUOTA = "a quota of its own"
 UNCAUSED = {
     "elbv2": {
         "AllocationIdNotFound": "Elastic IP addresses belong to network load balancers",
@@ -187,14 +188,9 @@ UNCAUSED = {
         "TrustStoreNotFound": "trust stores are not kept",
         "TrustStoreNotReady": "trust stores are not kept",
         "UnsupportedProtocol": "a protocol that is none of the type's is a ValidationError",
-        **{
-            code: QUOTA
-            for code in [
-                "TargetGroupAssociationLimit", "TooManyActions", "TooManyListeners", "TooManyLoadBalancers",
-                "TooManyRegistrationsForTargetId", "TooManyRules", "TooManyTargetGroups", "TooManyTargets",
-                "TooManyUniqueTargetGroupsPerLoadBalancer",
-            ]
-        },
+        "TooManyActions": "further actions are a ValidationError: only one kind of them is built",
+        "TooManyRegistrationsForTargetId": "a target may be registered on every port",
+        "TooManyUniqueTargetGroupsPerLoadBalancer": "its quota is beyond that of rules",
     }
 }
 
@@ -203,6 +199,7 @@ CLEAN = [
     Step("elbv2", "DeleteListener", {"ListenerArn": "$listener"}),
     Step("elbv2", "ModifyLoadBalancerAttributes", {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "deletion_protection.enabled", "Value": "false"}]}),
     Step("elbv2", "DeleteLoadBalancer", {"LoadBalancerArn": "$lb"}),
+    Step("elbv2", "DeleteLoadBalancer", {"LoadBalancerArn": "$other_lb"}),
     Step("elbv2", "DeleteTargetGroup", {"TargetGroupArn": "$tg"}),
     Step("elbv2", "DeleteTargetGroup", {"TargetGroupArn": "$tg2"}),
 ]

@@ -1,0 +1,53 @@
+"""Calls that succeed so many times, and then are one too many: (service, operation, arguments of the n-th, quota, code)."""
+
+from support.steps import Step
+
+FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
+TEMPLATE = {"LaunchTemplateName": "quotas", "Version": "1"}
+ALARM = {
+    "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}  # fmt: skip
+
+BUILD = [
+    Step("ec2", "DescribeSubnets", keep={"subnets": "Subnets[:2].SubnetId", "subnet": "Subnets[0].SubnetId", "vpc": "Subnets[0].VpcId"}),
+    Step("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": "quotas", "LaunchTemplateData": {"InstanceType": "m5.large"}}),
+    Step("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": "first", "MinSize": 0, "MaxSize": 1, "LaunchTemplate": TEMPLATE, "VPCZoneIdentifier": "$subnet"}),
+    Step("elbv2", "CreateLoadBalancer", {"Name": "first", "Subnets": "$subnets"}, keep={"lb": "LoadBalancers[0].LoadBalancerArn"}),
+    Step("elbv2", "CreateLoadBalancer", {"Name": "second", "Subnets": "$subnets"}, keep={"lb2": "LoadBalancers[0].LoadBalancerArn"}),
+    Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 80, "DefaultActions": FIXED}, keep={"listener": "Listeners[0].ListenerArn"}),
+    Step("elbv2", "CreateTargetGroup", {"Name": "ips", "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc", "TargetType": "ip"}, keep={"tg": "TargetGroups[0].TargetGroupArn"}),
+]
+
+QUOTAS = [
+    (
+        "autoscaling", "PutLifecycleHook",
+        lambda n: {"AutoScalingGroupName": "first", "LifecycleHookName": f"h{n}", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING"},
+        50, "LimitExceeded",
+    ),
+    (
+        "autoscaling", "PutScalingPolicy",
+        lambda n: {"AutoScalingGroupName": "first", "PolicyName": f"p{n}", "AdjustmentType": "ExactCapacity", "ScalingAdjustment": 1},
+        50, "LimitExceeded",
+    ),
+    (
+        "autoscaling", "CreateAutoScalingGroup",
+        lambda n: {"AutoScalingGroupName": f"g{n}", "MinSize": 0, "MaxSize": 1, "LaunchTemplate": TEMPLATE, "VPCZoneIdentifier": "$subnet"},
+        499, "LimitExceeded",
+    ),
+    ("elbv2", "CreateLoadBalancer", lambda n: {"Name": f"lb{n}", "Subnets": "$subnets"}, 48, "TooManyLoadBalancers"),
+    ("elbv2", "CreateListener", lambda n: {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 8000 + n, "DefaultActions": FIXED}, 49, "TooManyListeners"),
+    # Targets come a hundred at a time.
+    (
+        "elbv2", "RegisterTargets",
+        lambda n: {"TargetGroupArn": "$tg", "Targets": [{"Id": f"172.31.{n}.{k}"} for k in range(4, 104)]},
+        10, "TooManyTargets",
+    ),
+    (
+        "elbv2", "CreateRule",
+        lambda n: {"ListenerArn": "$listener", "Priority": n + 1, "Actions": FIXED, "Conditions": [{"Field": "path-pattern", "Values": [f"/{n}"]}]},
+        100, "TooManyRules",
+    ),
+    ("elbv2", "CreateTargetGroup", lambda n: {"Name": f"t{n}", "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}, 2999, "TooManyTargetGroups"),
+    ("cloudwatch", "PutMetricAlarm", lambda n: {"AlarmName": f"a{n}", **ALARM}, 5000, "LimitExceeded"),
+]  # fmt: skip
