@@ -22,7 +22,7 @@ const TASKS: usize = 100_000;
 
 fn main() {
     let mut capstan = std::env::current_exe().unwrap_or_default().with_file_name("capstan");
-    let mut moto = std::env::var_os("MOTO_SERVER").map(PathBuf::from);
+    let moto = std::env::var_os("MOTO_SERVER").map(PathBuf::from);
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
