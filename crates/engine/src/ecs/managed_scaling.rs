@@ -5,7 +5,7 @@ mod arithmetic;
 use capstan_model::{Hex32, InstanceId, Resources, Span, Time, catalogue};
 use capstan_shapes::autoscaling as shapes;
 
-use super::{InstanceIndex, Name, ReservationReport, ServiceIndex, TaskIndex};
+use super::{InstanceIndex, ManagedScaling, Name, ReservationReport, ServiceIndex, TaskIndex};
 use crate::autoscaling::GroupInstanceIndex;
 use crate::{Caller, Engine, autoscaling, cloudwatch};
 use arithmetic::{Likeness, Room, Types, Waiting};
@@ -43,16 +43,23 @@ pub(super) fn on_due(cx: &mut Engine, key: &(Name, Name)) {
     let (cluster, provider) = key;
     let Some(row) = cx.ecs.providers.get(provider) else { return };
     let (Some(group), Some(scaling)) = (row.group().cloned(), row.scaling()) else { return };
-    let instances = in_service(cx, cluster, &group.group_name);
-    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    let running = count(instances.len());
-    let busy = count(instances.iter().filter(|instance| instance.busy).count());
+    let settings = (scaling, group.termination_protection);
     let waiting = waiting(cx, cluster, provider);
-    let types = match waiting.is_empty() {
-        true => None,
-        false => types(cx, &group.group_name),
+    let known = cx.ecs.reckonings.get(key).filter(|known| waiting.is_empty() && known.holds(cx, settings));
+    let (reckoning, instances) = match known {
+        Some(known) => (known.clone(), None),
+        None => {
+            let instances = in_service(cx, cluster, &group.group_name);
+            let reckoning = reckon(cx, &group.group_name, &instances, &waiting, settings);
+            (reckoning, Some(instances))
+        }
     };
-    let reservation = arithmetic::reservation(running, busy, &waiting, types, scaling);
+    let Reckoning { running, reservation, .. } = reckoning.clone();
+    if waiting.is_empty() {
+        cx.ecs.reckonings.insert(key.clone(), reckoning);
+    } else {
+        cx.ecs.reckonings.remove(key);
+    }
     let dimensions = [("CapacityProviderName", &**provider), ("ClusterName", &**cluster)];
     let minute = cx.now.floor(MINUTE) - MINUTE;
     cloudwatch::put(cx, NAMESPACE, METRIC, &dimensions, reservation.percent(), minute);
@@ -68,9 +75,48 @@ pub(super) fn on_due(cx: &mut Engine, key: &(Name, Name)) {
     if let Some(mut association) = cx.ecs.associations.edit(key) {
         association.report = Some(report);
     }
-    if group.termination_protection {
+    if let Some(instances) = instances.filter(|_| group.termination_protection) {
         protect(cx, &group.group_name, &instances, scale_in_wanted);
     }
+}
+
+/// The result of a minute without waiting tasks. It holds until an instance changes: the placement and the end of a task
+/// change its instance too.
+#[derive(Clone, Debug)]
+pub(super) struct Reckoning {
+    /// Revisions of the container instances and of the groups' instances.
+    revisions: (u64, u64),
+    settings: (ManagedScaling, bool),
+    running: i64,
+    reservation: arithmetic::Reservation,
+}
+
+impl Reckoning {
+    fn holds(&self, cx: &Engine, settings: (ManagedScaling, bool)) -> bool {
+        self.revisions == revisions(cx) && self.settings == settings
+    }
+}
+
+fn revisions(cx: &Engine) -> (u64, u64) {
+    (cx.ecs.instances.revision(), cx.autoscaling.instances().revision())
+}
+
+fn reckon(
+    cx: &Engine,
+    group: &str,
+    instances: &[InService],
+    waiting: &Waiting,
+    settings: (ManagedScaling, bool),
+) -> Reckoning {
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let running = count(instances.len());
+    let busy = count(instances.iter().filter(|instance| instance.busy).count());
+    let types = match waiting.is_empty() {
+        true => None,
+        false => types(cx, group),
+    };
+    let reservation = arithmetic::reservation(running, busy, waiting, types, settings.0);
+    Reckoning { revisions: revisions(cx), settings, running, reservation }
 }
 
 /// N and what ECS knows of each: the instances that Auto Scaling has in service, whatever their state in the cluster.

@@ -71,6 +71,8 @@ pub struct Ecs {
     run_tokens: Table<RunToken>,
     /// Where waiting tasks are to be tried again, and when.
     retry: BTreeMap<(Name, Option<Name>), Time>,
+    /// What managed scaling found out last; derived from the rows.
+    reckonings: BTreeMap<(Name, Name), managed_scaling::Reckoning>,
     /// What placement keeps ready; derived from the rows.
     places: placement::Places,
 }

@@ -43,11 +43,18 @@ pub struct Table<R: Row> {
     index: BTreeMap<R::Index, BTreeSet<R::Key>>,
     /// Keys of rows that changed since the last [`Table::take_changed`]; `None` when nobody wants to know.
     changed: Option<BTreeSet<R::Key>>,
+    revision: u64,
 }
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), due: BTreeSet::new(), index: BTreeMap::new(), changed: None }
+        Self {
+            rows: BTreeMap::new(),
+            due: BTreeSet::new(),
+            index: BTreeMap::new(),
+            changed: None,
+            revision: 0,
+        }
     }
 }
 
@@ -66,6 +73,11 @@ impl<R: Row> Table<R> {
 
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Rises with every change of a row. What was derived from the table holds as long as this stays.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// All rows in key order.
@@ -111,6 +123,7 @@ impl<R: Row> Table<R> {
     pub(crate) fn insert(&mut self, row: R) {
         let key = row.key();
         self.remove(&key);
+        self.revision += 1;
         if let Some(time) = row.deadline() {
             self.due.insert((time, key.clone()));
         }
@@ -123,6 +136,7 @@ impl<R: Row> Table<R> {
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> Option<R> {
         let row = self.rows.remove(key)?;
+        self.revision += 1;
         if let Some(time) = row.deadline() {
             self.due.remove(&(time, key.clone()));
         }
@@ -134,10 +148,12 @@ impl<R: Row> Table<R> {
     /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
     pub(crate) fn edit(&mut self, key: &R::Key) -> Option<Edit<'_, R>> {
         let row = self.rows.get_mut(key)?;
+        self.revision += 1;
         if let Some(changed) = &mut self.changed {
             changed.insert(key.clone());
         }
-        let mut index_before = Vec::new();
+        // Few rows have more entries than this.
+        let mut index_before = Vec::with_capacity(8);
         row.index(&mut |entry| index_before.push(entry));
         let deadline_before = row.deadline();
         Some(Edit {
