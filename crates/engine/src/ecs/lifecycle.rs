@@ -65,8 +65,11 @@ pub(super) fn create(cx: &mut Engine, seed: Seed) -> Hex32 {
         });
     }
     let now = cx.now;
+    let health_checked =
+        containers.iter().any(|container| container.essential && container.healthy.is_some());
     cx.ecs.tasks.insert(Task {
         id,
+        health_checked,
         cluster: seed.cluster,
         definition: seed.definition,
         needs: seed.needs,

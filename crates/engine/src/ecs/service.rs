@@ -538,9 +538,12 @@ fn count(n: usize) -> Option<i32> {
 }
 
 pub(super) fn describe_one(cx: &Engine, service: &Service, with_tags: bool) -> shapes::ServiceData {
+    let tasks = cx.ecs.tasks.by(&TaskIndex::Service(service.key.clone()));
+    let tasks: Vec<(TaskStatus, u64)> = tasks.map(|task| (task.status, task.deployment)).collect();
     let of = |deployment: Option<u64>, wanted: fn(TaskStatus) -> bool| {
-        let tasks = cx.ecs.tasks.by(&TaskIndex::Service(service.key.clone()));
-        tasks.filter(|task| wanted(task.status) && deployment.is_none_or(|id| task.deployment == id)).count()
+        let wanted =
+            |(status, of): &&(TaskStatus, u64)| wanted(*status) && deployment.is_none_or(|id| *of == id);
+        tasks.iter().filter(wanted).count()
     };
     // A task that leaves its load balancer runs on until it is told to stop (spec observed.md §1).
     let running = |status| matches!(status, TaskStatus::Running | TaskStatus::Deactivating);

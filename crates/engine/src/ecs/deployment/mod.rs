@@ -76,14 +76,17 @@ pub(super) fn poke_unplaced(cx: &mut Engine, cluster: &Name) {
 
 /// A task of the service has begun to run.
 pub(super) fn task_running(cx: &mut Engine, key: &ServiceKey, id: Hex32) {
-    let deployment = cx.ecs.tasks.get(&id).map(|task| task.deployment);
-    if let Some(mut service) = cx.ecs.services.edit(key) {
-        service.throttle = None;
-        for own in service.deployments.iter_mut().filter(|own| Some(own.id) == deployment) {
-            own.ran = true;
-        }
+    let Some(task) = cx.ecs.tasks.get(&id) else { return };
+    let (deployment, checked) = (task.deployment, task.health_checked);
+    let Some(mut service) = cx.ecs.services.edit(key) else { return };
+    service.throttle = None;
+    for own in service.deployments.iter_mut().filter(|own| own.id == deployment) {
+        own.ran = true;
     }
-    poke_in(cx, key, GATHER);
+    let unchecked = !checked && service.load_balancers.is_empty();
+    drop(service);
+    // With nothing to register and nothing that checks it, the task matters next when it comes of age.
+    poke_in(cx, key, if unchecked { picture::of_age(cx.now) - cx.now } else { GATHER });
 }
 
 /// A task's health or one of its targets has changed.

@@ -141,7 +141,7 @@ pub(super) fn look(cx: &Engine, service: &Service) -> Picture {
 
 fn look_at_health(now: Time, service: &Service, groups: usize, task: &Task, picture: &mut Picture) -> Stage {
     let started = task.started_at.unwrap_or(now);
-    let checked = task.containers.iter().any(|container| container.essential && container.healthy.is_some());
+    let checked = task.health_checked;
     let status = if checked { task::health(task) } else { HealthStatus::Unknown };
     let target = task.targets.iter().find(|target| target.state == TargetState::Unhealthy);
     let failing = match target {
@@ -176,7 +176,7 @@ fn look_at_health(now: Time, service: &Service, groups: usize, task: &Task, pict
 
 /// When a task that nothing checks counts as healthy: on the whole second, so that tasks that started together come of
 /// age together.
-fn of_age(started: Time) -> Time {
+pub(super) fn of_age(started: Time) -> Time {
     let age = started + HEALTHY_AFTER;
     let second = age.floor(Span::from_secs(1));
     if second == age { age } else { second + Span::from_secs(1) }

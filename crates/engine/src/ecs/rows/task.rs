@@ -100,22 +100,35 @@ pub struct Protection {
 }
 
 #[derive(Clone, Debug)]
+// The scheduler looks at all tasks of a service at a time: what it asks stands together, on few cache lines.
+#[repr(C)]
 pub struct Task {
+    pub desired: Desired,
+    pub status: TaskStatus,
+    /// How it is being stopped.
+    pub stopping: Option<StopFlow>,
+    /// Whether an essential container has a health check.
+    pub health_checked: bool,
+    /// Its service's deployment (`ecs-svc/…` number); 0 without a service.
+    pub deployment: u64,
     pub id: Hex32,
+    pub instance: Option<Hex32>,
+    pub protection: Option<Protection>,
+    pub started_at: Option<Time>,
+    /// Why the service replaces it: what failed its health checks.
+    pub unhealthy: Option<String>,
+    /// Its targets in the service's target groups, from registration until deregistration is over.
+    pub targets: Vec<TaskTarget>,
+    pub provider: Option<Name>,
     pub cluster: Name,
     pub definition: TaskDefinitionKey,
     pub needs: Arc<TaskNeeds>,
     pub group: Name,
     pub started_by: Option<Name>,
-    /// The service that it belongs to, and the deployment (`ecs-svc/…` number).
+    /// The service that it belongs to.
     pub service: Option<ServiceKey>,
-    pub deployment: u64,
     pub launch_type: Option<shapes::LaunchType>,
-    pub provider: Option<Name>,
-    pub instance: Option<Hex32>,
     pub zone: Option<Name>,
-    pub status: TaskStatus,
-    pub desired: Desired,
     pub waiting: Option<Waiting>,
     pub containers: Vec<Container>,
     pub overrides: Option<Arc<shapes::TaskOverride>>,
@@ -129,25 +142,17 @@ pub struct Task {
     pub created_at: Time,
     pub pull_started_at: Option<Time>,
     pub pull_stopped_at: Option<Time>,
-    pub started_at: Option<Time>,
     pub stopping_at: Option<Time>,
     pub stopped_at: Option<Time>,
     pub execution_stopped_at: Option<Time>,
     pub stop_code: Option<shapes::TaskStopCode>,
     pub stopped_reason: Option<String>,
-    pub protection: Option<Protection>,
     /// When something happens to the task by itself: provisioning gives up, deregistration ends, a stopped task is forgotten.
     pub wakes_at: Option<Time>,
     /// Rises with each start order; reports with another are stale.
     pub generation: u64,
     /// Rises by one for each change that emits an event.
     pub version: i64,
-    /// Its targets in the service's target groups, from registration until deregistration is over.
-    pub targets: Vec<TaskTarget>,
-    /// How it is being stopped.
-    pub stopping: Option<StopFlow>,
-    /// Why the service replaces it: what failed its health checks.
-    pub unhealthy: Option<String>,
     pub tags: BTreeMap<String, String>,
     /// Why it was placed where it is.
     pub placed_because: Option<String>,
