@@ -215,10 +215,8 @@ pub(super) fn instance_joined(cx: &mut Engine, instance: Hex32) {
 
 /// A task has been placed on the instance: what was given up for scale-in is protected again.
 pub(super) fn task_placed(cx: &mut Engine, instance: Hex32) {
-    if cx.ecs.tasks.count_by(&TaskIndex::Instance(instance)) > 1 {
-        return;
-    }
     if let Some((group, id)) = protected_group(cx, instance)
+        && cx.ecs.tasks.count_by(&TaskIndex::Instance(instance)) == 1
         && is_busy(cx, instance)
     {
         protect_one(cx, &group, id);

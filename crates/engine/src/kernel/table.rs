@@ -122,27 +122,36 @@ impl<R: Row> Table<R> {
     /// Puts a row in, in the place of the one with the same key if there is one.
     pub(crate) fn insert(&mut self, row: R) {
         let key = row.key();
-        self.remove(&key);
         self.revision += 1;
-        if let Some(time) = row.deadline() {
+        self.mark(&key);
+        let deadline = row.deadline();
+        let mut entries = Vec::with_capacity(8);
+        row.index(&mut |entry| entries.push(entry));
+        if let Some(before) = self.rows.insert(key.clone(), Box::new(row)) {
+            self.unlink(&key, &before);
+        }
+        if let Some(time) = deadline {
             self.due.insert((time, key.clone()));
         }
-        row.index(&mut |entry| {
+        for entry in entries {
             self.index.entry(entry).or_default().insert(key.clone());
-        });
-        self.mark(&key);
-        self.rows.insert(key, Box::new(row));
+        }
     }
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> Option<R> {
         let row = self.rows.remove(key)?;
         self.revision += 1;
+        self.unlink(key, &row);
+        self.mark(key);
+        Some(*row)
+    }
+
+    /// Takes a row's deadline and index entries away.
+    fn unlink(&mut self, key: &R::Key, row: &R) {
         if let Some(time) = row.deadline() {
             self.due.remove(&(time, key.clone()));
         }
         row.index(&mut |entry| drop_entry(&mut self.index, &entry, key));
-        self.mark(key);
-        Some(*row)
     }
 
     /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
