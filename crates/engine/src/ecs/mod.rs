@@ -46,6 +46,18 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateService.serviceConnectConfiguration", "Service Connect is not built"),
     ("CreateService.volumeConfigurations", "volumes are not attached"),
     ("CreateService.vpcLatticeConfigurations", "VPC Lattice is not built"),
+    (
+        "CreateCapacityProvider.cluster",
+        "it is for Managed Instances providers, which are not built; providers over groups belong to the account",
+    ),
+    (
+        "DeleteCapacityProvider.cluster",
+        "it is for Managed Instances providers, which are not built; providers over groups belong to the account",
+    ),
+    (
+        "UpdateCapacityProvider.cluster",
+        "it is for Managed Instances providers, which are not built; providers over groups belong to the account",
+    ),
     ("CreateService.availabilityZoneRebalancing", "it is described; tasks are not moved between zones"),
     ("CreateService.deploymentConfiguration.alarms", "alarms do not end a deployment yet"),
     ("CreateService.enableExecuteCommand", "commands cannot be executed in containers"),
