@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, ssm, sts};
+use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -61,9 +61,11 @@ pub struct Engine {
     pub(crate) autoscaling: autoscaling::AutoScaling,
     pub(crate) ec2: ec2::Ec2,
     pub(crate) elb: elb::Elb,
+    pub(crate) events: events::Events,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     effects: Vec<Effect>,
-    events: VecDeque<Event>,
+    /// What rooms announced and the others were not told yet.
+    news: VecDeque<Event>,
     calls: Option<Vec<CallRecord>>,
 }
 
@@ -81,13 +83,15 @@ impl Engine {
             autoscaling: autoscaling::AutoScaling::default(),
             ec2: ec2::Ec2::default(),
             elb: elb::Elb::default(),
+            events: events::Events::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
             effects: Vec::new(),
-            events: VecDeque::new(),
+            news: VecDeque::new(),
             calls: None,
         };
         ec2::start(&mut engine);
         ecs::start(&mut engine);
+        events::start(&mut engine);
         engine
     }
 
@@ -116,6 +120,10 @@ impl Engine {
         &self.elb
     }
 
+    pub fn events(&self) -> &events::Events {
+        &self.events
+    }
+
     pub fn cloudwatch(&self) -> &cloudwatch::CloudWatch {
         &self.cloudwatch
     }
@@ -127,6 +135,7 @@ impl Engine {
         self.autoscaling.record_changes(on);
         self.ec2.record_changes(on);
         self.elb.record_changes(on);
+        self.events.record_changes(on);
         self.cloudwatch.record_changes(on);
     }
 
@@ -154,6 +163,7 @@ impl Engine {
             self.autoscaling.take_changed(&mut put);
             self.ec2.take_changed(&mut put);
             self.elb.take_changed(&mut put);
+            self.events.take_changed(&mut put);
             self.cloudwatch.take_changed(&mut put);
         }
         outcome
@@ -234,6 +244,7 @@ impl Engine {
             Request::Ec2(request) => ec2::handle(self, caller, request).map(Response::Ec2),
             Request::Ecs(request) => ecs::handle(self, caller, request).map(Response::Ecs),
             Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
+            Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
         };
@@ -252,11 +263,11 @@ impl Engine {
 
     /// Tells the other rooms, after this one has finished.
     pub(crate) fn announce(&mut self, event: Event) {
-        self.events.push_back(event);
+        self.news.push_back(event);
     }
 
     fn tell(&mut self) {
-        while let Some(event) = self.events.pop_front() {
+        while let Some(event) = self.news.pop_front() {
             elb::on_event(self, &event);
             ecs::on_event(self, &event);
             autoscaling::on_event(self, &event);

@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, ssm};
+use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("ec2", ec2::INERT),
         ("ecs", ecs::INERT),
         ("elbv2", elb::INERT),
+        ("events", events::INERT),
         ("ssm", ssm::INERT),
     ]
 }

@@ -16,6 +16,7 @@ pub mod cloudwatch;
 pub mod ec2;
 pub mod ecs;
 pub mod elb;
+pub mod events;
 pub mod ssm;
 pub mod sts;
 

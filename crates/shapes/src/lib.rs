@@ -23,6 +23,8 @@ pub mod ecs;
 #[rustfmt::skip]
 pub mod elbv2;
 #[rustfmt::skip]
+pub mod events;
+#[rustfmt::skip]
 pub mod ssm;
 #[rustfmt::skip]
 pub mod sts;
@@ -41,6 +43,7 @@ services! {
     Ec2 ec2,
     Ecs ecs,
     Elbv2 elbv2,
+    Events events,
     Ssm ssm,
     Sts sts,
 }
