@@ -122,7 +122,7 @@ impl<'a> Generator<'a> {
         out.push_str("#[allow(unused_imports)]\nuse crate::macros::{choice, operations, record};\n");
         out.push_str("#[allow(unused_imports)]\nuse crate::{Blob, ErrorShape, Kind, Member, Operation, Protocol, Schema, Service, TimeFormat};\n");
         out.push_str("#[allow(unused_imports)]\nuse std::collections::BTreeMap;\n#[allow(unused_imports)]\nuse capstan_model::Time;\n\n");
-        self.service_static(&mut out, operations);
+        self.service_static(&mut out, operations)?;
         let _ = writeln!(out, "operations! {{ {} {{", camel(self.service));
         for (index, name) in operations.iter().enumerate() {
             let _ = writeln!(
@@ -351,7 +351,7 @@ impl<'a> Generator<'a> {
         out.push_str("}\n");
     }
 
-    fn service_static(&self, out: &mut String, operations: &BTreeSet<String>) {
+    fn service_static(&self, out: &mut String, operations: &BTreeSet<String>) -> Result<(), String> {
         let metadata = &self.model["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap_or_default();
         let listed = metadata["protocols"].as_array().into_iter().flatten().filter_map(Json::as_str);
@@ -360,23 +360,29 @@ impl<'a> Generator<'a> {
                 "json" => "Protocol::AwsJson",
                 "query" => "Protocol::AwsQuery",
                 "ec2" => "Protocol::Ec2Query",
+                "rest-json" => "Protocol::RestJson",
                 "smithy-rpc-v2-cbor" => "Protocol::RpcV2Cbor",
                 other => panic!("{}: protocol {other} has no format yet", self.service),
             })
             .collect();
+        let is_rest = protocols.contains(&"Protocol::RestJson");
         let signing =
             if text("signingName").is_empty() { text("endpointPrefix") } else { text("signingName") };
         let _ = writeln!(
             out,
-            "pub static SERVICE: Service = Service {{ name: {:?}, endpoint: {:?}, signing: {signing:?}, version: {:?}, target: {:?}, json_version: {:?}, xmlns: {:?}, protocols: &[{}], operations: OPERATIONS }};\n",
+            "pub static SERVICE: Service = Service {{ name: {:?}, endpoint: {:?}, signing: {signing:?}, version: {:?}, target: {:?}, json_version: {:?}, xmlns: {:?}, protocols: &[{}], operations: OPERATIONS, rest: {} }};\n",
             self.service,
             text("endpointPrefix"),
             text("apiVersion"),
             text("targetPrefix"),
             text("jsonVersion"),
             text("xmlNamespace"),
-            protocols.join(", ")
+            protocols.join(", "),
+            if is_rest { "REST" } else { "&[]" }
         );
+        if is_rest {
+            self.rest_static(out, operations)?;
+        }
         out.push_str("static OPERATIONS: &[Operation] = &[\n");
         for name in operations {
             let operation = &self.model["operations"][name.as_str()];
@@ -397,6 +403,50 @@ impl<'a> Generator<'a> {
             );
         }
         out.push_str("];\n\n");
+        Ok(())
+    }
+
+    /// Methods, paths and the members outside the body. What no service of the list has is refused by name, or it would
+    /// be read from the wrong place.
+    fn rest_static(&self, out: &mut String, operations: &BTreeSet<String>) -> Result<(), String> {
+        out.push_str("#[allow(unused_imports)]\nuse crate::{Place, Rest};\n\nstatic REST: &[Rest] = &[\n");
+        for name in operations {
+            let operation = &self.model["operations"][name.as_str()];
+            let absent = |what: &str| Err(format!("{}: {name} has {what}, which is not built", self.service));
+            let input = self.shape(operation["input"]["shape"].as_str().unwrap_or_default());
+            let output = self.shape(operation["output"]["shape"].as_str().unwrap_or_default());
+            let path = operation["http"]["requestUri"].as_str().unwrap_or("/");
+            if path.contains("+}") || path.contains('?') {
+                return absent("a path with a greedy label or a query");
+            }
+            if !input["payload"].is_null() || !output["payload"].is_null() {
+                return absent("a payload member");
+            }
+            let mut bound = Vec::new();
+            for (member, traits) in input["members"].as_object().into_iter().flatten() {
+                let place = match traits["location"].as_str() {
+                    None => continue,
+                    Some("uri") => "Path",
+                    Some("querystring") => "Query",
+                    Some("header") => "Header",
+                    Some(other) => return absent(&format!("a member in {other}")),
+                };
+                bound.push(format!("({member:?}, Place::{place})"));
+            }
+            let mut outputs = output["members"].as_object().into_iter().flatten();
+            if outputs.any(|(_, traits)| !traits["location"].is_null()) {
+                return absent("an output member outside the body");
+            }
+            let _ = writeln!(
+                out,
+                "Rest {{ operation: {name:?}, method: {:?}, path: {path:?}, status: {}, bound: &[{}] }},",
+                operation["http"]["method"].as_str().unwrap_or("POST"),
+                operation["http"]["responseCode"].as_u64().unwrap_or(200),
+                bound.join(", ")
+            );
+        }
+        out.push_str("];\n\n");
+        Ok(())
     }
 }
 

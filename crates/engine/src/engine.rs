@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, ssm, sts};
+use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -245,6 +245,7 @@ impl Engine {
             Request::Ecs(request) => ecs::handle(self, caller, request).map(Response::Ecs),
             Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
+            Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
         };

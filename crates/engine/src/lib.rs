@@ -17,6 +17,7 @@ pub mod ec2;
 pub mod ecs;
 pub mod elb;
 pub mod events;
+pub mod fis;
 pub mod ssm;
 pub mod sts;
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitoring", signing: "monitoring", version: "2010-08-01", target: "GraniteServiceVersion20100801", json_version: "1.0", xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/", protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitoring", signing: "monitoring", version: "2010-08-01", target: "GraniteServiceVersion20100801", json_version: "1.0", xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/", protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DeleteAlarms", input: &DELETE_ALARMS_REQUEST, output: &DELETE_ALARMS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND] },

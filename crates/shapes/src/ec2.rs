@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "ec2", endpoint: "ec2", signing: "ec2", version: "2016-11-15", target: "", json_version: "", xmlns: "http://ec2.amazonaws.com/doc/2016-11-15", protocols: &[Protocol::Ec2Query], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "ec2", endpoint: "ec2", signing: "ec2", version: "2016-11-15", target: "", json_version: "", xmlns: "http://ec2.amazonaws.com/doc/2016-11-15", protocols: &[Protocol::Ec2Query], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "CreateLaunchTemplate", input: &CREATE_LAUNCH_TEMPLATE_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },

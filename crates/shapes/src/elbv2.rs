@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "elbv2", endpoint: "elasticloadbalancing", signing: "elasticloadbalancing", version: "2015-12-01", target: "", json_version: "", xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "elbv2", endpoint: "elasticloadbalancing", signing: "elasticloadbalancing", version: "2015-12-01", target: "", json_version: "", xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AddTags", input: &ADD_TAGS_REQUEST, output: &ADD_TAGS_RESPONSE, result_wrapper: "AddTagsResult", errors: &[&DUPLICATE_TAG_KEYS_EXCEPTION, &TOO_MANY_TAGS_EXCEPTION, &LOAD_BALANCER_NOT_FOUND_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &LISTENER_NOT_FOUND_EXCEPTION, &RULE_NOT_FOUND_EXCEPTION, &TRUST_STORE_NOT_FOUND_EXCEPTION] },

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "events", endpoint: "events", signing: "events", version: "2015-10-07", target: "AWSEvents", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "events", endpoint: "events", signing: "events", version: "2015-10-07", target: "AWSEvents", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DescribeEventBus", input: &DESCRIBE_EVENT_BUS_REQUEST, output: &DESCRIBE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION] },

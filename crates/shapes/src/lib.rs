@@ -25,12 +25,14 @@ pub mod elbv2;
 #[rustfmt::skip]
 pub mod events;
 #[rustfmt::skip]
+pub mod fis;
+#[rustfmt::skip]
 pub mod ssm;
 #[rustfmt::skip]
 pub mod sts;
 
 pub use refusal::Refusal;
-pub use schema::{ErrorShape, Kind, Member, Operation, Protocol, Schema, Service, TimeFormat};
+pub use schema::{ErrorShape, Kind, Member, Operation, Place, Protocol, Rest, Schema, Service, TimeFormat};
 pub use shape::{Blob, Call, Shape};
 pub use validate::{Constraint, Step, Violation, check};
 pub use value::Value;
@@ -44,6 +46,7 @@ services! {
     Ecs ecs,
     Elbv2 elbv2,
     Events events,
+    Fis fis,
     Ssm ssm,
     Sts sts,
 }

@@ -18,12 +18,20 @@ pub struct Service {
     pub protocols: &'static [Protocol],
     /// Sorted by name.
     pub operations: &'static [Operation],
+    /// Method and path of each operation, in the order of the operations; empty unless the service is spoken to in REST.
+    pub rest: &'static [Rest],
 }
 
 impl Service {
     pub fn operation(&self, name: &str) -> Option<&'static Operation> {
         let at = self.operations.binary_search_by(|operation| operation.name.cmp(name)).ok()?;
         Some(&self.operations[at])
+    }
+
+    /// Method and path of that operation; `None` where REST is not spoken.
+    pub fn rest(&self, operation: &str) -> Option<&'static Rest> {
+        let at = self.rest.binary_search_by(|rest| rest.operation.cmp(operation)).ok()?;
+        Some(&self.rest[at])
     }
 }
 
@@ -32,7 +40,30 @@ pub enum Protocol {
     AwsJson,
     AwsQuery,
     Ec2Query,
+    RestJson,
     RpcV2Cbor,
+}
+
+/// How an operation travels over HTTP in a REST protocol.
+#[derive(Debug)]
+pub struct Rest {
+    pub operation: &'static str,
+    /// `GET`, `PATCH` …
+    pub method: &'static str,
+    /// `/experiments/{id}`: a part in braces is the text of the input member with that wire name.
+    pub path: &'static str,
+    /// Of an answer that is no error.
+    pub status: u16,
+    /// The input's members that do not travel in the body, by the model's name.
+    pub bound: &'static [(&'static str, Place)],
+}
+
+/// Where a member travels that is not in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Header,
+    Path,
+    Query,
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "ssm", endpoint: "ssm", signing: "ssm", version: "2014-11-06", target: "AmazonSSM", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "ssm", endpoint: "ssm", signing: "ssm", version: "2014-11-06", target: "AmazonSSM", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "GetParameter", input: &GET_PARAMETER_REQUEST, output: &GET_PARAMETER_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &INVALID_KEY_ID, &PARAMETER_NOT_FOUND, &PARAMETER_VERSION_NOT_FOUND] },

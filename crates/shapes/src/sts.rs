@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "sts", endpoint: "sts", signing: "sts", version: "2011-06-15", target: "", json_version: "", xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS };
+pub static SERVICE: Service = Service { name: "sts", endpoint: "sts", signing: "sts", version: "2011-06-15", target: "", json_version: "", xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "GetCallerIdentity", input: &GET_CALLER_IDENTITY_REQUEST, output: &GET_CALLER_IDENTITY_RESPONSE, result_wrapper: "GetCallerIdentityResult", errors: &[] },

@@ -32,6 +32,7 @@ impl Format {
             Protocol::AwsJson => Self::Json { version: service.json_version, query_compatible },
             Protocol::AwsQuery => Self::Query { xmlns: service.xmlns },
             Protocol::Ec2Query => Self::Ec2,
+            Protocol::RestJson => Self::Json { version: "", query_compatible },
             Protocol::RpcV2Cbor => Self::Cbor { query_compatible },
         }
     }

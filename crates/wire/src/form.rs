@@ -18,7 +18,7 @@ impl Form {
         let pairs = parts.map(|part| {
             let at = part.iter().position(|b| *b == b'=');
             let (name, value) = at.map_or((part, &b""[..]), |at| (&part[..at], &part[at + 1..]));
-            Some((percent_decoded(name)?, percent_decoded(value)?))
+            Some((percent_decoded(name, true)?, percent_decoded(value, true)?))
         });
         pairs.collect::<Option<_>>().map(Self).ok_or_else(|| {
             Refusal::new("MalformedQueryString", "The query string contains a syntax error: not UTF-8.")
@@ -31,6 +31,11 @@ impl Form {
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of that name.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The operation's parameters as a tree; what belongs to the call itself (action, version, signature) is left out.
@@ -91,8 +96,8 @@ pub(crate) fn malformed(message: impl Into<String>) -> Refusal {
     Refusal::new("MalformedInput", message)
 }
 
-/// Form decoding: `+` is a space, `%XX` a byte; a stray `%` stands for itself. `None` when it is not UTF-8.
-fn percent_decoded(text: &[u8]) -> Option<String> {
+/// `%XX` is a byte; a stray `%` stands for itself. With `plus`, as in forms, `+` is a space. `None` when it is not UTF-8.
+pub(crate) fn percent_decoded(text: &[u8], plus: bool) -> Option<String> {
     let hex = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -102,7 +107,7 @@ fn percent_decoded(text: &[u8]) -> Option<String> {
                 out.push((high * 16 + low) as u8);
                 at += 2;
             }
-            (b'+', ..) => out.push(b' '),
+            (b'+', ..) if plus => out.push(b' '),
             _ => out.push(byte),
         }
         at += 1;

@@ -11,6 +11,7 @@ mod form;
 mod json;
 mod query;
 mod request_id;
+mod rest;
 mod route;
 mod violation;
 mod xml;
@@ -20,6 +21,7 @@ use capstan_shapes::{Operation, Protocol, Refusal, Request, Response, Service, V
 pub use error::{Format, refuse, too_large};
 pub use form::Form;
 pub use request_id::RequestId;
+pub use rest::Bound;
 pub use route::{Incoming, Route, Scope, Unrouted, is_aws, route};
 
 /// An HTTP response, still without the headers that every response has (`Date`, `Content-Length`).
@@ -52,6 +54,7 @@ fn decode(route: &Route, body: &[u8]) -> Result<Value, Refusal> {
         Protocol::AwsJson => json::decode(schema, body),
         Protocol::AwsQuery => query::decode(schema, &route.form),
         Protocol::Ec2Query => ec2::decode(schema, &route.form),
+        Protocol::RestJson => rest::decode(schema, &route.bound, body),
         Protocol::RpcV2Cbor => cbor::decode(schema, body),
     }
 }
@@ -71,7 +74,12 @@ fn encode(
 ) -> Answer {
     let mut headers = vec![("x-amzn-requestid", id.to_string())];
     let mut body = Vec::with_capacity(1024);
+    let mut status = 200;
     match protocol {
+        Protocol::RestJson => {
+            status = service.rest(operation.name).map_or(status, |rest| rest.status);
+            json::encode(operation.output, value, &mut body);
+        }
         Protocol::AwsJson => json::encode(operation.output, value, &mut body),
         Protocol::AwsQuery => query::encode(service, operation, id, value, &mut body),
         Protocol::Ec2Query => ec2::encode(service, operation, id, value, &mut body),
@@ -80,7 +88,7 @@ fn encode(
             cbor::encode(operation.output, value, &mut body);
         }
     }
-    Answer { status: 200, content_type: Format::of(service, protocol).content_type(), headers, body }
+    Answer { status, content_type: Format::of(service, protocol).content_type(), headers, body }
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@ use capstan_shapes::{Operation, Protocol, Refusal, SERVICES, Service};
 
 use crate::error::Format;
 use crate::form::Form;
+use crate::rest::{self, Bound};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// An HTTP request, seen without any HTTP library.
 #[derive(Clone, Copy)]
 pub struct Incoming<'a> {
-    /// Decoded or not: the paths that matter have nothing to decode.
+    /// `GET`, `POST` …
+    pub method: &'a str,
+    /// As it was sent, not decoded.
     pub path: &'a str,
     /// What stands after the `?`, without it.
     pub query: &'a str,
@@ -38,6 +41,8 @@ pub struct Route {
     pub scope: Option<Scope>,
     /// The form of a query request; else empty.
     pub form: Form,
+    /// What a REST request carries outside its body; else empty.
+    pub bound: Bound,
 }
 
 /// A request for something that is not built, or that cannot be read.
@@ -68,7 +73,8 @@ pub fn is_aws(request: &Incoming<'_>) -> bool {
             || request.query.split('&').any(is_named))
 }
 
-/// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, or by `Action` and `Version`.
+/// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, by method and path of a service that speaks REST, or
+/// by `Action` and `Version`.
 pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
     let scope = scope(request);
     if let Some((target, operation)) = cbor_path(request) {
@@ -99,6 +105,9 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
             scope,
             Form::default(),
         );
+    }
+    if let Some(service) = scope.as_ref().and_then(rest_service) {
+        return rest_route(service, request, scope);
     }
     let format = query_format(scope.as_ref());
     let form = match form(request) {
@@ -159,8 +168,34 @@ fn found(
         return Err(Unrouted::of(format, refusal, scope));
     }
     match service.operation(operation) {
-        Some(operation) => Ok(Route { service, operation, protocol, scope, form }),
+        Some(operation) => Ok(Route { service, operation, protocol, scope, form, bound: Bound::new() }),
         None => Err(Unrouted::of(format, not_built(service.name, operation), scope)),
+    }
+}
+
+/// Paths of different services may be the same: the signature tells whose it is.
+fn rest_service(scope: &Scope) -> Option<&'static Service> {
+    let speaks = |service: &&Service| service.protocols.contains(&Protocol::RestJson);
+    SERVICES.iter().copied().filter(speaks).find(|service| service.signing == scope.service)
+}
+
+fn rest_route(
+    service: &'static Service,
+    request: &Incoming<'_>,
+    scope: Option<Scope>,
+) -> Result<Route, Box<Unrouted>> {
+    let protocol = Protocol::RestJson;
+    let (operation, bound) = match rest::find(service, request) {
+        Some(Ok((rest, bound))) => (service.operation(rest.operation), bound),
+        Some(Err(refusal)) => return Err(Unrouted::of(Format::of(service, protocol), refusal, scope)),
+        None => (None, Bound::new()),
+    };
+    match operation {
+        Some(operation) => Ok(Route { service, operation, protocol, scope, form: Form::default(), bound }),
+        None => {
+            let refusal = not_built(service.name, &format!("{} {}", request.method, request.path));
+            Err(Unrouted::of(Format::of(service, protocol), refusal, scope))
+        }
     }
 }
 

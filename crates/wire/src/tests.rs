@@ -2,6 +2,7 @@
 
 mod client;
 mod errors;
+mod rest_client;
 mod round_trip;
 mod routes;
 mod values;

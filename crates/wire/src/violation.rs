@@ -17,7 +17,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
             refusal
         }
         ("ecs", _) => Refusal::new("InvalidParameterException", common(violations)),
-        ("ssm", _) => Refusal::new("ValidationException", common(violations)),
+        ("fis" | "ssm", _) => Refusal::new("ValidationException", common(violations)),
         _ => Refusal::new("ValidationError", common(violations)),
     }
 }

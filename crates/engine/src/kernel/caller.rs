@@ -17,4 +17,5 @@ impl Caller {
     pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");
+    pub const FIS: Self = Self::Service("fis.amazonaws.com");
 }

@@ -89,6 +89,7 @@ fn is_api_call(request: &Request<Incoming>) -> bool {
     }
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
     is_aws(&capstan_wire::Incoming {
+        method: request.method().as_str(),
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),
         header: &header,
@@ -99,6 +100,7 @@ fn is_api_call(request: &Request<Incoming>) -> bool {
 fn routed(head: &Parts, body: &[u8]) -> Result<Route, Box<capstan_wire::Unrouted>> {
     let header = |name: &str| head.headers.get(name)?.to_str().ok();
     route(&capstan_wire::Incoming {
+        method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         header: &header,

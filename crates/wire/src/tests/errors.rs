@@ -16,7 +16,7 @@ fn refused(name: &str, operation: &str, protocol: Protocol, body: &[u8]) -> Stri
         Protocol::AwsQuery | Protocol::Ec2Query => Form::parse(body).expect("a form"),
         _ => Form::default(),
     };
-    let route = Route { service, operation, protocol, scope: None, form };
+    let route = Route { service, operation, protocol, scope: None, form, bound: Vec::new() };
     read(&route, body).map_or_else(|refusal| refusal.to_string(), |_| "ok".to_owned())
 }
 
@@ -199,6 +199,14 @@ fn bodies() {
         Protocol::AwsJson,
         &format!(
             "400 application/x-amz-json-1.0 x-amzn-requestid: {id}, x-amzn-query-error: NoSuchThing;Sender \
+             {{\"__type\":\"NoSuchThing\",\"message\":\"<no> \\\"thing\\\"\",\"resourceIds\":[\"a\"]}}"
+        ),
+    );
+    check(
+        "fis",
+        Protocol::RestJson,
+        &format!(
+            "400 application/json x-amzn-requestid: {id}, x-amzn-errortype: NoSuchThing \
              {{\"__type\":\"NoSuchThing\",\"message\":\"<no> \\\"thing\\\"\",\"resourceIds\":[\"a\"]}}"
         ),
     );

@@ -4,14 +4,15 @@ use capstan_shapes::{Kind, Member, Operation, Protocol, SERVICES, Schema, Servic
 use proptest::prelude::*;
 
 use super::client;
+use super::rest_client::RestRequest;
 use super::values::{Source, pruned};
-use crate::{Form, RequestId, Route, cbor, decode, encode, json};
+use crate::{Bound, Form, RequestId, Route, cbor, decode, encode, json};
 
 /// The request's bytes: a body, or a form.
 fn sent(schema: &Schema, protocol: Protocol, value: &Value) -> Vec<u8> {
     let mut body = Vec::new();
     match protocol {
-        Protocol::AwsJson => json::encode(schema, value, &mut body),
+        Protocol::AwsJson | Protocol::RestJson => json::encode(schema, value, &mut body),
         Protocol::RpcV2Cbor => cbor::encode(schema, value, &mut body),
         Protocol::AwsQuery => body = client::form(schema, value, false).into_bytes(),
         Protocol::Ec2Query => body = client::form(schema, value, true).into_bytes(),
@@ -24,7 +25,7 @@ fn route(service: &'static Service, operation: &'static Operation, protocol: Pro
         Protocol::AwsQuery | Protocol::Ec2Query => Form::parse(body).unwrap_or_default(),
         _ => Form::default(),
     };
-    Route { service, operation, protocol, scope: None, form }
+    Route { service, operation, protocol, scope: None, form, bound: Bound::new() }
 }
 
 fn each(mut check: impl FnMut(&'static Service, &'static Operation, Protocol)) {
@@ -40,7 +41,7 @@ fn carried(value: Value, schema: &Schema, protocol: Protocol) -> Value {
     let Kind::Record { members } = schema.kind else { panic!("an input that is no record") };
     let empty = || Value::Record(vec![None; members.len()]);
     match protocol {
-        Protocol::AwsJson | Protocol::RpcV2Cbor => value,
+        Protocol::AwsJson | Protocol::RestJson | Protocol::RpcV2Cbor => value,
         Protocol::AwsQuery => pruned(value, false).unwrap_or_else(empty),
         Protocol::Ec2Query => pruned(value, true).unwrap_or_else(empty),
     }
@@ -54,6 +55,14 @@ proptest! {
         let mut source = Source(seed);
         each(|service, operation, protocol| {
             let value = source.value(operation.input, 0);
+            if protocol == Protocol::RestJson {
+                let rest = service.rest(operation.name).expect("method and path");
+                let (request, value) = RestRequest::new(rest, operation.input, value);
+                let route = request.route(service);
+                assert_eq!(route.operation.name, operation.name);
+                assert_eq!(decode(&route, &request.body).as_ref(), Ok(&value), "{}", operation.name);
+                return;
+            }
             let value = carried(value, operation.input, protocol);
             let body = sent(operation.input, protocol, &value);
             let read = decode(&route(service, operation, protocol, &body), &body);
@@ -68,7 +77,7 @@ proptest! {
             let value = source.value(operation.output, 0);
             let answer = encode(service, operation, protocol, RequestId(1), &value);
             let read = match protocol {
-                Protocol::AwsJson => json::decode(operation.output, &answer.body).expect("JSON"),
+                Protocol::AwsJson | Protocol::RestJson => json::decode(operation.output, &answer.body).expect("JSON"),
                 Protocol::RpcV2Cbor => cbor::decode(operation.output, &answer.body).expect("CBOR"),
                 Protocol::Ec2Query => client::value(operation.output, &client::parse(&answer.body)),
                 Protocol::AwsQuery => {

@@ -2,10 +2,11 @@
 
 use crate::{Incoming, Scope, is_aws, route};
 
-fn shown(path_and_query: &str, headers: &[(&str, &'static str)], body: &'static str) -> String {
+fn shown(line: &str, headers: &[(&str, &'static str)], body: &'static str) -> String {
+    let (method, path_and_query) = line.split_once(' ').unwrap_or(("POST", line));
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let request = Incoming { path, query, header: &header, body: body.as_bytes() };
+    let request = Incoming { method, path, query, header: &header, body: body.as_bytes() };
     if !is_aws(&request) {
         return "not AWS".to_owned();
     }
@@ -13,7 +14,9 @@ fn shown(path_and_query: &str, headers: &[(&str, &'static str)], body: &'static 
         Ok(route) => {
             let Scope { access_key, region, .. } = route.scope.unwrap_or_default();
             let service = route.service.name;
+            let bound = route.bound.iter().map(|(name, texts)| format!(" {name}={}", texts.join(",")));
             format!("{service} {} {:?} {access_key} {region}", route.operation.name, route.protocol)
+                + &bound.collect::<String>()
         }
         Err(unrouted) => {
             let refusal = &unrouted.refusal;
@@ -31,6 +34,7 @@ fn signed(service: &'static str) -> (&'static str, &'static str) {
         "ecs" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/ecs/aws4_request, SignedHeaders=host",
         "ec2" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/eu-west-1/ec2/aws4_request, SignedHeaders=host",
         "elb" => "AWS4-HMAC-SHA256 Credential=A/20261121/us-east-1/elasticloadbalancing/aws4_request,X=y",
+        "fis" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/fis/aws4_request, SignedHeaders=host",
         "s3" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/s3/aws4_request, SignedHeaders=host",
         _ => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/lambda/aws4_request, SignedHeaders=host",
     };
@@ -75,6 +79,24 @@ fn routes() {
         "",
         "sts GetCallerIdentity AwsQuery AK eu-west-1",
     );
+    let fis = |line: &str, expect: &str| check(line, &[signed("fis")], "", expect);
+    fis("POST /experiments", "fis StartExperiment RestJson AKID us-east-1");
+    fis(
+        "GET /experiments",
+        "fis ListExperiments RestJson AKID us-east-1 maxResults= nextToken= experimentTemplateId=",
+    );
+    fis("GET /experiments/EXP1", "fis GetExperiment RestJson AKID us-east-1 id=EXP1");
+    fis("DELETE /experiments/EXP1", "fis StopExperiment RestJson AKID us-east-1 id=EXP1");
+    fis(
+        "GET /experiments/EXP1/resolvedTargets?targetName=a+b&maxResults=5",
+        "fis ListExperimentResolvedTargets RestJson AKID us-east-1 experimentId=EXP1 maxResults=5 nextToken= targetName=a b",
+    );
+    fis(
+        "DELETE /tags/arn%3Aaws%3Afis%3A%3A1%3Aexperiment%2FEXP1?tagKeys=a&tagKeys=b+%26",
+        "fis UntagResource RestJson AKID us-east-1 resourceArn=arn:aws:fis::1:experiment/EXP1 tagKeys=a,b &",
+    );
+    fis("GET /actions/a+b", "fis GetAction RestJson AKID us-east-1 id=a+b");
+    fis("GET /actions/%FF", "application/json 400 SerializationException: The path's id is not UTF-8.");
     check("/", &[], "", "not AWS");
     check("/favicon.ico", &[("content-type", "text/html")], "a=b", "not AWS");
     check("/_capstan/clock", &[FORM, signed("ecs")], "", "not AWS");
@@ -122,6 +144,14 @@ fn routes() {
         "text/xml 501 NotImplemented: \
          The operation DescribeLoadBalancers of elasticloadbalancing 2012-06-01",
     );
+    for line in ["GET /actions/", "GET /actions/a/b", "PUT /experiments", "GET /"] {
+        refused(
+            line,
+            &[signed("fis")],
+            "",
+            &format!("application/json 501 NotImplemented: The operation {line} of fis"),
+        );
+    }
     refused("/b/k", &[signed("s3")], "", "application/xml 501 NotImplemented: The service s3");
     refused(
         "/2015-03-31/functions",
