@@ -219,7 +219,11 @@ impl Engine {
                 ecs::container_health(self, task, &container, healthy);
             }
             Fact::InstanceRunning { instance } => ec2::instance_running(self, instance),
+            Fact::InstanceStopped { instance } => ec2::instance_stopped(self, instance),
             Fact::InstanceTerminated { instance } => ec2::instance_terminated(self, instance),
+            Fact::SpotInterruption { instance } => {
+                ec2::interrupt(self, instance, self.now, true, ec2::Cause::Capacity);
+            }
             Fact::TargetHealth { target_group, target, port, health } => {
                 elb::target_health(self, &target_group, &target, port, health);
             }

@@ -46,6 +46,7 @@ enum Happening {
     AgentRegisters(InstanceId),
     InstanceGone(InstanceId),
     InstanceRuns(InstanceId),
+    InstanceStopped(InstanceId),
 }
 
 impl std::fmt::Debug for ProcessHosts {
@@ -156,6 +157,12 @@ impl Surroundings for ProcessHosts {
                 self.decide(now + BOOT, Happening::InstanceRuns(instance));
                 self.decide(now + BOOT + AGENT, Happening::AgentRegisters(instance));
             }
+            // Metadata is read from the engine when somebody asks.
+            Effect::InstanceMetadata { .. } => {}
+            Effect::StopInstance { instance } => {
+                self.agents.remove(&instance);
+                self.decide(now + SHUT_DOWN, Happening::InstanceStopped(instance));
+            }
             Effect::TerminateInstance { instance } => {
                 // Dropping an agent kills all that it runs.
                 self.agents.remove(&instance);
@@ -191,6 +198,9 @@ impl Surroundings for ProcessHosts {
             match entry.remove() {
                 Happening::InstanceGone(instance) => {
                     return Some(Input::Fact(Fact::InstanceTerminated { instance }));
+                }
+                Happening::InstanceStopped(instance) => {
+                    return Some(Input::Fact(Fact::InstanceStopped { instance }));
                 }
                 Happening::InstanceRuns(instance) if alive(&instance) => {
                     return Some(Input::Fact(Fact::InstanceRunning { instance }));

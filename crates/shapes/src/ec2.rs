@@ -14,6 +14,7 @@ use capstan_model::Time;
 pub static SERVICE: Service = Service { name: "ec2", endpoint: "ec2", signing: "ec2", version: "2016-11-15", target: "", json_version: "", xmlns: "http://ec2.amazonaws.com/doc/2016-11-15", protocols: &[Protocol::Ec2Query], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
+Operation { name: "CancelSpotInstanceRequests", input: &CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST, output: &CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplate", input: &CREATE_LAUNCH_TEMPLATE_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplateVersion", input: &CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_VERSION_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateTags", input: &CREATE_TAGS_REQUEST, output: &CREATE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
@@ -30,40 +31,56 @@ Operation { name: "DescribeLaunchTemplateVersions", input: &DESCRIBE_LAUNCH_TEMP
 Operation { name: "DescribeLaunchTemplates", input: &DESCRIBE_LAUNCH_TEMPLATES_REQUEST, output: &DESCRIBE_LAUNCH_TEMPLATES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeRegions", input: &DESCRIBE_REGIONS_REQUEST, output: &DESCRIBE_REGIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSecurityGroups", input: &DESCRIBE_SECURITY_GROUPS_REQUEST, output: &DESCRIBE_SECURITY_GROUPS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeSpotInstanceRequests", input: &DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST, output: &DESCRIBE_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSubnets", input: &DESCRIBE_SUBNETS_REQUEST, output: &DESCRIBE_SUBNETS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeVpcs", input: &DESCRIBE_VPCS_REQUEST, output: &DESCRIBE_VPCS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyLaunchTemplate", input: &MODIFY_LAUNCH_TEMPLATE_REQUEST, output: &MODIFY_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "RequestSpotInstances", input: &REQUEST_SPOT_INSTANCES_REQUEST, output: &REQUEST_SPOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RunInstances", input: &RUN_INSTANCES_REQUEST, output: &RUN_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "StartInstances", input: &START_INSTANCES_REQUEST, output: &START_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "StopInstances", input: &STOP_INSTANCES_REQUEST, output: &STOP_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "TerminateInstances", input: &TERMINATE_INSTANCES_REQUEST, output: &TERMINATE_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 ];
 
 operations! { Ec2 {
-0 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
-1 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
-2 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
-3 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
-4 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-5 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-6 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
-7 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
-8 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
-9 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
-10 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
-11 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
-12 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-13 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
-14 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
-15 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
-16 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
-17 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-18 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
-19 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
-20 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
-21 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+0 CancelSpotInstanceRequests CancelSpotInstanceRequestsRequest CancelSpotInstanceRequestsResponse CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST,
+1 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
+2 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
+3 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
+4 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
+5 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+6 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
+7 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
+8 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
+9 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
+10 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
+11 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
+12 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
+13 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+14 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
+15 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
+16 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
+17 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
+18 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
+19 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+20 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
+21 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
+22 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
+23 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
+24 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
+25 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
+26 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
 } }
 
 record! {
+CancelSpotInstanceRequestsRequest {
+    dry_run: Option<bool>,
+    spot_instance_request_ids: Vec<String>,
+}
+CancelSpotInstanceRequestsResponse {
+    cancelled_spot_instance_requests: Option<Vec<CancelledSpotInstanceRequest>>,
+}
 CreateLaunchTemplateRequest {
     dry_run: Option<bool>,
     client_token: Option<String>,
@@ -247,6 +264,17 @@ DescribeSecurityGroupsResponse {
     next_token: Option<String>,
     security_groups: Option<Vec<SecurityGroup>>,
 }
+DescribeSpotInstanceRequestsRequest {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+    spot_instance_request_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeSpotInstanceRequestsResponse {
+    spot_instance_requests: Option<Vec<SpotInstanceRequest>>,
+    next_token: Option<String>,
+}
 DescribeSubnetsRequest {
     filters: Option<Vec<Filter>>,
     subnet_ids: Option<Vec<String>>,
@@ -288,6 +316,24 @@ ModifyLaunchTemplateRequest {
 }
 ModifyLaunchTemplateResponse {
     launch_template: Option<LaunchTemplate>,
+}
+RequestSpotInstancesRequest {
+    launch_specification: Option<RequestSpotLaunchSpecification>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    instance_interruption_behavior: Option<InstanceInterruptionBehavior>,
+    dry_run: Option<bool>,
+    spot_price: Option<String>,
+    client_token: Option<String>,
+    instance_count: Option<i32>,
+    r#type: Option<SpotInstanceType>,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    launch_group: Option<String>,
+    availability_zone_group: Option<String>,
+    block_duration_minutes: Option<i32>,
+}
+RequestSpotInstancesResponse {
+    spot_instance_requests: Option<Vec<SpotInstanceRequest>>,
 }
 RunInstancesRequest {
     block_device_mappings: Option<Vec<BlockDeviceMapping>>,
@@ -341,6 +387,24 @@ RunInstancesResponse {
     requester_id: Option<String>,
     groups: Option<Vec<GroupIdentifier>>,
     instances: Option<Vec<Instance>>,
+}
+StartInstancesRequest {
+    instance_ids: Vec<String>,
+    additional_info: Option<String>,
+    dry_run: Option<bool>,
+}
+StartInstancesResponse {
+    starting_instances: Option<Vec<InstanceStateChange>>,
+}
+StopInstancesRequest {
+    instance_ids: Vec<String>,
+    hibernate: Option<bool>,
+    skip_os_shutdown: Option<bool>,
+    dry_run: Option<bool>,
+    force: Option<bool>,
+}
+StopInstancesResponse {
+    stopping_instances: Option<Vec<InstanceStateChange>>,
 }
 TerminateInstancesRequest {
     instance_ids: Vec<String>,
@@ -414,6 +478,10 @@ BlockDeviceMapping {
 }
 BlockPublicAccessStates {
     internet_gateway_block_mode: Option<BlockPublicAccessMode>,
+}
+CancelledSpotInstanceRequest {
+    spot_instance_request_id: Option<String>,
+    state: Option<CancelSpotInstanceRequestState>,
 }
 CapacityReservationSpecification {
     capacity_reservation_preference: Option<CapacityReservationPreference>,
@@ -1085,6 +1153,23 @@ Ipv6Range {
     description: Option<String>,
     cidr_ipv6: Option<String>,
 }
+LaunchSpecification {
+    user_data: Option<String>,
+    addressing_type: Option<String>,
+    block_device_mappings: Option<Vec<BlockDeviceMapping>>,
+    ebs_optimized: Option<bool>,
+    iam_instance_profile: Option<IamInstanceProfileSpecification>,
+    image_id: Option<String>,
+    instance_type: Option<String>,
+    kernel_id: Option<String>,
+    key_name: Option<String>,
+    network_interfaces: Option<Vec<InstanceNetworkInterfaceSpecification>>,
+    placement: Option<SpotPlacement>,
+    ramdisk_id: Option<String>,
+    subnet_id: Option<String>,
+    security_groups: Option<Vec<GroupIdentifier>>,
+    monitoring: Option<RunInstancesMonitoringEnabled>,
+}
 LaunchTemplate {
     launch_template_id: Option<String>,
     launch_template_name: Option<String>,
@@ -1589,6 +1674,24 @@ RequestLaunchTemplateData {
     network_performance_options: Option<LaunchTemplateNetworkPerformanceOptionsRequest>,
     secondary_interfaces: Option<Vec<LaunchTemplateInstanceSecondaryInterfaceSpecificationRequest>>,
 }
+RequestSpotLaunchSpecification {
+    security_group_ids: Option<Vec<String>>,
+    security_groups: Option<Vec<String>>,
+    addressing_type: Option<String>,
+    block_device_mappings: Option<Vec<BlockDeviceMapping>>,
+    ebs_optimized: Option<bool>,
+    iam_instance_profile: Option<IamInstanceProfileSpecification>,
+    image_id: Option<String>,
+    instance_type: Option<String>,
+    kernel_id: Option<String>,
+    key_name: Option<String>,
+    monitoring: Option<RunInstancesMonitoringEnabled>,
+    network_interfaces: Option<Vec<InstanceNetworkInterfaceSpecification>>,
+    placement: Option<SpotPlacement>,
+    ramdisk_id: Option<String>,
+    subnet_id: Option<String>,
+    user_data: Option<String>,
+}
 Reservation {
     reservation_id: Option<String>,
     owner_id: Option<String>,
@@ -1656,12 +1759,49 @@ SecurityGroup {
     description: Option<String>,
     ip_permissions: Option<Vec<IpPermission>>,
 }
+SpotInstanceRequest {
+    actual_block_hourly_price: Option<String>,
+    availability_zone_group: Option<String>,
+    block_duration_minutes: Option<i32>,
+    create_time: Option<Time>,
+    fault: Option<SpotInstanceStateFault>,
+    instance_id: Option<String>,
+    launch_group: Option<String>,
+    launch_specification: Option<LaunchSpecification>,
+    launched_availability_zone: Option<String>,
+    launched_availability_zone_id: Option<String>,
+    product_description: Option<RIProductDescription>,
+    spot_instance_request_id: Option<String>,
+    spot_price: Option<String>,
+    state: Option<SpotInstanceState>,
+    status: Option<SpotInstanceStatus>,
+    tags: Option<Vec<Tag>>,
+    r#type: Option<SpotInstanceType>,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    instance_interruption_behavior: Option<InstanceInterruptionBehavior>,
+}
+SpotInstanceStateFault {
+    code: Option<String>,
+    message: Option<String>,
+}
+SpotInstanceStatus {
+    code: Option<String>,
+    message: Option<String>,
+    update_time: Option<Time>,
+}
 SpotMarketOptions {
     max_price: Option<String>,
     spot_instance_type: Option<SpotInstanceType>,
     block_duration_minutes: Option<i32>,
     valid_until: Option<Time>,
     instance_interruption_behavior: Option<InstanceInterruptionBehavior>,
+}
+SpotPlacement {
+    availability_zone: Option<String>,
+    group_name: Option<String>,
+    tenancy: Option<Tenancy>,
+    availability_zone_id: Option<String>,
 }
 StateReason {
     code: Option<String>,
@@ -1830,6 +1970,7 @@ BlockPublicAccessMode { Off "off", BlockBidirectional "block-bidirectional", Blo
 BootModeType { LegacyBios "legacy-bios", Uefi "uefi", }
 BootModeValues { LegacyBios "legacy-bios", Uefi "uefi", UefiPreferred "uefi-preferred", }
 BurstablePerformance { Included "included", Required "required", Excluded "excluded", }
+CancelSpotInstanceRequestState { Active "active", Open "open", Closed "closed", Cancelled "cancelled", Completed "completed", }
 CapacityReservationPreference { CapacityReservationsOnly "capacity-reservations-only", Open "open", None "none", }
 CpuManufacturer { Intel "intel", Amd "amd", AmazonWebServices "amazon-web-services", Apple "apple", }
 DeviceType { Ebs "ebs", InstanceStore "instance-store", }
@@ -1883,11 +2024,13 @@ PhcSupport { Unsupported "unsupported", Supported "supported", }
 PlacementGroupStrategy { Cluster "cluster", Partition "partition", Spread "spread", }
 PlatformValues { Windows "Windows", }
 ProductCodeValues { Devpay "devpay", Marketplace "marketplace", }
+RIProductDescription { LinuxUnix "Linux/UNIX", LinuxUnixAmazonVpc "Linux/UNIX (Amazon VPC)", Windows "Windows", WindowsAmazonVpc "Windows (Amazon VPC)", }
 RebootMigrationSupport { Unsupported "unsupported", Supported "supported", }
 RootDeviceType { Ebs "ebs", InstanceStore "instance-store", }
 SecondaryInterfaceStatus { Available "available", InUse "in-use", }
 SecondaryInterfaceType { Secondary "secondary", }
 ShutdownBehavior { Stop "stop", Terminate "terminate", }
+SpotInstanceState { Open "open", Active "active", Closed "closed", Cancelled "cancelled", Failed "failed", Disabled "disabled", }
 SpotInstanceType { OneTime "one-time", Persistent "persistent", }
 StatusName { Reachability "reachability", }
 StatusType { Passed "passed", Failed "failed", InsufficientData "insufficient-data", Initializing "initializing", }
@@ -1907,6 +2050,13 @@ VpcEncryptionControlState { EnforceInProgress "enforce-in-progress", MonitorInPr
 VpcState { Pending "pending", Available "available", }
 }
 
+pub static CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST: Schema = Schema { name: "CancelSpotInstanceRequestsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "SpotInstanceRequestIds", wire: "SpotInstanceRequestId", ec2: "SpotInstanceRequestId", required: true, schema: &SPOT_INSTANCE_REQUEST_ID_LIST },
+] } };
+pub static CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE: Schema = Schema { name: "CancelSpotInstanceRequestsResult", kind: Kind::Record { members: &[
+    Member { name: "CancelledSpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &CANCELLED_SPOT_INSTANCE_REQUEST_LIST },
+] } };
 pub static CREATE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "CreateLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
@@ -2090,6 +2240,17 @@ pub static DESCRIBE_SECURITY_GROUPS_RESPONSE: Schema = Schema { name: "DescribeS
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "SecurityGroups", wire: "securityGroupInfo", ec2: "SecurityGroupInfo", required: false, schema: &SECURITY_GROUP_LIST },
 ] } };
+pub static DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST: Schema = Schema { name: "DescribeSpotInstanceRequestsRequest", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "SpotInstanceRequestIds", wire: "SpotInstanceRequestId", ec2: "SpotInstanceRequestId", required: false, schema: &SPOT_INSTANCE_REQUEST_ID_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_SPOT_INSTANCE_REQUESTS_RESPONSE: Schema = Schema { name: "DescribeSpotInstanceRequestsResult", kind: Kind::Record { members: &[
+    Member { name: "SpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &SPOT_INSTANCE_REQUEST_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_SUBNETS_REQUEST: Schema = Schema { name: "DescribeSubnetsRequest", kind: Kind::Record { members: &[
     Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
     Member { name: "SubnetIds", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID_STRING_LIST },
@@ -2131,6 +2292,24 @@ pub static MODIFY_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "ModifyLaunch
 ] } };
 pub static MODIFY_LAUNCH_TEMPLATE_RESPONSE: Schema = Schema { name: "ModifyLaunchTemplateResult", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplate", wire: "launchTemplate", ec2: "LaunchTemplate", required: false, schema: &LAUNCH_TEMPLATE },
+] } };
+pub static REQUEST_SPOT_INSTANCES_REQUEST: Schema = Schema { name: "RequestSpotInstancesRequest", kind: Kind::Record { members: &[
+    Member { name: "LaunchSpecification", wire: "LaunchSpecification", ec2: "LaunchSpecification", required: false, schema: &REQUEST_SPOT_LAUNCH_SPECIFICATION },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "InstanceInterruptionBehavior", wire: "InstanceInterruptionBehavior", ec2: "InstanceInterruptionBehavior", required: false, schema: &INSTANCE_INTERRUPTION_BEHAVIOR },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "SpotPrice", wire: "spotPrice", ec2: "SpotPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceCount", wire: "instanceCount", ec2: "InstanceCount", required: false, schema: &INTEGER },
+    Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &SPOT_INSTANCE_TYPE },
+    Member { name: "ValidFrom", wire: "validFrom", ec2: "ValidFrom", required: false, schema: &DATE_TIME },
+    Member { name: "ValidUntil", wire: "validUntil", ec2: "ValidUntil", required: false, schema: &DATE_TIME },
+    Member { name: "LaunchGroup", wire: "launchGroup", ec2: "LaunchGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneGroup", wire: "availabilityZoneGroup", ec2: "AvailabilityZoneGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "BlockDurationMinutes", wire: "blockDurationMinutes", ec2: "BlockDurationMinutes", required: false, schema: &INTEGER },
+] } };
+pub static REQUEST_SPOT_INSTANCES_RESPONSE: Schema = Schema { name: "RequestSpotInstancesResult", kind: Kind::Record { members: &[
+    Member { name: "SpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &SPOT_INSTANCE_REQUEST_LIST },
 ] } };
 pub static RUN_INSTANCES_REQUEST: Schema = Schema { name: "RunInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "BlockDeviceMappings", wire: "BlockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &BLOCK_DEVICE_MAPPING_REQUEST_LIST },
@@ -2184,6 +2363,24 @@ pub static RUN_INSTANCES_RESPONSE: Schema = Schema { name: "Reservation", kind: 
     Member { name: "RequesterId", wire: "requesterId", ec2: "RequesterId", required: false, schema: &STRING_SHAPE },
     Member { name: "Groups", wire: "groupSet", ec2: "GroupSet", required: false, schema: &GROUP_IDENTIFIER_LIST },
     Member { name: "Instances", wire: "instancesSet", ec2: "InstancesSet", required: false, schema: &INSTANCE_LIST },
+] } };
+pub static START_INSTANCES_REQUEST: Schema = Schema { name: "StartInstancesRequest", kind: Kind::Record { members: &[
+    Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
+    Member { name: "AdditionalInfo", wire: "additionalInfo", ec2: "AdditionalInfo", required: false, schema: &STRING_SHAPE },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static START_INSTANCES_RESPONSE: Schema = Schema { name: "StartInstancesResult", kind: Kind::Record { members: &[
+    Member { name: "StartingInstances", wire: "instancesSet", ec2: "InstancesSet", required: false, schema: &INSTANCE_STATE_CHANGE_LIST },
+] } };
+pub static STOP_INSTANCES_REQUEST: Schema = Schema { name: "StopInstancesRequest", kind: Kind::Record { members: &[
+    Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
+    Member { name: "Hibernate", wire: "Hibernate", ec2: "Hibernate", required: false, schema: &BOOLEAN },
+    Member { name: "SkipOsShutdown", wire: "SkipOsShutdown", ec2: "SkipOsShutdown", required: false, schema: &BOOLEAN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Force", wire: "force", ec2: "Force", required: false, schema: &BOOLEAN },
+] } };
+pub static STOP_INSTANCES_RESPONSE: Schema = Schema { name: "StopInstancesResult", kind: Kind::Record { members: &[
+    Member { name: "StoppingInstances", wire: "instancesSet", ec2: "InstancesSet", required: false, schema: &INSTANCE_STATE_CHANGE_LIST },
 ] } };
 pub static TERMINATE_INSTANCES_REQUEST: Schema = Schema { name: "TerminateInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
@@ -2298,6 +2495,12 @@ pub static BOOT_MODE_TYPE_LIST: Schema = Schema { name: "BootModeTypeList", kind
 pub static BOOT_MODE_VALUES: Schema = Schema { name: "BootModeValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["legacy-bios", "uefi", "uefi-preferred"] } };
 pub static BURSTABLE_PERFORMANCE: Schema = Schema { name: "BurstablePerformance", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "required", "excluded"] } };
 pub static BURSTABLE_PERFORMANCE_FLAG: Schema = Schema { name: "BurstablePerformanceFlag", kind: Kind::Bool };
+pub static CANCEL_SPOT_INSTANCE_REQUEST_STATE: Schema = Schema { name: "CancelSpotInstanceRequestState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["active", "open", "closed", "cancelled", "completed"] } };
+pub static CANCELLED_SPOT_INSTANCE_REQUEST: Schema = Schema { name: "CancelledSpotInstanceRequest", kind: Kind::Record { members: &[
+    Member { name: "SpotInstanceRequestId", wire: "spotInstanceRequestId", ec2: "SpotInstanceRequestId", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &CANCEL_SPOT_INSTANCE_REQUEST_STATE },
+] } };
+pub static CANCELLED_SPOT_INSTANCE_REQUEST_LIST: Schema = Schema { name: "CancelledSpotInstanceRequestList", kind: Kind::List { member: &CANCELLED_SPOT_INSTANCE_REQUEST, name: "item", flat: false, min: None, max: None } };
 pub static CAPACITY_RESERVATION_ID: Schema = Schema { name: "CapacityReservationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static CAPACITY_RESERVATION_PREFERENCE: Schema = Schema { name: "CapacityReservationPreference", kind: Kind::Text { min: None, max: None, pattern: "", values: &["capacity-reservations-only", "open", "none"] } };
 pub static CAPACITY_RESERVATION_SPECIFICATION: Schema = Schema { name: "CapacityReservationSpecification", kind: Kind::Record { members: &[
@@ -3109,7 +3312,25 @@ pub static IPV6_RANGE: Schema = Schema { name: "Ipv6Range", kind: Kind::Record {
 pub static IPV6_RANGE_LIST: Schema = Schema { name: "Ipv6RangeList", kind: Kind::List { member: &IPV6_RANGE, name: "item", flat: false, min: None, max: None } };
 pub static KERNEL_ID: Schema = Schema { name: "KernelId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static KEY_PAIR_NAME: Schema = Schema { name: "KeyPairName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static KEY_PAIR_NAME_WITH_RESOLVER: Schema = Schema { name: "KeyPairNameWithResolver", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static KMS_KEY_ID: Schema = Schema { name: "KmsKeyId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static LAUNCH_SPECIFICATION: Schema = Schema { name: "LaunchSpecification", kind: Kind::Record { members: &[
+    Member { name: "UserData", wire: "userData", ec2: "UserData", required: false, schema: &SENSITIVE_USER_DATA },
+    Member { name: "AddressingType", wire: "addressingType", ec2: "AddressingType", required: false, schema: &STRING_SHAPE },
+    Member { name: "BlockDeviceMappings", wire: "blockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &BLOCK_DEVICE_MAPPING_LIST },
+    Member { name: "EbsOptimized", wire: "ebsOptimized", ec2: "EbsOptimized", required: false, schema: &BOOLEAN },
+    Member { name: "IamInstanceProfile", wire: "iamInstanceProfile", ec2: "IamInstanceProfile", required: false, schema: &IAM_INSTANCE_PROFILE_SPECIFICATION },
+    Member { name: "ImageId", wire: "imageId", ec2: "ImageId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "KernelId", wire: "kernelId", ec2: "KernelId", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkInterfaces", wire: "networkInterfaceSet", ec2: "NetworkInterfaceSet", required: false, schema: &INSTANCE_NETWORK_INTERFACE_SPECIFICATION_LIST },
+    Member { name: "Placement", wire: "placement", ec2: "Placement", required: false, schema: &SPOT_PLACEMENT },
+    Member { name: "RamdiskId", wire: "ramdiskId", ec2: "RamdiskId", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "SecurityGroups", wire: "groupSet", ec2: "GroupSet", required: false, schema: &GROUP_IDENTIFIER_LIST },
+    Member { name: "Monitoring", wire: "monitoring", ec2: "Monitoring", required: false, schema: &RUN_INSTANCES_MONITORING_ENABLED },
+] } };
 pub static LAUNCH_TEMPLATE: Schema = Schema { name: "LaunchTemplate", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplateId", wire: "launchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &STRING_SHAPE },
     Member { name: "LaunchTemplateName", wire: "launchTemplateName", ec2: "LaunchTemplateName", required: false, schema: &LAUNCH_TEMPLATE_NAME },
@@ -3658,6 +3879,7 @@ pub static PRODUCT_CODE: Schema = Schema { name: "ProductCode", kind: Kind::Reco
 ] } };
 pub static PRODUCT_CODE_LIST: Schema = Schema { name: "ProductCodeList", kind: Kind::List { member: &PRODUCT_CODE, name: "item", flat: false, min: None, max: None } };
 pub static PRODUCT_CODE_VALUES: Schema = Schema { name: "ProductCodeValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["devpay", "marketplace"] } };
+pub static RI_PRODUCT_DESCRIPTION: Schema = Schema { name: "RIProductDescription", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"] } };
 pub static RAMDISK_ID: Schema = Schema { name: "RamdiskId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static REBOOT_MIGRATION_SUPPORT: Schema = Schema { name: "RebootMigrationSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
 pub static REGION: Schema = Schema { name: "Region", kind: Kind::Record { members: &[
@@ -3709,6 +3931,26 @@ pub static REQUEST_LAUNCH_TEMPLATE_DATA: Schema = Schema { name: "RequestLaunchT
     Member { name: "NetworkPerformanceOptions", wire: "NetworkPerformanceOptions", ec2: "NetworkPerformanceOptions", required: false, schema: &LAUNCH_TEMPLATE_NETWORK_PERFORMANCE_OPTIONS_REQUEST },
     Member { name: "SecondaryInterfaces", wire: "SecondaryInterface", ec2: "SecondaryInterface", required: false, schema: &LAUNCH_TEMPLATE_INSTANCE_SECONDARY_INTERFACE_SPECIFICATION_REQUEST_LIST },
 ] } };
+pub static REQUEST_SPOT_LAUNCH_SPECIFICATION: Schema = Schema { name: "RequestSpotLaunchSpecification", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupIds", wire: "SecurityGroupId", ec2: "SecurityGroupId", required: false, schema: &REQUEST_SPOT_LAUNCH_SPECIFICATION_SECURITY_GROUP_ID_LIST },
+    Member { name: "SecurityGroups", wire: "SecurityGroup", ec2: "SecurityGroup", required: false, schema: &REQUEST_SPOT_LAUNCH_SPECIFICATION_SECURITY_GROUP_LIST },
+    Member { name: "AddressingType", wire: "addressingType", ec2: "AddressingType", required: false, schema: &STRING_SHAPE },
+    Member { name: "BlockDeviceMappings", wire: "blockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &BLOCK_DEVICE_MAPPING_LIST },
+    Member { name: "EbsOptimized", wire: "ebsOptimized", ec2: "EbsOptimized", required: false, schema: &BOOLEAN },
+    Member { name: "IamInstanceProfile", wire: "iamInstanceProfile", ec2: "IamInstanceProfile", required: false, schema: &IAM_INSTANCE_PROFILE_SPECIFICATION },
+    Member { name: "ImageId", wire: "imageId", ec2: "ImageId", required: false, schema: &IMAGE_ID },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "KernelId", wire: "kernelId", ec2: "KernelId", required: false, schema: &KERNEL_ID },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: false, schema: &KEY_PAIR_NAME_WITH_RESOLVER },
+    Member { name: "Monitoring", wire: "monitoring", ec2: "Monitoring", required: false, schema: &RUN_INSTANCES_MONITORING_ENABLED },
+    Member { name: "NetworkInterfaces", wire: "NetworkInterface", ec2: "NetworkInterface", required: false, schema: &INSTANCE_NETWORK_INTERFACE_SPECIFICATION_LIST },
+    Member { name: "Placement", wire: "placement", ec2: "Placement", required: false, schema: &SPOT_PLACEMENT },
+    Member { name: "RamdiskId", wire: "ramdiskId", ec2: "RamdiskId", required: false, schema: &RAMDISK_ID },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID },
+    Member { name: "UserData", wire: "userData", ec2: "UserData", required: false, schema: &SENSITIVE_USER_DATA },
+] } };
+pub static REQUEST_SPOT_LAUNCH_SPECIFICATION_SECURITY_GROUP_ID_LIST: Schema = Schema { name: "RequestSpotLaunchSpecificationSecurityGroupIdList", kind: Kind::List { member: &SECURITY_GROUP_ID, name: "item", flat: false, min: None, max: None } };
+pub static REQUEST_SPOT_LAUNCH_SPECIFICATION_SECURITY_GROUP_LIST: Schema = Schema { name: "RequestSpotLaunchSpecificationSecurityGroupList", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: None, max: None } };
 pub static RESERVATION: Schema = Schema { name: "Reservation", kind: Kind::Record { members: &[
     Member { name: "ReservationId", wire: "reservationId", ec2: "ReservationId", required: false, schema: &STRING_SHAPE },
     Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
@@ -3798,6 +4040,41 @@ pub static SECURITY_GROUP_STRING_LIST: Schema = Schema { name: "SecurityGroupStr
 pub static SENSITIVE_USER_DATA: Schema = Schema { name: "SensitiveUserData", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SHUTDOWN_BEHAVIOR: Schema = Schema { name: "ShutdownBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["stop", "terminate"] } };
 pub static SNAPSHOT_ID: Schema = Schema { name: "SnapshotId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SPOT_INSTANCE_REQUEST: Schema = Schema { name: "SpotInstanceRequest", kind: Kind::Record { members: &[
+    Member { name: "ActualBlockHourlyPrice", wire: "actualBlockHourlyPrice", ec2: "ActualBlockHourlyPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneGroup", wire: "availabilityZoneGroup", ec2: "AvailabilityZoneGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "BlockDurationMinutes", wire: "blockDurationMinutes", ec2: "BlockDurationMinutes", required: false, schema: &INTEGER },
+    Member { name: "CreateTime", wire: "createTime", ec2: "CreateTime", required: false, schema: &DATE_TIME },
+    Member { name: "Fault", wire: "fault", ec2: "Fault", required: false, schema: &SPOT_INSTANCE_STATE_FAULT },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID },
+    Member { name: "LaunchGroup", wire: "launchGroup", ec2: "LaunchGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "LaunchSpecification", wire: "launchSpecification", ec2: "LaunchSpecification", required: false, schema: &LAUNCH_SPECIFICATION },
+    Member { name: "LaunchedAvailabilityZone", wire: "launchedAvailabilityZone", ec2: "LaunchedAvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "LaunchedAvailabilityZoneId", wire: "launchedAvailabilityZoneId", ec2: "LaunchedAvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ProductDescription", wire: "productDescription", ec2: "ProductDescription", required: false, schema: &RI_PRODUCT_DESCRIPTION },
+    Member { name: "SpotInstanceRequestId", wire: "spotInstanceRequestId", ec2: "SpotInstanceRequestId", required: false, schema: &STRING_SHAPE },
+    Member { name: "SpotPrice", wire: "spotPrice", ec2: "SpotPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &SPOT_INSTANCE_STATE },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &SPOT_INSTANCE_STATUS },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &SPOT_INSTANCE_TYPE },
+    Member { name: "ValidFrom", wire: "validFrom", ec2: "ValidFrom", required: false, schema: &DATE_TIME },
+    Member { name: "ValidUntil", wire: "validUntil", ec2: "ValidUntil", required: false, schema: &DATE_TIME },
+    Member { name: "InstanceInterruptionBehavior", wire: "instanceInterruptionBehavior", ec2: "InstanceInterruptionBehavior", required: false, schema: &INSTANCE_INTERRUPTION_BEHAVIOR },
+] } };
+pub static SPOT_INSTANCE_REQUEST_ID: Schema = Schema { name: "SpotInstanceRequestId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SPOT_INSTANCE_REQUEST_ID_LIST: Schema = Schema { name: "SpotInstanceRequestIdList", kind: Kind::List { member: &SPOT_INSTANCE_REQUEST_ID, name: "SpotInstanceRequestId", flat: false, min: None, max: None } };
+pub static SPOT_INSTANCE_REQUEST_LIST: Schema = Schema { name: "SpotInstanceRequestList", kind: Kind::List { member: &SPOT_INSTANCE_REQUEST, name: "item", flat: false, min: None, max: None } };
+pub static SPOT_INSTANCE_STATE: Schema = Schema { name: "SpotInstanceState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["open", "active", "closed", "cancelled", "failed", "disabled"] } };
+pub static SPOT_INSTANCE_STATE_FAULT: Schema = Schema { name: "SpotInstanceStateFault", kind: Kind::Record { members: &[
+    Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
+    Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
+] } };
+pub static SPOT_INSTANCE_STATUS: Schema = Schema { name: "SpotInstanceStatus", kind: Kind::Record { members: &[
+    Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
+    Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
+    Member { name: "UpdateTime", wire: "updateTime", ec2: "UpdateTime", required: false, schema: &DATE_TIME },
+] } };
 pub static SPOT_INSTANCE_TYPE: Schema = Schema { name: "SpotInstanceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["one-time", "persistent"] } };
 pub static SPOT_MARKET_OPTIONS: Schema = Schema { name: "SpotMarketOptions", kind: Kind::Record { members: &[
     Member { name: "MaxPrice", wire: "MaxPrice", ec2: "MaxPrice", required: false, schema: &STRING_SHAPE },
@@ -3805,6 +4082,12 @@ pub static SPOT_MARKET_OPTIONS: Schema = Schema { name: "SpotMarketOptions", kin
     Member { name: "BlockDurationMinutes", wire: "BlockDurationMinutes", ec2: "BlockDurationMinutes", required: false, schema: &INTEGER },
     Member { name: "ValidUntil", wire: "ValidUntil", ec2: "ValidUntil", required: false, schema: &DATE_TIME },
     Member { name: "InstanceInterruptionBehavior", wire: "InstanceInterruptionBehavior", ec2: "InstanceInterruptionBehavior", required: false, schema: &INSTANCE_INTERRUPTION_BEHAVIOR },
+] } };
+pub static SPOT_PLACEMENT: Schema = Schema { name: "SpotPlacement", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &PLACEMENT_GROUP_NAME },
+    Member { name: "Tenancy", wire: "tenancy", ec2: "Tenancy", required: false, schema: &TENANCY },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static STATE_REASON: Schema = Schema { name: "StateReason", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },

@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use capstan_engine::ecs::{InstanceIndex, InstanceStatus, TaskIndex};
 use capstan_engine::kernel::Chance;
 use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
 use capstan_model::{Hex32, InstanceId, Span, Time};
 use capstan_shapes::Request;
 use capstan_shapes::ecs::{
-    ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest, TransportProtocol,
+    ContainerInstanceStatus, ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest,
+    TransportProtocol, UpdateContainerInstancesStateRequest,
 };
 
-use crate::{Profile, Surroundings, registration};
+use crate::{Profile, Range, Surroundings, registration};
+
+/// Between two looks of an agent at its Spot notice (spec ecs.md §7).
+const SPOT_POLL: Span = Span::from_secs(1);
 
 /// First of the ports that bridge tasks get on a host (Linux, ip_local_port_range).
 const FIRST_DYNAMIC_PORT: u16 = 32_768;
@@ -34,14 +39,19 @@ struct Host {
     /// Tasks that were ordered and have not stopped; whether each runs.
     tasks: BTreeMap<Hex32, bool>,
     next_port: u16,
+    /// Its agent has seen a Spot notice.
+    noticed: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Happening {
+    AgentDrains(InstanceId),
+    AgentGone(InstanceId),
     AgentRegisters(InstanceId),
     ContainerChecked(InstanceId, Hex32, String),
     InstanceGone(InstanceId),
     InstanceRuns(InstanceId),
+    InstanceStopped(InstanceId),
     TargetChecked { target_group: String, target: String, port: u16 },
     TaskRuns(InstanceId, Hex32),
     TaskStopped(InstanceId, Hex32),
@@ -71,9 +81,25 @@ impl VirtualHosts {
             Effect::LaunchInstance { instance } => {
                 let runs = now + profile.boot.draw(&mut self.chance, "hosts.boot");
                 let registers = runs + profile.agent.draw(&mut self.chance, "hosts.agent");
-                self.hosts.insert(instance, Host { tasks: BTreeMap::new(), next_port: FIRST_DYNAMIC_PORT });
+                self.hosts.insert(instance, Host { next_port: FIRST_DYNAMIC_PORT, ..Host::default() });
                 self.decide(runs, Happening::InstanceRuns(instance));
                 self.decide(registers, Happening::AgentRegisters(instance));
+            }
+            Effect::InstanceMetadata { instance } => {
+                // The stock agent looks once a second (spec ecs.md §7).
+                let watches = draining_agent(engine, instance);
+                let host = self.hosts.get_mut(&instance).filter(|host| watches && !host.noticed);
+                if let Some(host) = host {
+                    host.noticed = true;
+                    let poll = Range::millis(0, 1_000).draw(&mut self.chance, "hosts.spot-poll");
+                    self.decide(now + poll, Happening::AgentDrains(instance));
+                }
+            }
+            Effect::StopInstance { instance } => {
+                self.hosts.remove(&instance);
+                self.decide(now, Happening::AgentGone(instance));
+                let stopped = now + profile.shut_down.draw(&mut self.chance, "hosts.shut-down");
+                self.decide(stopped, Happening::InstanceStopped(instance));
             }
             Effect::TerminateInstance { instance } => {
                 // Whatever ran there is gone at once; nobody reports it.
@@ -119,8 +145,23 @@ impl VirtualHosts {
                 self.hosts.get(&instance)?;
                 Some(Input::Fact(Fact::InstanceRunning { instance }))
             }
+            Happening::AgentDrains(instance) => {
+                self.hosts.get(&instance)?;
+                let (drain, again) = drain_itself(engine, instance)?;
+                if again {
+                    self.decide(engine.now() + SPOT_POLL, Happening::AgentDrains(instance));
+                }
+                Some(call(instance, drain?.into()))
+            }
+            Happening::AgentGone(instance) => {
+                Some(Input::Fact(Fact::AgentConnection { instance, connected: false }))
+            }
             Happening::AgentRegisters(instance) => {
                 self.hosts.get(&instance)?;
+                // A machine that was stopped comes back without the tasks that ran on it.
+                for task in lost_tasks(engine, instance) {
+                    self.decide(engine.now(), Happening::TaskStopped(instance, task));
+                }
                 Some(call(instance, registration(engine, instance)?.into()))
             }
             Happening::ContainerChecked(instance, task, container) => {
@@ -128,6 +169,7 @@ impl VirtualHosts {
                 runs.then_some(Input::Fact(Fact::ContainerHealth { task, container, healthy: true }))
             }
             Happening::InstanceGone(instance) => Some(Input::Fact(Fact::InstanceTerminated { instance })),
+            Happening::InstanceStopped(instance) => Some(Input::Fact(Fact::InstanceStopped { instance })),
             Happening::TaskRuns(instance, task) => {
                 let host = self.hosts.get_mut(&instance)?;
                 *host.tasks.get_mut(&task)? = true;
@@ -175,6 +217,38 @@ impl Surroundings for VirtualHosts {
             }
         }
     }
+}
+
+/// Whether the instance's agent watches for Spot notices and its metadata tells one.
+fn draining_agent(engine: &Engine, instance: InstanceId) -> bool {
+    let row = engine.ec2().instances().get(&instance);
+    row.is_some_and(|row| {
+        let told = row.spot.as_ref().is_some_and(|spot| spot.instance_action().is_some());
+        told && row.runs_ecs_agent() && row.drains_on_notice()
+    })
+}
+
+/// What the agent asks for when it has seen a notice, and whether it has to ask again. `None`: there is nothing to drain.
+fn drain_itself(
+    engine: &Engine,
+    instance: InstanceId,
+) -> Option<(Option<UpdateContainerInstancesStateRequest>, bool)> {
+    let row = engine.ec2().instances().get(&instance).filter(|row| row.is_alive())?;
+    let mut of_host = engine.ecs().instances().by(&InstanceIndex::Ec2(row.id));
+    // An agent that has not registered yet goes on trying.
+    let Some(own) = of_host.next() else { return Some((None, true)) };
+    let request = UpdateContainerInstancesStateRequest {
+        cluster: Some(own.cluster.to_string()),
+        container_instances: vec![own.id.to_string()],
+        status: ContainerInstanceStatus::Draining,
+    };
+    (own.status == InstanceStatus::Active).then_some((Some(request), false))
+}
+
+/// Tasks that ECS believes to be on an instance whose agent starts.
+fn lost_tasks(engine: &Engine, instance: InstanceId) -> Vec<Hex32> {
+    let of_host = engine.ecs().instances().by(&InstanceIndex::Ec2(instance));
+    of_host.flat_map(|row| engine.ecs().tasks().keys_by(&TaskIndex::Instance(row.id))).collect()
 }
 
 /// Targets that nobody has checked yet: group, id, port.

@@ -18,6 +18,7 @@ use crate::kernel::{Effect, Event};
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
+use super::spot::{self, Stage};
 use super::{AmazonLinux, Instance, StateReason, at_least_five, dry_run, page_of, tag};
 
 /// How long a terminated instance is still described; EC2 says "for a while (usually about one hour)".
@@ -41,25 +42,44 @@ pub(crate) fn instance_running(cx: &mut Engine, id: InstanceId) {
 pub(crate) fn instance_terminated(cx: &mut Engine, id: InstanceId) {
     let now = cx.now;
     let Some(mut instance) = cx.ec2.instances.edit(&id) else { return };
-    match instance.state {
+    let taken = match instance.state {
         InstanceStateName::Terminated => return,
-        InstanceStateName::ShuttingDown => {}
-        InstanceStateName::Pending => instance.ended("Server.InternalError", "Internal error on launch"),
-        _ => instance.ended("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"),
-    }
+        InstanceStateName::ShuttingDown => instance.is_evicted(),
+        InstanceStateName::Pending => {
+            instance.ended("Server.InternalError", "Internal error on launch");
+            false
+        }
+        _ => {
+            instance.ended("Client.InstanceInitiatedShutdown", "Instance initiated shutdown");
+            false
+        }
+    };
+    let request = instance.spot.as_ref().map(|spot| spot.request.clone());
     instance.state = InstanceStateName::Terminated;
     instance.forget_at = Some(now + REMEMBERED);
     drop(instance);
+    if let Some(request) = request {
+        spot::ended(cx, &request, taken);
+    }
+    if taken {
+        spot::evicted(cx, id);
+    }
     announce(cx, id, InstanceStateName::Terminated);
 }
 
 impl Instance {
-    fn ended(&mut self, code: &str, message: &str) {
+    /// Whether EC2 took it back, and its time was over.
+    pub fn is_evicted(&self) -> bool {
+        let interruption = self.spot.as_ref().and_then(|spot| spot.interruption);
+        interruption.is_some_and(|interruption| interruption.stage == Stage::Evicted)
+    }
+
+    pub(super) fn ended(&mut self, code: &str, message: &str) {
         self.state_reason = Some(StateReason { code: code.into(), message: format!("{code}: {message}") });
     }
 }
 
-fn announce(cx: &mut Engine, instance: InstanceId, state: InstanceStateName) {
+pub(super) fn announce(cx: &mut Engine, instance: InstanceId, state: InstanceStateName) {
     cx.announce(Event::InstanceState { instance, state: state.as_str() });
 }
 
@@ -102,6 +122,9 @@ fn terminate_one(cx: &mut Engine, id: InstanceId) -> InstanceStateChange {
         instance.state = InstanceStateName::ShuttingDown;
         instance.ended("Client.UserInitiatedShutdown", "User initiated shutdown");
         instance.transition_reason = format!("User initiated ({})", gmt(now));
+        if let Some(spot) = &mut instance.spot {
+            spot.interruption = None;
+        }
     }
     let after = instance.state;
     drop(instance);
@@ -117,7 +140,7 @@ fn terminate_one(cx: &mut Engine, id: InstanceId) -> InstanceStateChange {
 }
 
 /// `2026-01-31 12:00:00 GMT`
-fn gmt(time: Time) -> String {
+pub(super) fn gmt(time: Time) -> String {
     let (year, month, day, hour, minute, second) = time.civil();
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} GMT")
 }

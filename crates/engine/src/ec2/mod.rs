@@ -11,7 +11,9 @@ mod network;
 mod recast;
 mod rows;
 mod run;
+mod spot;
 mod status;
+mod stop;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,9 @@ pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
 pub use rows::*;
+pub(crate) use spot::interrupt;
+pub use spot::{Cause, Interruption, NOTICE, Spot, SpotRequest, Stage};
+pub(crate) use stop::instance_stopped;
 pub use user_data::ecs_config;
 
 /// The tables of this room.
@@ -39,6 +44,7 @@ pub struct Ec2 {
     vpcs: Table<Vpc>,
     subnets: Table<Subnet>,
     security_groups: Table<SecurityGroup>,
+    spot_requests: Table<SpotRequest>,
 }
 
 impl Ec2 {
@@ -81,8 +87,12 @@ impl Ec2 {
         launch_template::version(self, template, version)
     }
 
+    pub fn spot_requests(&self) -> &Table<SpotRequest> {
+        &self.spot_requests
+    }
+
     pub(crate) fn next_due(&self) -> Option<Time> {
-        self.instances.next_due()
+        [self.instances.next_due(), self.spot_requests.next_due()].into_iter().flatten().min()
     }
 
     pub(crate) fn record_changes(&mut self, on: bool) {
@@ -92,6 +102,7 @@ impl Ec2 {
         self.vpcs.record_changes(on);
         self.subnets.record_changes(on);
         self.security_groups.record_changes(on);
+        self.spot_requests.record_changes(on);
     }
 
     pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
@@ -101,6 +112,7 @@ impl Ec2 {
         self.vpcs.take_changed(put);
         self.subnets.take_changed(put);
         self.security_groups.take_changed(put);
+        self.spot_requests.take_changed(put);
     }
 }
 
@@ -110,6 +122,7 @@ pub(crate) fn handle(
     request: ec2::Request,
 ) -> Result<ec2::Response, Refusal> {
     Ok(dispatch!(cx, caller, request, ec2 {
+        CancelSpotInstanceRequests => spot::cancel,
         CreateLaunchTemplate => launch_template::create,
         CreateLaunchTemplateVersion => launch_template::create_version,
         CreateTags => tag::create,
@@ -126,19 +139,32 @@ pub(crate) fn handle(
         DescribeLaunchTemplates => launch_template::describe,
         DescribeRegions => zone::describe_regions,
         DescribeSecurityGroups => network::describe_security_groups,
+        DescribeSpotInstanceRequests => spot::describe,
         DescribeSubnets => network::describe_subnets,
         DescribeTags => tag::describe,
         DescribeVpcs => network::describe_vpcs,
         ModifyLaunchTemplate => launch_template::modify,
+        RequestSpotInstances => spot::request,
         RunInstances => run::run_instances,
+        StartInstances => stop::start,
+        StopInstances => stop::stop,
         TerminateInstances => instance::terminate,
     }))
 }
 
-/// Does what is due first: a terminated instance is forgotten.
+/// Does what is due first: a terminated instance is forgotten, an interruption goes on, a Spot request is looked at.
 pub(crate) fn on_due(cx: &mut Engine) {
-    if let Some((_, id)) = cx.ec2.instances.first_due() {
-        cx.ec2.instances.remove(&id);
+    let now = cx.now;
+    if let Some((time, id)) = cx.ec2.instances.first_due()
+        && time <= now
+    {
+        if cx.ec2.instances.get(&id).is_some_and(|row| row.forget_at.is_some()) {
+            cx.ec2.instances.remove(&id);
+        } else {
+            spot::due(cx, id);
+        }
+    } else if let Some((_, id)) = cx.ec2.spot_requests.first_due() {
+        spot::evaluate(cx, &id);
     }
 }
 
@@ -225,7 +251,13 @@ pub const INERT: &[(&str, &str)] = &[
     ("RunInstances.CapacityReservationSpecification", "there are no capacity reservations"),
     ("RunInstances.CpuOptions", "instances have the type's cores and threads"),
     ("RunInstances.CreditSpecification", "burstable types never run out of credits"),
-    ("RunInstances.DisableApiStop", "instances are not stopped"),
+    ("RequestSpotInstances.AvailabilityZoneGroup", "requests are fulfilled one by one"),
+    ("RequestSpotInstances.LaunchGroup", "requests are fulfilled one by one"),
+    (
+        "RequestSpotInstances.LaunchSpecification.*",
+        "what RunInstances lists as without effect has none from a Spot request either",
+    ),
+    ("RunInstances.DisableApiStop", "instances can be stopped"),
     ("RunInstances.ElasticGpuSpecification", "not modelled"),
     ("RunInstances.ElasticInferenceAccelerators", "not modelled"),
     ("RunInstances.EnablePrimaryIpv6", "the network has no IPv6"),
@@ -247,6 +279,9 @@ pub const INERT: &[(&str, &str)] = &[
     ("RunInstances.RamdiskId", "not modelled"),
     ("RunInstances.SecondaryInterfaces", "not modelled"),
     ("RunInstances.TagSpecifications", "tags of other resources than the instance are not kept"),
+    ("StartInstances.AdditionalInfo", "reserved by AWS"),
+    ("StopInstances.Force", "instances always stop"),
+    ("StopInstances.SkipOsShutdown", "instances stop at once"),
     ("TerminateInstances.Force", "instances always end"),
     ("TerminateInstances.SkipOsShutdown", "instances end at once"),
 ];

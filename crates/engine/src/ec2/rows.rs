@@ -5,14 +5,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use capstan_model::catalogue::InstanceType;
-use capstan_model::{AvailabilityZone, InstanceId, MicroDollars, Time};
-use capstan_shapes::ec2::{
-    InstanceInterruptionBehavior, InstanceMetadataOptionsResponse, InstanceStateName,
-    ResponseLaunchTemplateData,
-};
+use capstan_model::{AvailabilityZone, InstanceId, Time};
+use capstan_shapes::ec2::{InstanceMetadataOptionsResponse, InstanceStateName, ResponseLaunchTemplateData};
 
 use crate::kernel::{NoIndex, Row};
 
+use super::spot::{Spot, Stage};
 use super::{Release, user_data};
 
 /// Tags by key.
@@ -84,16 +82,6 @@ pub struct StateReason {
     pub message: String,
 }
 
-/// What a Spot instance has besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spot {
-    /// `sir-…`
-    pub request: String,
-    /// Per hour; `None`: up to the On-Demand price.
-    pub max_price: Option<MicroDollars>,
-    pub interruption_behavior: InstanceInterruptionBehavior,
-}
-
 /// A launch template and its version at the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchedFrom {
@@ -147,6 +135,15 @@ impl Instance {
         self.release.ecs.is_some() || self.user_data.as_deref().is_some_and(installs)
     }
 
+    /// Whether its agent drains itself when EC2 takes the instance back: `ECS_ENABLE_SPOT_INSTANCE_DRAINING`, off unless
+    /// set (ECS guide, container-instance-spot).
+    pub fn drains_on_notice(&self) -> bool {
+        let config = self.agent_config();
+        let value = config.get("ECS_ENABLE_SPOT_INSTANCE_DRAINING");
+        // Go's ParseBool, which the stock agent uses.
+        value.is_some_and(|value| matches!(&**value, "1" | "t" | "T" | "TRUE" | "true" | "True"))
+    }
+
     /// The settings of the ECS agent: what user data writes to `/etc/ecs/ecs.config`, with ECS_CLUSTER always set
     /// (ECS guide, ecs-agent-config: it is `default` unless told).
     pub fn agent_config(&self) -> BTreeMap<String, String> {
@@ -166,7 +163,13 @@ impl Row for Instance {
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.forget_at
+        let interruption = self.spot.as_ref().and_then(|spot| spot.interruption);
+        // One that ended or stops for another reason is not taken back any more.
+        let interruption = interruption.filter(|interruption| match interruption.stage {
+            Stage::Evicted => self.state == InstanceStateName::ShuttingDown,
+            Stage::Planned | Stage::Noticed => self.is_alive(),
+        });
+        self.forget_at.or_else(|| interruption.map(|interruption| interruption.due_at()))
     }
 
     fn index(&self, put: &mut dyn FnMut(InstanceIndex)) {

@@ -10,11 +10,10 @@ use capstan_model::{InstanceId, MicroDollars};
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
     HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
-    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
-    InstanceMetadataOptionsResponse, InstanceMetadataOptionsState, InstanceMetadataProtocolState,
-    InstanceMetadataTagsState, InstanceNetworkInterfaceSpecification, InstanceStateName, MarketType,
-    RESPONSE_LAUNCH_TEMPLATE_DATA, RUN_INSTANCES_REQUEST, RunInstancesRequest, RunInstancesResponse,
-    SpotInstanceType, TagSpecification,
+    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataOptionsResponse,
+    InstanceMetadataOptionsState, InstanceMetadataProtocolState, InstanceMetadataTagsState,
+    InstanceNetworkInterfaceSpecification, InstanceStateName, MarketType, RESPONSE_LAUNCH_TEMPLATE_DATA,
+    RUN_INSTANCES_REQUEST, RunInstancesRequest, RunInstancesResponse, SpotInstanceType, TagSpecification,
 };
 
 use crate::kernel::{Effect, Event};
@@ -23,7 +22,7 @@ use crate::{Caller, Engine};
 use super::recast::{overlay, recast};
 use super::{
     AmazonLinux, Instance, InstanceIndex, LaunchedFrom, Release, Spot, StateReason, Subnet, Tags, draw_id,
-    dry_run, image, instance, invalid, launch_template, missing, network, tag,
+    dry_run, image, instance, invalid, launch_template, missing, network, spot, tag,
 };
 
 /// Bytes of user data before base64 (EC2 guide, user-data).
@@ -48,12 +47,41 @@ pub(super) fn run_instances(
     let (request, launch_template) = with_template(cx, caller, request)?;
     let plan = plan(cx, caller, request, launch_template)?;
     dry_run(plan.dry_run)?;
-    let reservation = draw_id(cx, "r", "ec2.reservation-id");
-    let mut launched = Vec::new();
-    for launch_index in 0..plan.count {
-        launched.push(launch(cx, &plan, &reservation, launch_index, digest));
-    }
+    let launched = launch_all(cx, &plan, digest, None);
     Ok(answer(cx, &launched))
+}
+
+/// Whether a Spot request could be carried out but for price and capacity; its maximum price.
+pub(super) fn check(
+    cx: &mut Engine,
+    caller: &Caller,
+    request: &RunInstancesRequest,
+) -> Result<Option<MicroDollars>, Refusal> {
+    match plan(cx, caller, request.clone(), None) {
+        Ok(plan) => Ok(plan.spot.and_then(|terms| terms.max_price)),
+        Err(refusal) if refusal.code == "SpotMaxPriceTooLow" => Ok(max_price(request)),
+        Err(refusal) if refusal.code == "InsufficientInstanceCapacity" => Ok(max_price(request)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn max_price(request: &RunInstancesRequest) -> Option<MicroDollars> {
+    let options = request.instance_market_options.as_ref()?.spot_options.as_ref()?;
+    dollars(options.max_price.as_deref()?)
+}
+
+/// Launches the instance of a Spot request.
+pub(super) fn fulfil(cx: &mut Engine, request: RunInstancesRequest, id: &str) -> Result<(), Refusal> {
+    let caller = Caller::SPOT;
+    let plan = plan(cx, &caller, request, None)?;
+    launch_all(cx, &plan, 0, Some(id));
+    Ok(())
+}
+
+/// Launches what is planned, in one reservation. `request`: the Spot request that it is for, when there is one already.
+fn launch_all(cx: &mut Engine, plan: &Plan, digest: u64, request: Option<&str>) -> Vec<InstanceId> {
+    let reservation = draw_id(cx, "r", "ec2.reservation-id");
+    (0..plan.count).map(|index| launch(cx, plan, &reservation, index, digest, request)).collect()
 }
 
 /// The answer to a client token that has launched instances already.
@@ -138,6 +166,9 @@ struct Plan {
 struct SpotTerms {
     max_price: Option<MicroDollars>,
     interruption_behavior: InstanceInterruptionBehavior,
+    kind: SpotInstanceType,
+    /// What a persistent request launches when its instance was taken back.
+    again: Option<Box<RunInstancesRequest>>,
 }
 
 struct Common {
@@ -185,7 +216,7 @@ fn plan(
     }
     let private_ip = request.private_ip_address.as_ref().or(interface.private_ip_address.as_ref());
     let private_ip = private_ip.map(|text| address(cx, &subnet, text, max)).transpose()?;
-    let spot = spot_terms(request.instance_market_options, instance_type, &subnet)?;
+    let spot = spot_terms(&request, instance_type, &subnet)?;
     let mut tags = tag::of_specifications(caller, request.tag_specifications, TAGGABLE)?
         .remove("instance")
         .unwrap_or_default();
@@ -221,13 +252,22 @@ fn plan(
 }
 
 /// Puts one instance in and has it booted.
-fn launch(cx: &mut Engine, plan: &Plan, reservation: &str, launch_index: u32, digest: u64) -> InstanceId {
+fn launch(
+    cx: &mut Engine,
+    plan: &Plan,
+    reservation: &str,
+    launch_index: u32,
+    digest: u64,
+    request: Option<&str>,
+) -> InstanceId {
     let id = InstanceId(cx.chance.u64("ec2.instance-id").into());
     let private_ip = plan.private_ip.unwrap_or_else(|| free_address(cx, &plan.subnet));
     let spot = plan.spot.as_ref().map(|terms| Spot {
-        request: spot_request_id(cx),
+        request: request.map_or_else(|| spot::request_id(cx), str::to_owned),
         max_price: terms.max_price,
         interruption_behavior: terms.interruption_behavior,
+        recommended_at: None,
+        interruption: None,
     });
     let common = &plan.common;
     let instance = Instance {
@@ -268,6 +308,9 @@ fn launch(cx: &mut Engine, plan: &Plan, reservation: &str, launch_index: u32, di
     cx.ec2.instances.insert(instance);
     cx.announce(Event::InstanceState { instance: id, state: InstanceStateName::Pending.as_str() });
     cx.effect(Effect::LaunchInstance { instance: id });
+    if let Some(terms) = &plan.spot {
+        spot::fulfilled(cx, id, terms.kind, terms.again.clone());
+    }
     id
 }
 
@@ -450,11 +493,11 @@ fn free_address(cx: &mut Engine, subnet: &Subnet) -> Ipv4Addr {
 }
 
 fn spot_terms(
-    options: Option<InstanceMarketOptionsRequest>,
+    request: &RunInstancesRequest,
     instance_type: &InstanceType,
     subnet: &Subnet,
 ) -> Result<Option<SpotTerms>, Refusal> {
-    let Some(options) = options else { return Ok(None) };
+    let Some(options) = request.instance_market_options.clone() else { return Ok(None) };
     match options.market_type {
         Some(MarketType::Spot) => {}
         None if options.spot_options.is_none() => return Ok(None),
@@ -472,7 +515,8 @@ fn spot_terms(
     let terms = options.spot_options.unwrap_or_default();
     let interruption_behavior =
         terms.instance_interruption_behavior.unwrap_or(InstanceInterruptionBehavior::Terminate);
-    let one_time = terms.spot_instance_type.unwrap_or(SpotInstanceType::OneTime) == SpotInstanceType::OneTime;
+    let kind = terms.spot_instance_type.unwrap_or(SpotInstanceType::OneTime);
+    let one_time = kind == SpotInstanceType::OneTime;
     if one_time && interruption_behavior != InstanceInterruptionBehavior::Terminate {
         return Err(Refusal::new(
             "InvalidParameterCombination",
@@ -496,7 +540,10 @@ fn spot_terms(
             ),
         ));
     }
-    Ok(Some(SpotTerms { max_price, interruption_behavior }))
+    let again = (!one_time).then(|| {
+        Box::new(RunInstancesRequest { min_count: 1, max_count: 1, client_token: None, ..request.clone() })
+    });
+    Ok(Some(SpotTerms { max_price, interruption_behavior, kind, again }))
 }
 
 /// A decimal number of dollars, six decimals at most that count.
@@ -509,14 +556,6 @@ fn dollars(text: &str) -> Option<MicroDollars> {
     let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let micros: i64 = format!("{:0<6}", fraction)[..6].parse().ok()?;
     Some(MicroDollars(whole.checked_mul(1_000_000)?.checked_add(micros)?))
-}
-
-/// `sir-` and eight characters.
-fn spot_request_id(cx: &mut Engine) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let bits = cx.chance.u64("ec2.spot-request-id");
-    let id = (0..8).map(|n| char::from(ALPHABET[(bits >> (5 * n) & 31) as usize]));
-    format!("sir-{}", id.collect::<String>())
 }
 
 /// User data as the instance reads it.

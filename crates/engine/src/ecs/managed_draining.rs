@@ -4,7 +4,7 @@
 use capstan_model::{Hex32, InstanceId, Span};
 use capstan_shapes::{autoscaling, ecs as shapes};
 
-use super::{InstanceIndex, InstanceStatus, ManagedDrain, Name, TaskIndex};
+use super::{InstanceIndex, InstanceStatus, ManagedDrain, Name, ProviderKind, TaskIndex};
 use crate::{Caller, Engine};
 
 /// The lifecycle hook that ECS puts on a provider's group (AWS SDK code examples).
@@ -45,15 +45,41 @@ pub(super) fn on_lifecycle_action(
     });
     for (id, cluster, status) in container_instances {
         if status == InstanceStatus::Active {
-            let request = shapes::UpdateContainerInstancesStateRequest {
-                cluster: Some(cluster.to_string()),
-                container_instances: vec![id.to_string()],
-                status: shapes::ContainerInstanceStatus::Draining,
-            };
-            let _refused = cx.call(Caller::ECS, request);
+            drain(cx, id, &cluster);
         }
     }
     complete_when_empty(cx, instance);
+}
+
+/// EC2 takes an instance back in two minutes: on a provider with managed draining it drains, whether or not its agent
+/// watches for notices (ECS guide, managed-instance-draining).
+pub(super) fn on_spot_notice(cx: &mut Engine, instance: InstanceId) {
+    let of_provider = |row: &super::ContainerInstance| {
+        let provider = row.provider.as_ref().and_then(|name| cx.ecs.providers.get(name));
+        provider.is_some_and(|provider| match &provider.kind {
+            ProviderKind::AutoScalingGroup(group) => group.managed_draining,
+            ProviderKind::Fargate | ProviderKind::FargateSpot => false,
+        })
+    };
+    let active: Vec<(Hex32, Name)> = cx
+        .ecs
+        .instances
+        .by(&InstanceIndex::Ec2(instance))
+        .filter(|row| row.status == InstanceStatus::Active && of_provider(row))
+        .map(|row| (row.id, row.cluster.clone()))
+        .collect();
+    for (id, cluster) in active {
+        drain(cx, id, &cluster);
+    }
+}
+
+fn drain(cx: &mut Engine, id: Hex32, cluster: &Name) {
+    let request = shapes::UpdateContainerInstancesStateRequest {
+        cluster: Some(cluster.to_string()),
+        container_instances: vec![id.to_string()],
+        status: shapes::ContainerInstanceStatus::Draining,
+    };
+    let _refused = cx.call(Caller::ECS, request);
 }
 
 /// The container instance has lost its last task.

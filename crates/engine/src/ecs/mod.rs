@@ -281,6 +281,10 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         Event::LifecycleAction { group, instance, hook, token, transition: _ } => {
             managed_draining::on_lifecycle_action(cx, group, *instance, hook, token);
         }
-        Event::AlarmAction { .. } => {}
+        Event::SpotInterruption { instance, .. } => managed_draining::on_spot_notice(cx, *instance),
+        Event::AlarmAction { .. }
+        | Event::RebalanceRecommendation { .. }
+        | Event::SpotInstanceEvicted { .. }
+        | Event::SpotRequestFulfilled { .. } => {}
     }
 }

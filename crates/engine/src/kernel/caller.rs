@@ -18,4 +18,5 @@ impl Caller {
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");
     pub const FIS: Self = Self::Service("fis.amazonaws.com");
+    pub const SPOT: Self = Self::Service("spot.amazonaws.com");
 }

@@ -8,11 +8,16 @@ use capstan_model::{Hex32, InstanceId};
 pub enum Effect {
     /// Boot the instance: report [`Fact::InstanceRunning`], then let its agent register.
     LaunchInstance { instance: InstanceId },
+    /// What the instance's metadata endpoint tells has changed.
+    InstanceMetadata { instance: InstanceId },
     /// What load balancers serve has changed: listeners, rules, target groups or their targets.
     /// `target_group` is the ARN of the only group concerned, or `None` when it is more than one group's targets.
     LoadBalancing { target_group: Option<String> },
     /// Start the task's containers on that instance.
     RunTask { instance: InstanceId, task: Hex32, generation: u64 },
+    /// Take the machine away from the instance, with everything that runs on it, at once; report
+    /// [`Fact::InstanceStopped`]. [`Effect::LaunchInstance`] may bring it back.
+    StopInstance { instance: InstanceId },
     /// Stop the task's containers: SIGTERM, stopTimeout, SIGKILL.
     StopTask { instance: InstanceId, task: Hex32, generation: u64 },
     /// End the instance and everything on it, at once; report [`Fact::InstanceTerminated`].
@@ -28,8 +33,12 @@ pub enum Fact {
     ContainerHealth { task: Hex32, container: String, healthy: bool },
     /// The instance answers: `pending` → `running`.
     InstanceRunning { instance: InstanceId },
+    /// The instance has no machine any more: `stopping` → `stopped`.
+    InstanceStopped { instance: InstanceId },
     /// The instance is gone: `shutting-down` (or, when nobody asked, `running`) → `terminated`.
     InstanceTerminated { instance: InstanceId },
+    /// EC2 takes a Spot Instance back now, with the two minutes' notice: the market outside, or whoever rehearses it.
+    SpotInterruption { instance: InstanceId },
     /// A health check changed its mind about a target (elb.md §4).
     TargetHealth { target_group: String, target: String, port: u16, health: HealthReport },
 }

@@ -3,7 +3,7 @@
 //! A room announces; the engine passes the event on after the room that announced it has finished, so that no room is
 //! entered while it is at work. A room that does not care ignores it.
 
-use capstan_model::InstanceId;
+use capstan_model::{InstanceId, Time};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
@@ -29,6 +29,14 @@ pub(crate) enum Event {
         token: String,
         transition: &'static str,
     },
+    /// EC2 says that a Spot Instance is at elevated risk of interruption (EC2 guide, rebalance-recommendations).
+    RebalanceRecommendation { instance: InstanceId },
+    /// The notice: EC2 takes the Spot Instance back then. `action` is `terminate`, `stop` or `hibernate`.
+    SpotInterruption { instance: InstanceId, action: &'static str, gone_at: Time },
+    /// An interrupted Spot Instance has ended (CloudTrail's BidEvictedEvent).
+    SpotInstanceEvicted { instance: InstanceId },
+    /// A Spot request has got its instance.
+    SpotRequestFulfilled { request: String, instance: InstanceId },
     /// A target's health changed, or it left its group when its deregistration delay was over (`state` `unused`).
     TargetState { target_group: String, target: String, port: u16, state: &'static str },
 }
