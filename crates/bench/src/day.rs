@@ -320,7 +320,9 @@ impl Surroundings for Counted {
             Effect::TerminateInstance { .. } => Some(&mut self.counts.terminated),
             Effect::RunTask { .. } => Some(&mut self.counts.tasks_started),
             Effect::StopTask { .. } => Some(&mut self.counts.tasks_stopped),
-            Effect::InstanceMetadata { .. } | Effect::LoadBalancing { .. } | Effect::StopInstance { .. } => None,
+            Effect::InstanceMetadata { .. } | Effect::LoadBalancing { .. } | Effect::StopInstance { .. } => {
+                None
+            }
         };
         if let Some(count) = count {
             *count += 1;
