@@ -6,6 +6,7 @@
 //! - [`Runtime`] is what the agent asks to start, signal and probe containers; [`ProcessRuntime`] runs them as plain
 //!   processes of this host. One runtime serves every instance of the host.
 //! - [`AddressBook`] says on which socket of this host a reported port really answers.
+//! - [`metadata`] is the instance metadata service of each instance.
 //! - [`workload`] holds the images that Capstan brings itself.
 //!
 //! The state machine of a task (`machine`) knows no clock, process or socket; `instance` drives it.
@@ -15,6 +16,7 @@ mod event;
 mod instance;
 mod logs;
 mod machine;
+pub mod metadata;
 mod ports;
 mod runtime;
 mod spec;

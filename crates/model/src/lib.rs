@@ -5,6 +5,7 @@
 mod arn;
 pub mod catalogue;
 mod id;
+mod metadata;
 mod money;
 mod region;
 mod resources;
@@ -12,6 +13,7 @@ mod time;
 
 pub use arn::Arn;
 pub use id::{Hex32, InstanceId, hex_id};
+pub use metadata::{InstanceMetadata, MetadataItem};
 pub use money::MicroDollars;
 pub use region::{AvailabilityZone, REGIONS, Region, region, zone};
 pub use resources::Resources;

@@ -1,7 +1,7 @@
 //! What the agent of an instance tells ECS when it registers (spec ecs-agent-protocol.md §2, ecs.md §6.1).
 
 use capstan_engine::Engine;
-use capstan_engine::ec2::{DOCKER_VERSION, ECS_AGENT_VERSION};
+use capstan_engine::ec2::{DOCKER_VERSION, ECS_AGENT_VERSION, identity_document};
 use capstan_model::InstanceId;
 use capstan_shapes::ecs::{Attribute, RegisterContainerInstanceRequest, Resource, VersionInfo};
 
@@ -50,23 +50,7 @@ pub fn registration(engine: &Engine, instance: InstanceId) -> Option<RegisterCon
     let row = engine.ec2().instances().get(&instance).filter(|row| row.runs_ecs_agent())?;
     let config = row.agent_config();
     let kind = row.instance_type;
-    let architecture = kind.architectures.first().map_or("x86_64", |architecture| architecture.as_str());
-    let document = format!(
-        concat!(
-            "{{\"accountId\":\"{}\",\"architecture\":\"{}\",\"availabilityZone\":\"{}\",\"imageId\":\"{}\",",
-            "\"instanceId\":\"{}\",\"instanceType\":\"{}\",\"pendingTime\":\"{}\",\"privateIp\":\"{}\",",
-            "\"region\":\"{}\",\"version\":\"2017-09-30\"}}"
-        ),
-        engine.config().account,
-        architecture,
-        row.zone.name,
-        row.image,
-        instance,
-        kind.name,
-        row.launched_at.iso_secs(),
-        row.private_ip,
-        engine.config().region.name,
-    );
+    let document = identity_document(engine, row);
     let attribute = |name: &str, value: Option<&str>| Attribute {
         name: name.to_owned(),
         value: value.map(str::to_owned),

@@ -253,6 +253,12 @@ pub(super) fn private_dns_name(cx: &Engine, instance: &Instance) -> String {
     }
 }
 
+/// Of the one network interface; locally administered.
+pub(super) fn mac_address(instance: &Instance) -> String {
+    let mac = instance.network_interface.to_be_bytes();
+    format!("02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[3], mac[4], mac[5], mac[6], mac[7])
+}
+
 fn groups(cx: &Engine, instance: &Instance) -> Vec<GroupIdentifier> {
     let group = |id: &String| GroupIdentifier {
         group_id: Some(id.clone()),
@@ -263,7 +269,6 @@ fn groups(cx: &Engine, instance: &Instance) -> Vec<GroupIdentifier> {
 
 fn network_interface(cx: &Engine, instance: &Instance) -> InstanceNetworkInterface {
     let (address, name) = (instance.private_ip.to_string(), private_dns_name(cx, instance));
-    let mac = instance.network_interface.to_be_bytes();
     InstanceNetworkInterface {
         attachment: Some(InstanceNetworkInterfaceAttachment {
             attach_time: Some(instance.launched_at),
@@ -280,11 +285,7 @@ fn network_interface(cx: &Engine, instance: &Instance) -> InstanceNetworkInterfa
         }),
         description: Some(String::new()),
         groups: Some(groups(cx, instance)),
-        // Locally administered.
-        mac_address: Some(format!(
-            "02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
-            mac[3], mac[4], mac[5], mac[6], mac[7]
-        )),
+        mac_address: Some(mac_address(instance)),
         network_interface_id: Some(format!("eni-0{:016x}", instance.network_interface)),
         owner_id: Some(cx.config.account.clone()),
         private_dns_name: Some(name.clone()),

@@ -7,6 +7,7 @@ mod image;
 mod instance;
 mod instance_type;
 mod launch_template;
+mod metadata;
 mod network;
 mod recast;
 mod rows;
@@ -29,6 +30,7 @@ use crate::{Caller, Engine};
 pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
+pub use metadata::{identity_document, metadata};
 pub use rows::*;
 pub(crate) use spot::interrupt;
 pub use spot::{Cause, Interruption, NOTICE, Spot, SpotRequest, Stage};
@@ -270,6 +272,11 @@ pub const INERT: &[(&str, &str)] = &[
     ("RunInstances.KeyName", "shown; key pairs are not kept and nothing listens for SSH"),
     ("RunInstances.LicenseSpecifications", "not modelled"),
     ("RunInstances.MaintenanceOptions", "not modelled"),
+    (
+        "RunInstances.MetadataOptions.HttpPutResponseHopLimit",
+        "shown; a task and its instance are one machine here, so no answer ever makes a second hop",
+    ),
+    ("RunInstances.MetadataOptions.HttpProtocolIpv6", "shown; the network has no IPv6"),
     ("RunInstances.Monitoring", "shown; EC2 publishes no metrics here"),
     ("RunInstances.NetworkInterfaces.AssociatePublicIpAddress", "instances have private addresses only"),
     ("RunInstances.NetworkPerformanceOptions", "not modelled"),
