@@ -1,5 +1,6 @@
 //! What an engine is told at its start.
 
+use capstan_market::Market;
 use capstan_model::{Region, region};
 
 /// Settings that hold for an engine's whole life.
@@ -12,10 +13,12 @@ pub struct Config {
     pub seed: u64,
     /// Where agents reach the API: `http://127.0.0.1:4566`.
     pub endpoint: String,
+    /// What Spot costs, and how much of it there is.
+    pub market: Market,
 }
 
 impl Config {
-    /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed.
+    /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed and a calm market.
     pub fn new(seed: u64) -> Self {
         let region = region("us-east-1").expect("the catalogue has us-east-1");
         Self {
@@ -23,6 +26,7 @@ impl Config {
             account: "000000000000".to_owned(),
             seed,
             endpoint: "http://127.0.0.1:4566".to_owned(),
+            market: Market::Calm,
         }
     }
 }

@@ -164,7 +164,11 @@ fn runs(shares: &[(Time, u32)], end: Time) -> (Vec<Span>, Vec<Span>) {
     let mut state = shares[0].1 > 0;
     for (time, share) in shares.iter().skip(1).chain([&(end, u32::MAX)]) {
         if (*share > 0) != state || *time == end {
-            if state { up.push(*time - since) } else { down.push(*time - since) }
+            if state {
+                up.push(*time - since)
+            } else {
+                down.push(*time - since)
+            }
             (since, state) = (*time, *share > 0);
         }
     }
@@ -238,7 +242,8 @@ fn count_signals(market: &Market, pool: Pool, shares: &[(Time, u32)], end: Time,
 
 fn correlation(a: &[bool], b: &[bool]) -> Option<f64> {
     let n = a.len().min(b.len()) as f64;
-    let count = |hit: &dyn Fn(bool, bool) -> bool| a.iter().zip(b).filter(|(a, b)| hit(**a, **b)).count() as f64;
+    let count =
+        |hit: &dyn Fn(bool, bool) -> bool| a.iter().zip(b).filter(|(a, b)| hit(**a, **b)).count() as f64;
     let (of_a, of_b, both) = (count(&|a, _| a) / n, count(&|_, b| b) / n, count(&|a, b| a && b) / n);
     let deviation = (of_a * (1.0 - of_a) * of_b * (1.0 - of_b)).sqrt();
     (deviation > 0.0).then(|| (both - of_a * of_b) / deviation)
@@ -292,10 +297,18 @@ fn zone_prices(market: &Market, pools: &[Pool], days: i64) -> Vec<f64> {
 pub fn table(figures: &Statistics) -> String {
     let spread = |of: Spread| format!("{:.2} – **{:.2}** – {:.2}", of.least, of.median, of.greatest);
     let rows: [(&str, String, &str); 14] = [
-        ("availability of one instance, by pool", spread(figures.availability), ".64 / .85 / .94 (r5.16xlarge)"),
+        (
+            "availability of one instance, by pool",
+            spread(figures.availability),
+            ".64 / .85 / .94 (r5.16xlarge)",
+        ),
         ("median run with capacity, hours, by pool", spread(figures.up_hours), ".27 / .42 / 3.8"),
         ("median run without, hours, by pool", spread(figures.down_hours), ".12 / .14 / .15"),
-        ("correlation of availability between zones, one type", spread(figures.zone_correlation), ".25 – .59"),
+        (
+            "correlation of availability between zones, one type",
+            spread(figures.zone_correlation),
+            ".25 – .59",
+        ),
         ("correlation between regions", spread(figures.region_correlation), ".03 – .27"),
         (
             "interrupted with company in the pool within 3 minutes",
@@ -324,7 +337,8 @@ pub fn table(figures: &Statistics) -> String {
         ("a price over the one before it", spread(figures.price_step), "gradual"),
         ("changes of a price each day", format!("{:.1}", figures.price_changes_daily), "–"),
     ];
-    let mut text = String::from("| figure | model (least – **median** – greatest) | records |\n| --- | --- | --- |\n");
+    let mut text =
+        String::from("| figure | model (least – **median** – greatest) | records |\n| --- | --- | --- |\n");
     for (name, of_model, of_records) in rows {
         let _ = writeln!(text, "| {name} | {of_model} | {of_records} |");
     }

@@ -196,7 +196,9 @@ fn moment(text: &str, start: Time) -> Option<Time> {
 fn pool(fields: &Fields<'_>) -> Result<Pool, TraceError> {
     let (zone, kind) = (fields.text(1), fields.text(2));
     if capstan_model::zone(zone).is_none() {
-        return Err(fields.error(1, "no such Availability Zone; give a name like us-east-1a or an id like use1-az1"));
+        return Err(
+            fields.error(1, "no such Availability Zone; give a name like us-east-1a or an id like use1-az1")
+        );
     }
     if capstan_model::catalogue::instance_type(kind).is_none() {
         return Err(fields.error(2, "no such instance type in the catalogue"));
@@ -265,22 +267,46 @@ mod tests {
             assert_eq!(Trace::parse(text, START).unwrap_err().to_string(), expect, "{text}");
         };
         let with_header = |row: &str| format!("time,zone,type,price,capacity\n{row}");
-        check("", "line 1, column 1: the file is empty; its first line must be `time,zone,type,price,capacity`");
+        check(
+            "",
+            "line 1, column 1: the file is empty; its first line must be `time,zone,type,price,capacity`",
+        );
         check(
             "time,az,type,price,capacity",
             "line 1, column 6: `az`: the first line must be `time,zone,type,price,capacity`",
         );
         let cases = [
-            ("soon,us-east-1a,m5.large,1,1", "line 2, column 1: `soon`: give a time like 2026-01-31T06:00:00Z, or +SECONDS after the start"),
-            ("+1,mars-1a,m5.large,1,1", "line 2, column 4: `mars-1a`: no such Availability Zone; give a name like us-east-1a or an id like use1-az1"),
-            ("+1,us-east-1a,m5.huge,1,1", "line 2, column 15: `m5.huge`: no such instance type in the catalogue"),
-            ("+1,us-east-1e,m5.large,1,1", "line 2, column 15: `m5.large`: is not sold as Spot in us-east-1e"),
-            ("+1,us-east-1a,m5.large,1e3,1", "line 2, column 24: `1e3`: give a price in dollars like 0.0322, or nothing"),
+            (
+                "soon,us-east-1a,m5.large,1,1",
+                "line 2, column 1: `soon`: give a time like 2026-01-31T06:00:00Z, or +SECONDS after the start",
+            ),
+            (
+                "+1,mars-1a,m5.large,1,1",
+                "line 2, column 4: `mars-1a`: no such Availability Zone; give a name like us-east-1a or an id like use1-az1",
+            ),
+            (
+                "+1,us-east-1a,m5.huge,1,1",
+                "line 2, column 15: `m5.huge`: no such instance type in the catalogue",
+            ),
+            (
+                "+1,us-east-1e,m5.large,1,1",
+                "line 2, column 15: `m5.large`: is not sold as Spot in us-east-1e",
+            ),
+            (
+                "+1,us-east-1a,m5.large,1e3,1",
+                "line 2, column 24: `1e3`: give a price in dollars like 0.0322, or nothing",
+            ),
             ("+1,us-east-1a,m5.large,,-1", "line 2, column 25: `-1`: give a number of instances, or nothing"),
-            ("+1,us-east-1a,,,", "line 2, column 15: type is missing: no such instance type in the catalogue"),
+            (
+                "+1,us-east-1a,,,",
+                "line 2, column 15: type is missing: no such instance type in the catalogue",
+            ),
             ("+1,us-east-1a,m5.large,1", "line 2, column 25: the line ends after 4 of 5 fields"),
             ("+1,us-east-1a,m5.large,1,2,3", "line 2, column 28: the line has 6 fields instead of 5"),
-            ("+1,us-east-1a,m5.large,,1\n+1,use1-az1,m5.large,,2", "line 3, column 1: `+1`: the pool has another row with this time"),
+            (
+                "+1,us-east-1a,m5.large,,1\n+1,use1-az1,m5.large,,2",
+                "line 3, column 1: `+1`: the pool has another row with this time",
+            ),
         ];
         for (row, expect) in cases {
             check(&with_header(row), expect);

@@ -50,8 +50,7 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
         config: Config {
             region: capstan_model::region("eu-west-1").ok_or("eu-west-1 is not in the catalogue")?,
             account: "012345678910".to_owned(),
-            seed: 1,
-            endpoint: String::new(),
+            ..Config::new(1)
         },
         capstan_exe: serve::this_program()?,
         port_offset: 8000,
