@@ -103,9 +103,55 @@ BUILD = [
         expect={"Reservations[].Instances[].InstanceId": ["$instance"]},
     ),
     Step(
+        "ec2", "StopInstances", {"InstanceIds": ["$instance2"]},
+        expect={"StoppingInstances[0].[PreviousState.Name, CurrentState.Name]": ["running", "stopping"]},
+    ),
+    Step(
+        "ec2", "DescribeInstances", {"InstanceIds": ["$instance2"]}, after=120,
+        expect={"Reservations[].Instances[].[State.Name, StateReason.Code]": [["stopped", "Client.UserInitiatedShutdown"]]},
+    ),
+    Step(
+        "ec2", "StartInstances", {"InstanceIds": ["$instance2"]},
+        expect={"StartingInstances[0].[PreviousState.Name, CurrentState.Name]": ["stopped", "pending"]},
+    ),
+    Step("ec2", "DescribeInstances", {"InstanceIds": ["$instance2"]}, after=120, expect={"Reservations[].Instances[].State.Name": ["running"]}),
+    Step(
         "ec2", "TerminateInstances", {"InstanceIds": ["$instance2"]},
         expect={"TerminatingInstances[0].[PreviousState.Name, CurrentState.Name]": ["running", "shutting-down"]},
     ),
+    Step(
+        "ec2", "RequestSpotInstances",
+        {
+            "InstanceCount": 1,
+            "Type": "one-time",
+            "LaunchSpecification": {"ImageId": "$ami", "InstanceType": "m5.large", "SubnetId": "$subnet"},
+            "TagSpecifications": [{"ResourceType": "spot-instances-request", "Tags": [{"Key": "purpose", "Value": "tests"}]}],
+        },
+        keep={"request": "SpotInstanceRequests[0].SpotInstanceRequestId"},
+        expect={"SpotInstanceRequests[0].[State, Status.Code, Type]": ["open", "pending-evaluation", "one-time"]},
+    ),
+    Step(
+        "ec2", "DescribeSpotInstanceRequests", {"SpotInstanceRequestIds": ["$request"]}, after=60,
+        keep={"spot_instance": "SpotInstanceRequests[0].InstanceId"},
+        expect={
+            "SpotInstanceRequests[0].[State, Status.Code]": ["active", "fulfilled"],
+            "SpotInstanceRequests[0].LaunchedAvailabilityZone": "$zone",
+        },
+    ),
+    Step(
+        "ec2", "DescribeSpotInstanceRequests",
+        {"Filters": [{"Name": "state", "Values": ["active"]}, {"Name": "tag:purpose", "Values": ["tests"]}]},
+        expect={"SpotInstanceRequests[].InstanceId": ["$spot_instance"]},
+    ),
+    Step(
+        "ec2", "CancelSpotInstanceRequests", {"SpotInstanceRequestIds": ["$request"]},
+        expect={"CancelledSpotInstanceRequests[0].State": "cancelled"},
+    ),
+    Step(
+        "ec2", "DescribeSpotInstanceRequests", {"SpotInstanceRequestIds": ["$request"]},
+        expect={"SpotInstanceRequests[0].[State, Status.Code]": ["cancelled", "request-canceled-and-instance-running"]},
+    ),
+    Step("ec2", "TerminateInstances", {"InstanceIds": ["$spot_instance"]}),
 ]
 
 ERRORS = {
@@ -128,6 +174,16 @@ ERRORS = {
         ("RunInstances", {"MinCount": 3, "MaxCount": 1, "ImageId": "$ami", "InstanceType": "m5.large"}, "InvalidParameterCombination"),
         ("RunInstances", {"MinCount": 1, "MaxCount": 1, "ImageId": "$ami", "InstanceType": "m5.huge"}, "InvalidParameterValue"),
         ("RunInstances", {"MinCount": 1, "MaxCount": 1, "ImageId": "$ami", "InstanceType": "m5.large", "SubnetId": "subnet-00000000000000000"}, "InvalidSubnetID.NotFound"),
+        ("StopInstances", {}, "MissingParameter"),
+        ("StopInstances", {"InstanceIds": ["i-0123456789abcdef0"]}, "InvalidInstanceID.NotFound"),
+        ("StopInstances", {"InstanceIds": ["$instance2"]}, "IncorrectInstanceState"),
+        ("StopInstances", {"InstanceIds": ["$instance"], "Hibernate": True}, "UnsupportedHibernationConfiguration"),
+        ("StartInstances", {"InstanceIds": ["$instance2"]}, "IncorrectInstanceState"),
+        ("RequestSpotInstances", {}, "MissingParameter"),
+        ("RequestSpotInstances", {"InstanceCount": 0, "LaunchSpecification": {"ImageId": "$ami", "InstanceType": "m5.large"}}, "InvalidParameterValue"),
+        ("RequestSpotInstances", {"LaunchSpecification": {"ImageId": "ami-00000000000000000", "InstanceType": "m5.large"}}, "InvalidAMIID.NotFound"),
+        ("DescribeSpotInstanceRequests", {"SpotInstanceRequestIds": ["sir-none1234"]}, "InvalidSpotInstanceRequestID.NotFound"),
+        ("CancelSpotInstanceRequests", {"SpotInstanceRequestIds": ["sir-none1234"]}, "InvalidSpotInstanceRequestID.NotFound"),
         ("DescribeImages", {"ImageIds": ["ami-00000000000000000"]}, "InvalidAMIID.NotFound"),
         ("DescribeVpcs", {"VpcIds": ["vpc-00000000000000000"]}, "InvalidVpcID.NotFound"),
         ("DescribeSubnets", {"SubnetIds": ["subnet-00000000000000000"]}, "InvalidSubnetID.NotFound"),
