@@ -70,6 +70,7 @@ impl Agent {
     /// Starts the agent on the tokio runtime around it. Agents may share one event channel; the events of one task keep
     /// their order.
     pub fn start(options: InstanceOptions, runtime: Runtime, events: mpsc::UnboundedSender<Event>) -> Self {
+        runtime.power_on(options.instance);
         let (commands, orders) = mpsc::unbounded_channel();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, usage) = watch::channel(Usage::default());
@@ -101,6 +102,11 @@ impl Agent {
 
     pub fn usage(&self) -> Usage {
         *self.usage.borrow()
+    }
+
+    /// Whether the agent has ended, after [`Command::Shutdown`] or [`Command::Kill`], and nothing of it runs.
+    pub fn has_ended(&self) -> bool {
+        self.usage.has_changed().is_err()
     }
 
     /// Answers when the agent has ended, after [`Command::Shutdown`] or [`Command::Kill`], and nothing of it runs.

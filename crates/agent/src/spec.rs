@@ -24,6 +24,8 @@ pub struct TaskSpec {
     pub lifecycle: String,
     /// The address of the task's own interface (`awsvpc`). `None` in the network modes that share the instance's ports.
     pub private_ip: Option<IpAddr>,
+    /// Where the metadata service of the instance answers; told by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, where SDKs look.
+    pub metadata_endpoint: Option<String>,
     /// Task-level limits, in place of the sum over the containers when set.
     pub cpu: Option<i64>,
     pub memory: Option<i64>,

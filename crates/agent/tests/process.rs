@@ -6,8 +6,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use capstan_agent::{
-    Command, Condition, ContainerSpec, ContainerStatus, Dependency, Event, HealthCheck, HealthStatus,
-    RestartPolicy, StopCode, Stream, TaskSpec, TaskStatus, Usage,
+    Agent, Command, Condition, ContainerSpec, ContainerStatus, Dependency, Event, HealthCheck, HealthStatus,
+    InstanceOptions, RestartPolicy, StopCode, Stream, TaskSpec, TaskStatus, Usage,
 };
 use capstan_model::{InstanceId, Resources};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -378,6 +378,47 @@ async fn kill_leaves_no_process_and_says_nothing() {
     host.agent.ended().await;
     assert!(!pids.iter().any(|pid| runs(pid)), "{pids:?}");
     assert_eq!(host.events.recv().await, None, "a dead host says nothing");
+    host.end().await;
+}
+
+/// Deaf to signals, with a child in its group, one in a session of its own, and children that come and go.
+const STUBBORN: &str = "trap '' TERM INT HUP; sleep 1000 & echo $!; \
+    setsid sh -c 'trap \"\" TERM; while :; do sleep 0.01; done' & echo $!; \
+    echo $$; echo ready; while :; do (sleep 0.02; :) & sleep 0.01; done";
+
+#[tokio::test]
+async fn an_instance_without_power_runs_nothing_and_comes_back_empty() {
+    let mut host = Host::new(1);
+    let task = host.run(vec![shell("app", STUBBORN)]);
+    host.printed(&task, "app", "ready").await;
+    let pids: Vec<String> = host.lines(&task, "app").into_iter().take(3).collect();
+    assert!(pids.iter().all(|pid| runs(pid)), "{pids:?}");
+    // It hears of a stop, and goes on.
+    host.stop(&task, 1);
+    host.runtime.power_off(INSTANCE);
+    let refused = host.task(vec![shell("app", "echo never")]);
+    host.send(&refused);
+    let over = host.reached(&refused.arn, TaskStatus::Stopped).await;
+    assert!(state(&over, "app").reason.as_deref().is_some_and(|why| why.contains("the instance is gone")));
+    host.agent.send(Command::Kill);
+    host.agent.ended().await;
+    assert!(host.agent.has_ended());
+    assert!(!pids.iter().any(|pid| runs(pid)), "{pids:?}");
+    let left = std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let id = task.rsplit('/').next()?;
+        String::from_utf8_lossy(&environment).contains(id).then(|| entry.file_name())
+    });
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<std::ffi::OsString>::new());
+
+    // Started again, the instance is an empty machine.
+    let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+    host.agent = Agent::start(InstanceOptions::new(INSTANCE), host.runtime.clone(), sender);
+    host.events = events;
+    assert!(!host.agent.has_ended());
+    let next = host.run(vec![shell("app", "exit 0")]);
+    let over = host.reached(&next, TaskStatus::Stopped).await;
+    assert_eq!(state(&over, "app").exit_code, Some(0));
     host.end().await;
 }
 

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use capstan_engine::Caller;
-use capstan_model::Span;
+use capstan_agent::metadata::{Tokens, answer};
+use capstan_engine::{Caller, ec2};
+use capstan_model::{InstanceId, Span};
 use capstan_shapes::{Refusal, Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -18,6 +19,8 @@ use crate::{Control, Options};
 
 /// A request to move the clock is short.
 const BODY_MAX: usize = 4096;
+/// Before the id of an instance whose metadata is asked for.
+const INSTANCES: &str = "/_capstan/instances/";
 /// One request moves the clock by at most so much: a year.
 const ADVANCE_MAX_SECS: i64 = 366 * 86_400;
 
@@ -27,6 +30,7 @@ pub(crate) struct Backend(Arc<Shared>);
 struct Shared {
     control: Control,
     balancer: Option<Arc<capstan_balancer::Handle>>,
+    tokens: Tokens,
     options: Options,
     requests: AtomicU64,
 }
@@ -41,11 +45,12 @@ impl Backend {
     pub(crate) fn new(
         control: Control,
         balancer: Option<Arc<capstan_balancer::Handle>>,
+        tokens: Tokens,
         options: Options,
     ) -> Self {
         // Request ids of two runs differ by their start.
         let start = u64::try_from(crate::wall_clock().as_micros()).unwrap_or_default();
-        Self(Arc::new(Shared { control, balancer, options, requests: AtomicU64::new(start << 16) }))
+        Self(Arc::new(Shared { control, balancer, tokens, options, requests: AtomicU64::new(start << 16) }))
     }
 
     fn request_id(&self) -> RequestId {
@@ -86,6 +91,9 @@ impl gateway::Backend for Backend {
 
 impl Backend {
     async fn page(&self, request: hyper::Request<Incoming>) -> hyper::Response<Body> {
+        if let Some(of_instance) = request.uri().path().strip_prefix(INSTANCES) {
+            return self.metadata(of_instance, &request).await;
+        }
         let path = request.uri().path().trim_end_matches('/').to_owned();
         match (request.method(), path.as_str()) {
             (&Method::GET, "/_capstan/health" | "/_localstack/health") => {
@@ -107,9 +115,28 @@ impl Backend {
             }
             _ => json_page(
                 StatusCode::NOT_FOUND,
-                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/coverage, /_capstan/clock and /_capstan/explain/NAME; everything else here is the AWS API.", request.method()) }),
+                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/coverage, /_capstan/clock, /_capstan/explain/NAME and /_capstan/instances/ID/latest/meta-data/; everything else here is the AWS API.", request.method()) }),
             ),
         }
+    }
+
+    /// The metadata service of an instance, in whatever runtime: `i-…/latest/…`. As
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT` SDKs take everything before the version.
+    async fn metadata(&self, of_instance: &str, request: &hyper::Request<Incoming>) -> hyper::Response<Body> {
+        let (name, path) = of_instance.split_once('/').unwrap_or((of_instance, ""));
+        let seen = match name.parse::<InstanceId>() {
+            Ok(id) => {
+                self.0.control.look(move |engine| Some((ec2::metadata(engine, id)?, engine.now()))).await
+            }
+            Err(_) => None,
+        };
+        let Some((view, now)) = seen.flatten() else {
+            return json_page(
+                StatusCode::NOT_FOUND,
+                json!({ "message": format!("There is no metadata of {name}: give the id of an instance that is not stopped or gone.") }),
+            );
+        };
+        answer(&view, &self.0.tokens, now, request.method(), path, request.headers()).map(whole)
     }
 
     fn health(&self) -> Value {

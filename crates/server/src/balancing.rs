@@ -17,7 +17,7 @@ pub(crate) fn snapshot(engine: &Engine, addresses: &AddressBook) -> Snapshot {
         target_groups: tables
             .target_groups()
             .iter()
-            .map(|row| target_group(tables, addresses, row))
+            .map(|row| target_group(engine, addresses, row))
             .collect(),
     }
 }
@@ -111,7 +111,8 @@ fn action(action: &Action) -> served::Action {
     }
 }
 
-fn target_group(tables: &elb::Elb, addresses: &AddressBook, row: &elb::TargetGroup) -> served::TargetGroup {
+fn target_group(engine: &Engine, addresses: &AddressBook, row: &elb::TargetGroup) -> served::TargetGroup {
+    let tables = engine.elb();
     let (of, check) = (&row.attributes, &row.health_check);
     let number_of = |value: i32| u32::try_from(value).unwrap_or_default();
     // A target in a zone that is not enabled, or of a group that nobody forwards to, is left out.
@@ -152,19 +153,24 @@ fn target_group(tables: &elb::Elb, addresses: &AddressBook, row: &elb::TargetGro
             unhealthy_threshold: number_of(check.unhealthy_threshold),
             matcher: check.matcher.clone(),
         },
-        targets: served.map(|target| self::target(addresses, target)).collect(),
+        targets: served.map(|target| self::target(engine, addresses, target)).collect(),
         ..served::TargetGroup::new(row.arn.to_string())
     }
 }
 
-fn target(addresses: &AddressBook, row: &elb::Target) -> served::Target {
-    let of_instance = row.id.parse().ok().and_then(|instance| addresses.of_instance(instance, row.port));
+fn target(engine: &Engine, addresses: &AddressBook, row: &elb::Target) -> served::Target {
+    let instance = row.id.parse().ok();
+    let of_instance = instance.and_then(|instance| addresses.of_instance(instance, row.port));
     let of_task = || addresses.of_task_ip(row.id.parse().ok()?, row.port);
+    // What is about to lose its machine gets nothing new, whether or not it has been deregistered.
+    let dies = instance
+        .and_then(|instance| engine.ec2().instances().get(&instance))
+        .is_some_and(|instance| !instance.is_alive());
     served::Target {
         id: row.id.clone(),
         port: row.port,
         availability_zone: row.zone.clone(),
         address: of_instance.or_else(of_task),
-        draining: row.is_draining(),
+        draining: row.is_draining() || dies,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use capstan_agent::metadata::Tokens;
 use capstan_engine::{Effect, Engine, Input};
 use capstan_model::Time;
 use capstan_simulator::{Profile, Surroundings, VirtualHosts};
@@ -17,13 +18,13 @@ pub(crate) enum Hosts {
 }
 
 impl Hosts {
-    pub(crate) fn new(options: &Options, clock: &Running) -> Result<Self, Error> {
+    pub(crate) fn new(options: &Options, clock: &Running, tokens: &Tokens) -> Result<Self, Error> {
         match options.runtime {
             Runtime::Virtual => {
                 let hosts = VirtualHosts::new(options.config.seed, Profile::default());
                 Ok(Self::Virtual(Box::new(hosts)))
             }
-            Runtime::Process => Ok(Self::Process(Box::new(ProcessHosts::new(options, clock)?))),
+            Runtime::Process => Ok(Self::Process(Box::new(ProcessHosts::new(options, clock, tokens)?))),
         }
     }
 

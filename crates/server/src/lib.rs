@@ -10,6 +10,7 @@ mod control;
 pub mod gateway;
 mod hosts;
 mod process;
+mod slice;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -91,9 +92,10 @@ impl Server {
         options.config.endpoint = format!("http://{address}");
         let clock = options.clock.started();
         let engine = Engine::new(options.config.clone(), clock.now());
-        let hosts = hosts::Hosts::new(&options, &clock)?;
+        let tokens = capstan_agent::metadata::Tokens::default();
+        let hosts = hosts::Hosts::new(&options, &clock, &tokens)?;
         let (control, balancer) = control::start(engine, hosts, clock)?;
-        let backend = admin::Backend::new(control.clone(), balancer, options.clone());
+        let backend = admin::Backend::new(control.clone(), balancer, tokens, options.clone());
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let gateway = tokio::spawn(gateway::Gateway::default().serve(listener, backend, async move {
             let mut stopped = stopped;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capstan_agent::metadata::Tokens;
 use capstan_agent::{AddressBook, Agent, Command, InstanceOptions, ProcessRuntime, TaskSpec};
 use capstan_balancer::{Balancer, Handle};
+use capstan_engine::ecs::{InstanceIndex, TaskIndex};
 use capstan_engine::{Caller, Effect, Engine, Fact, HealthReport, Input};
 use capstan_model::{Hex32, InstanceId, Span, Time};
 use capstan_shapes::ecs as shapes;
@@ -13,6 +15,7 @@ use capstan_simulator::{Surroundings, registration};
 use tokio::sync::mpsc;
 
 use crate::clock::Running;
+use crate::slice::Slice;
 use crate::{Control, Error, Options, balancing};
 
 /// A slice boots at once; a moment of the engine's time is left so that `pending` can be seen (ours).
@@ -20,11 +23,21 @@ const BOOT: Span = Span::from_secs(2);
 /// From `running` to the agent's registration.
 const AGENT: Span = Span::from_secs(3);
 const SHUT_DOWN: Span = Span::from_secs(2);
+/// An instance that still dies is looked at again so much later.
+const DYING: Span = Span::from_millis(100);
+/// Credentials of an instance's role are renewed long before they end.
+const RENEWAL: Span = Span::from_hours(1);
 
 pub(crate) struct ProcessHosts {
-    runtime: ProcessRuntime,
+    runtime: capstan_agent::Runtime,
     addresses: AddressBook,
-    agents: BTreeMap<InstanceId, Agent>,
+    slices: BTreeMap<InstanceId, Slice>,
+    /// Agents of instances that lost their power, until nothing of them runs.
+    dying: BTreeMap<InstanceId, Agent>,
+    tokens: Tokens,
+    clock: Running,
+    /// Set by `connect`.
+    control: Option<Control>,
     balancer: Arc<Handle>,
     time_scale: u32,
     queue: BTreeMap<(Time, u64), Happening>,
@@ -43,7 +56,9 @@ struct Reports {
 
 #[derive(Clone, Copy, Debug)]
 enum Happening {
+    AgentGone(InstanceId),
     AgentRegisters(InstanceId),
+    CredentialsAge(InstanceId),
     InstanceGone(InstanceId),
     InstanceRuns(InstanceId),
     InstanceStopped(InstanceId),
@@ -52,14 +67,14 @@ enum Happening {
 impl std::fmt::Debug for ProcessHosts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProcessHosts")
-            .field("agents", &self.agents.len())
+            .field("slices", &self.slices.len())
             .field("queue", &self.queue)
             .finish()
     }
 }
 
 impl ProcessHosts {
-    pub(crate) fn new(options: &Options, clock: &Running) -> Result<Self, Error> {
+    pub(crate) fn new(options: &Options, clock: &Running, tokens: &Tokens) -> Result<Self, Error> {
         let addresses = AddressBook::default();
         let runtime = capstan_agent::Options {
             capstan_exe: options.capstan_exe.clone(),
@@ -68,6 +83,7 @@ impl ProcessHosts {
             environment: vec![("AWS_ENDPOINT_URL".to_owned(), options.config.endpoint.clone())],
         };
         let runtime = ProcessRuntime::new(runtime, addresses.clone()).map_err(Error::Runtime)?;
+        let runtime = capstan_agent::Runtime::Process(runtime);
         let time_scale = clock.clock().scale();
         let balancer = capstan_balancer::Options {
             time_scale,
@@ -80,7 +96,11 @@ impl ProcessHosts {
         Ok(Self {
             runtime,
             addresses,
-            agents: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            dying: BTreeMap::new(),
+            tokens: tokens.clone(),
+            clock: *clock,
+            control: None,
             balancer,
             time_scale,
             queue: BTreeMap::new(),
@@ -98,6 +118,7 @@ impl ProcessHosts {
     /// Reports of agents and of the balancer go to the engine.
     pub(crate) fn connect(&mut self, control: Control) {
         let Some(Reports { mut agents, mut balancer }) = self.reports.take() else { return };
+        self.control = Some(control.clone());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -128,11 +149,11 @@ impl ProcessHosts {
     }
 
     pub(crate) fn stop(&mut self) {
-        self.agents.clear();
+        self.slices.clear();
         let (runtime, balancer) = (self.runtime.clone(), self.balancer.clone());
         let (done, ended) = std::sync::mpsc::channel();
         tokio::spawn(async move {
-            capstan_agent::Runtime::Process(runtime).shutdown().await;
+            runtime.shutdown().await;
             let _ = tokio::time::timeout(Duration::from_secs(5), balancer.shutdown()).await;
             let _ = done.send(());
         });
@@ -140,9 +161,50 @@ impl ProcessHosts {
     }
 
     fn order(&self, instance: InstanceId, command: Command) {
-        if let Some(agent) = self.agents.get(&instance) {
+        if let Some(agent) = self.slices.get(&instance).and_then(|slice| slice.agent.as_ref()) {
             agent.send(command);
         }
+    }
+
+    /// Takes the power from an instance: no new request goes there any more, then all that runs there is killed at once.
+    fn power_off(&mut self, engine: &Engine, instance: InstanceId) {
+        self.stale = true;
+        self.flush(engine);
+        self.runtime.power_off(instance);
+        if let Some(agent) = self.slices.remove(&instance).and_then(|slice| slice.agent) {
+            agent.send(Command::Kill);
+            self.dying.insert(instance, agent);
+        }
+    }
+
+    /// Whether nothing runs on an instance that has lost its power; if something does, it is looked at again later.
+    fn is_dead(&mut self, now: Time, instance: InstanceId, again: Happening) -> bool {
+        if self.dying.get(&instance).is_some_and(|agent| !agent.has_ended()) {
+            self.decide(now + DYING, again);
+            return false;
+        }
+        self.dying.remove(&instance);
+        true
+    }
+
+    /// The agent of an instance comes up and registers.
+    fn register(&mut self, engine: &Engine, instance: InstanceId) -> Option<Input> {
+        let request = registration(engine, instance)?;
+        let mut options = InstanceOptions { time_scale: self.time_scale, ..InstanceOptions::new(instance) };
+        if let Some(timeout) = stop_timeout(engine, instance) {
+            options.stop_timeout = timeout;
+        }
+        let agent = Agent::start(options, self.runtime.clone(), self.events.clone());
+        for lost in lost_tasks(engine, instance) {
+            agent.send(lost);
+        }
+        let slice = self.slices.entry(instance).or_default();
+        slice.agent = Some(agent);
+        let watches = engine.ec2().instances().get(&instance).is_some_and(|row| row.drains_on_notice());
+        if let (true, Some(control)) = (watches, &self.control) {
+            slice.watch(instance, control.clone(), self.time_scale);
+        }
+        Some(Input::Call { caller: Caller::Agent(instance), request: Box::new(request.into()) })
     }
 }
 
@@ -157,19 +219,23 @@ impl Surroundings for ProcessHosts {
                 self.decide(now + BOOT, Happening::InstanceRuns(instance));
                 self.decide(now + BOOT + AGENT, Happening::AgentRegisters(instance));
             }
-            // Metadata is read from the engine when somebody asks.
-            Effect::InstanceMetadata { .. } => {}
+            Effect::InstanceMetadata { instance } => {
+                if let Some(slice) = self.slices.get(&instance) {
+                    slice.refresh(engine, instance);
+                }
+            }
             Effect::StopInstance { instance } => {
-                self.agents.remove(&instance);
+                self.power_off(engine, instance);
+                self.decide(now, Happening::AgentGone(instance));
                 self.decide(now + SHUT_DOWN, Happening::InstanceStopped(instance));
             }
             Effect::TerminateInstance { instance } => {
-                // Dropping an agent kills all that it runs.
-                self.agents.remove(&instance);
+                self.power_off(engine, instance);
                 self.decide(now + SHUT_DOWN, Happening::InstanceGone(instance));
             }
             Effect::RunTask { instance, task, generation } => {
-                if let Some(spec) = task_spec(engine, instance, task, generation) {
+                if let Some(mut spec) = task_spec(engine, instance, task, generation) {
+                    spec.metadata_endpoint = self.slices.get(&instance).and_then(Slice::metadata_endpoint);
                     self.order(instance, Command::RunTask(Box::new(spec)));
                 }
             }
@@ -195,34 +261,55 @@ impl Surroundings for ProcessHosts {
             let alive = |instance: &InstanceId| {
                 engine.ec2().instances().get(instance).is_some_and(capstan_engine::ec2::Instance::is_alive)
             };
-            match entry.remove() {
+            let happening = entry.remove();
+            match happening {
+                Happening::AgentGone(instance) => {
+                    return Some(Input::Fact(Fact::AgentConnection { instance, connected: false }));
+                }
                 Happening::InstanceGone(instance) => {
-                    return Some(Input::Fact(Fact::InstanceTerminated { instance }));
+                    if self.is_dead(now, instance, happening) {
+                        return Some(Input::Fact(Fact::InstanceTerminated { instance }));
+                    }
                 }
                 Happening::InstanceStopped(instance) => {
-                    return Some(Input::Fact(Fact::InstanceStopped { instance }));
+                    if self.is_dead(now, instance, happening) {
+                        return Some(Input::Fact(Fact::InstanceStopped { instance }));
+                    }
                 }
                 Happening::InstanceRuns(instance) if alive(&instance) => {
+                    let slice = Slice::boot(engine, instance, self.tokens.clone(), self.clock);
+                    self.slices.insert(instance, slice);
+                    self.decide(now + RENEWAL, Happening::CredentialsAge(instance));
                     return Some(Input::Fact(Fact::InstanceRunning { instance }));
                 }
                 Happening::AgentRegisters(instance) if alive(&instance) => {
-                    let Some(request) = registration(engine, instance) else { continue };
-                    let mut options =
-                        InstanceOptions { time_scale: self.time_scale, ..InstanceOptions::new(instance) };
-                    if let Some(timeout) = stop_timeout(engine, instance) {
-                        options.stop_timeout = timeout;
+                    if let Some(input) = self.register(engine, instance) {
+                        return Some(input);
                     }
-                    let runtime = capstan_agent::Runtime::Process(self.runtime.clone());
-                    self.agents.insert(instance, Agent::start(options, runtime, self.events.clone()));
-                    return Some(Input::Call {
-                        caller: Caller::Agent(instance),
-                        request: Box::new(request.into()),
-                    });
+                }
+                Happening::CredentialsAge(instance) => {
+                    if let Some(slice) = self.slices.get(&instance) {
+                        slice.refresh(engine, instance);
+                        self.decide(now + RENEWAL, happening);
+                    }
                 }
                 Happening::InstanceRuns(_) | Happening::AgentRegisters(_) => {}
             }
         }
     }
+}
+
+/// Orders about tasks that ECS believes to be on an instance whose agent starts: they went with the instance's power, and
+/// the agent will say so.
+fn lost_tasks(engine: &Engine, instance: InstanceId) -> Vec<Command> {
+    let of_host = engine.ecs().instances().by(&InstanceIndex::Ec2(instance));
+    let tasks = of_host.flat_map(|row| engine.ecs().tasks().by(&TaskIndex::Instance(row.id)));
+    let order = |task: &capstan_engine::ecs::Task| Command::StopTask {
+        task: engine.ecs().task_arn(engine.config(), task),
+        generation: task.generation,
+        reason: None,
+    };
+    tasks.map(order).collect()
 }
 
 /// `ECS_CONTAINER_STOP_TIMEOUT` of the instance's agent: seconds, or with a unit as Go writes it (`30s`, `2m`).
@@ -255,6 +342,7 @@ fn task_spec(engine: &Engine, instance: InstanceId, id: Hex32, generation: u64) 
         capacity_provider: task.provider.as_deref().unwrap_or_default().to_owned(),
         lifecycle: row.map_or("", capstan_engine::ec2::Instance::lifecycle).to_owned(),
         private_ip: task.ip.as_deref().and_then(|ip| ip.parse().ok()),
+        metadata_endpoint: None,
         cpu: overrides.and_then(|o| size(&o.cpu)).or_else(|| size(&definition.shape.cpu)),
         memory: overrides.and_then(|o| size(&o.memory)).or_else(|| size(&definition.shape.memory)),
         containers: containers.map(|container| container_spec(container, overrides)).collect(),

@@ -36,6 +36,7 @@ fn specs() -> impl Strategy<Value = TaskSpec> {
         capacity_provider: String::new(),
         lifecycle: String::new(),
         private_ip: None,
+        metadata_endpoint: None,
         cpu: None,
         memory: None,
         generation: 1,

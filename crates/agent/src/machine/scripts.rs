@@ -52,6 +52,7 @@ fn check(containers: Vec<ContainerSpec>, script: &str, expect: &str) {
         capacity_provider: String::new(),
         lifecycle: String::new(),
         private_ip: None,
+        metadata_endpoint: None,
         cpu: None,
         memory: None,
         containers,

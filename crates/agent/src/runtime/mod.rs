@@ -90,8 +90,24 @@ impl Runtime {
         }
     }
 
-    /// Takes the power from an instance: kills all that it runs and starts nothing for it any more. Answers when nothing
-    /// is left.
+    /// Lets an instance run things, again if its power was off.
+    pub(crate) fn power_on(&self, instance: InstanceId) {
+        match self {
+            Self::Process(runtime) => runtime.power_on(instance),
+        }
+    }
+
+    /// Takes the power from an instance: what runs there has been killed when this returns, whatever it does with signals,
+    /// and nothing is started there any more. The instance's agent sees to the rest; see [`Agent::has_ended`].
+    ///
+    /// [`Agent::has_ended`]: crate::Agent::has_ended
+    pub fn power_off(&self, instance: InstanceId) {
+        match self {
+            Self::Process(runtime) => runtime.power_off(instance),
+        }
+    }
+
+    /// Takes the power from an instance, and answers when nothing is left.
     pub(crate) async fn kill_instance(&self, instance: InstanceId) {
         match self {
             Self::Process(runtime) => runtime.kill_instance(instance).await,

@@ -79,6 +79,20 @@ struct State {
     shut: bool,
 }
 
+impl State {
+    /// SIGKILL to those groups; whether there are any.
+    fn kill(&self, which: impl Fn(&Group) -> bool) -> bool {
+        let mut any = false;
+        for group in self.live.values().filter(|group| which(group)) {
+            any = true;
+            if let Some(leader) = group.leader {
+                let _ = kill_process_group(leader, Signal::KILL);
+            }
+        }
+        any
+    }
+}
+
 #[derive(Debug)]
 struct Group {
     instance: InstanceId,
@@ -243,6 +257,16 @@ impl ProcessRuntime {
         tokio::task::spawn_blocking(move || remove_directory(&directory));
     }
 
+    pub(super) fn power_on(&self, instance: InstanceId) {
+        self.0.state().killed.remove(&instance);
+    }
+
+    pub(super) fn power_off(&self, instance: InstanceId) {
+        let mut state = self.0.state();
+        state.killed.insert(instance);
+        state.kill(|group| group.instance == instance);
+    }
+
     pub(super) async fn kill_instance(&self, instance: InstanceId) {
         self.0.state().killed.insert(instance);
         self.0.kill_all(|group| group.instance == instance).await;
@@ -342,6 +366,9 @@ impl Shared {
         environment.extend(self.options.environment.iter().cloned());
         environment.extend(program::identity(task, container));
         environment.insert("HOST".into(), Ipv4Addr::LOCALHOST.to_string());
+        if let Some(endpoint) = &task.metadata_endpoint {
+            environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".into(), endpoint.clone());
+        }
         // The others' ports too: containers of a task talk to each other.
         let own = &launch.ports[index];
         for port in launch.ports.iter().flatten().chain(own) {
@@ -412,18 +439,8 @@ impl Shared {
             let gone = self.gone.notified();
             tokio::pin!(gone);
             gone.as_mut().enable();
-            {
-                let state = self.state();
-                let mut left = false;
-                for group in state.live.values().filter(|group| which(group)) {
-                    left = true;
-                    if let Some(leader) = group.leader {
-                        let _ = kill_process_group(leader, Signal::KILL);
-                    }
-                }
-                if !left {
-                    return;
-                }
+            if !self.state().kill(&which) {
+                return;
             }
             gone.await;
         }

@@ -13,11 +13,24 @@ pub(crate) const CONTAINER_ID: &str = "CAPSTAN_CONTAINER_ID";
 /// up the rest.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Kills every process of this host that belongs to one of the containers, and waits for its death. Reads `/proc` once;
-/// blocks for as long as that takes (some microseconds a process).
+/// Looks at `/proc` so often for children that were forked while their parents were being killed.
+const LOOKS_MAX: usize = 100;
+
+/// Kills every process of this host that belongs to one of the containers, and waits for their death. Reads `/proc` until
+/// it finds none; blocks for as long as that takes (some microseconds a process).
 pub(crate) fn kill_escaped(containers: &BTreeSet<String>) {
+    for _ in 0..LOOKS_MAX {
+        if !kill_found(containers) {
+            return;
+        }
+    }
+    tracing::warn!(?containers, "processes go on forking faster than they are killed");
+}
+
+/// Whether there was one.
+fn kill_found(containers: &BTreeSet<String>) -> bool {
     let mut killed = Vec::new();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
         else {
@@ -40,6 +53,7 @@ pub(crate) fn kill_escaped(containers: &BTreeSet<String>) {
     while killed.iter().any(|pid| test_kill_process(*pid).is_ok()) && since.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(1));
     }
+    !killed.is_empty()
 }
 
 /// Waits until nothing is left of a process group that was killed.

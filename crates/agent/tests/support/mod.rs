@@ -63,6 +63,7 @@ impl Host {
             capacity_provider: "spot-provider".into(),
             lifecycle: "spot".into(),
             private_ip: None,
+            metadata_endpoint: None,
             cpu: None,
             memory: None,
             containers,

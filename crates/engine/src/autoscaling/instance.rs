@@ -12,7 +12,7 @@ use super::rows::{
     ScalingActivityStatusCode as Code,
 };
 use super::{activity, balance, capacity, invalid, invalid_token, template, zones};
-use crate::kernel::page;
+use crate::kernel::{Effect, page};
 use crate::{Caller, Engine};
 
 /// Instances that one request may attach, detach or move (model).
@@ -274,6 +274,7 @@ fn leave(
             row.check_at = None;
         }
         keys.push(key);
+        cx.effect(Effect::InstanceMetadata { instance: id });
         lifecycle::deregister_all(cx, id, true);
     }
     balance::want(cx, &group.name);

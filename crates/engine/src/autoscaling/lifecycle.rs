@@ -11,6 +11,7 @@ use super::rows::{
     TargetGroup, Transition, Warmup,
 };
 use super::{activity, capacity, hook};
+use crate::kernel::Effect;
 use crate::{Caller, Engine};
 
 /// Draining is given up after the longest deregistration delay that a target group can have.
@@ -55,6 +56,7 @@ pub(super) fn into_service(cx: &mut Engine, id: InstanceId) {
         row.in_service = Some(now);
         row.moves = None;
     }
+    cx.effect(Effect::InstanceMetadata { instance: id });
     match (activity, warm_at) {
         // The activity stays with the instance: it ends with the warm-up, or when the instance leaves before.
         (Some(key), Some(until)) if until > now => activity::warm_up(cx, &key, until),
@@ -96,6 +98,7 @@ pub(super) fn terminate(cx: &mut Engine, id: InstanceId, cause: Name, exit: Exit
         row.moves = None;
         row.check_at = None;
     }
+    cx.effect(Effect::InstanceMetadata { instance: id });
     let drains = exit == Exit::Orderly && !row.is_gone();
     deregister_all(cx, id, drains);
     Some(key)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use capstan_model::{InstanceId, InstanceMetadata, MetadataItem, Span, Time};
+use capstan_model::{InstanceId, InstanceMetadata, MetadataItem, Span};
 use capstan_shapes::autoscaling::LifecycleState;
 use capstan_shapes::ec2::{
     HttpTokensState, InstanceMetadataEndpointState, InstanceMetadataTagsState, InstanceStateName,
@@ -150,29 +150,21 @@ fn about_role(engine: &Engine, row: &Instance, items: &mut Items) {
 
 /// What is about to happen to the instance. Each path is absent until there is something to say.
 fn notices(engine: &Engine, row: &Instance, items: &mut Items) {
-    if let Some((action, at)) = interruption(row) {
-        items.json("spot/instance-action", &json!({ "action": action, "time": at.iso_secs() }));
-        if action == "terminate" {
-            items.text("spot/termination-time", at.iso_secs());
+    if let Some(spot) = &row.spot {
+        if let Some((action, at)) = spot.instance_action() {
+            items.json("spot/instance-action", &json!({ "action": action, "time": at.iso_secs() }));
+            if action == "terminate" {
+                items.text("spot/termination-time", at.iso_secs());
+            }
         }
-    }
-    if let Some(at) = recommended(row) {
-        items.json("events/recommendations/rebalance", &json!({ "noticeTime": at.iso_secs() }));
+        if let Some(at) = spot.recommended_at {
+            items.json("events/recommendations/rebalance", &json!({ "noticeTime": at.iso_secs() }));
+        }
     }
     let in_group = engine.autoscaling.instances().get(&row.id);
     if let Some(state) = in_group.and_then(|row| target_state(row.state)) {
         items.text("autoscaling/target-lifecycle-state", state);
     }
-}
-
-/// What Spot will do with the instance, and when.
-fn interruption(_row: &Instance) -> Option<(&'static str, Time)> {
-    None
-}
-
-/// When a rebalance recommendation was given.
-fn recommended(_row: &Instance) -> Option<Time> {
-    None
 }
 
 /// Where the instance's group is taking it (ASG guide, retrieve the target lifecycle state through instance metadata).

@@ -8,6 +8,7 @@ use capstan_shapes::ec2::{
     DescribeTagsResponse, Tag, TagDescription, TagSpecification,
 };
 
+use crate::kernel::Effect;
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
@@ -197,11 +198,14 @@ fn tags_of<'a>(cx: &'a Engine, id: &String) -> Result<&'a Tags, Refusal> {
 
 /// Changes the tags of a resource that [`tags_of`] has found.
 fn change(cx: &mut Engine, id: &String, change: impl FnOnce(&mut Tags)) {
+    if let Some(instance) = id.parse().ok().filter(|id| cx.ec2.instances.contains(id)) {
+        if let Some(mut row) = cx.ec2.instances.edit(&instance) {
+            change(&mut row.tags);
+        }
+        return cx.effect(Effect::InstanceMetadata { instance });
+    }
     let ec2 = &mut cx.ec2;
-    let instance = id.parse().ok().and_then(|id| ec2.instances.edit(&id));
-    if let Some(mut row) = instance {
-        change(&mut row.tags);
-    } else if let Some(mut row) = ec2.launch_templates.edit(id) {
+    if let Some(mut row) = ec2.launch_templates.edit(id) {
         change(&mut row.tags);
     } else if let Some(mut row) = ec2.security_groups.edit(id) {
         change(&mut row.tags);
