@@ -53,7 +53,9 @@ def _session(protocol):
 class Server:
     """`capstan serve` on a free port, stopped by SIGTERM."""
 
-    def __init__(self, directory, region="us-east-1", account="000000000000", seed=1):
+    def __init__(self, directory, region="us-east-1", account="000000000000", seed=1, clock="manual", runtime="virtual"):
+        self.clock = clock
+        self.runtime = runtime
         self.directory = Path(directory)
         self.region = region
         self.account = account
@@ -65,7 +67,7 @@ class Server:
 
     def __enter__(self):
         command = [
-            binary(), "serve", "--listen", "127.0.0.1:0", "--clock", "manual", "--runtime", "virtual",
+            binary(), "serve", "--listen", "127.0.0.1:0", "--clock", self.clock, "--runtime", self.runtime,
             "--region", self.region, "--account", self.account, "--seed", str(self.seed),
         ]  # fmt: skip
         environment = {**os.environ, "NO_COLOR": "1", "CAPSTAN_LOG": "info"}

@@ -109,10 +109,12 @@ fn token(
 
 /// What stands at that path below a version: an item, or the list of what is below it.
 fn look_up(view: &InstanceMetadata, path: &str) -> Option<MetadataItem> {
+    // A slash at the end is as good as none: botocore asks for the zone with one.
+    let path = path.trim_end_matches('/');
     if let Some(item) = view.items.get(path) {
         return Some(item.clone());
     }
-    let below = match path.trim_end_matches('/') {
+    let below = match path {
         "" => String::new(),
         directory => format!("{directory}/"),
     };
@@ -208,6 +210,7 @@ mod tests {
         check("/2021-07-15/meta-data/ami-id", Some("ami-1"));
         check("/1.0/meta-data/ami-id", Some("ami-1"));
         check("//latest/meta-data/ami-id", Some("ami-1"));
+        check("/latest/meta-data/ami-id/", Some("ami-1"));
         check("/latest/meta-data/", Some("ami-id\nplacement/\ntags/"));
         check("/latest/meta-data", Some("ami-id\nplacement/\ntags/"));
         check("/latest/meta-data/placement/", Some("availability-zone\nregion"));
@@ -219,7 +222,6 @@ mod tests {
         check("/", Some(&VERSIONS.join("\n")));
         for path in [
             "/latest/meta-data/spot/instance-action",
-            "/latest/meta-data/ami-id/",
             "/latest/meta-data/plac",
             "/latest/meta-data/placement/region/x",
             "/2021-07-16/meta-data/ami-id",
