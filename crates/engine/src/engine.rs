@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, ssm, sts};
+use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -63,6 +63,7 @@ pub struct Engine {
     pub(crate) elb: elb::Elb,
     pub(crate) events: events::Events,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
+    pub(crate) logs: logs::Logs,
     effects: Vec<Effect>,
     /// What rooms announced and the others were not told yet.
     news: VecDeque<Event>,
@@ -85,6 +86,7 @@ impl Engine {
             elb: elb::Elb::default(),
             events: events::Events::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
+            logs: logs::Logs::default(),
             effects: Vec::new(),
             news: VecDeque::new(),
             calls: None,
@@ -128,6 +130,10 @@ impl Engine {
         &self.cloudwatch
     }
 
+    pub fn logs(&self) -> &logs::Logs {
+        &self.logs
+    }
+
     /// Whether outcomes shall tell changed rows and calls. Off at first: a simulation need not pay for them.
     pub fn record(&mut self, on: bool) {
         self.calls = on.then(Vec::new);
@@ -137,6 +143,7 @@ impl Engine {
         self.elb.record_changes(on);
         self.events.record_changes(on);
         self.cloudwatch.record_changes(on);
+        self.logs.record_changes(on);
     }
 
     /// The one door. First what fell due until `now` happens, each at its own moment and in order; then the input.
@@ -165,6 +172,7 @@ impl Engine {
             self.elb.take_changed(&mut put);
             self.events.take_changed(&mut put);
             self.cloudwatch.take_changed(&mut put);
+            self.logs.take_changed(&mut put);
         }
         outcome
     }
@@ -177,12 +185,13 @@ impl Engine {
     /// The earliest deadline and its room. At one moment the order of the list counts: a metric is put before the alarm
     /// on it is evaluated, and the policy has run before instances are launched.
     fn next_due(&self) -> Option<(Time, OnDue)> {
-        let rooms: [(Option<Time>, OnDue); 5] = [
+        let rooms: [(Option<Time>, OnDue); 6] = [
             (self.ec2.next_due(), ec2::on_due),
             (self.elb.next_due(), elb::on_due),
             (self.ecs.next_due(), ecs::on_due),
             (self.cloudwatch.next_due(), cloudwatch::on_due),
             (self.autoscaling.next_due(), autoscaling::on_due),
+            (self.logs.next_due(), logs::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for (time, room) in rooms {
@@ -250,6 +259,7 @@ impl Engine {
             Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
             Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
+            Request::Logs(request) => logs::handle(self, caller, request).map(Response::Logs),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
         };

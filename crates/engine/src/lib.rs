@@ -10,6 +10,7 @@ mod config;
 mod engine;
 mod explain;
 pub mod kernel;
+mod policy;
 
 pub mod autoscaling;
 pub mod cloudwatch;
@@ -18,6 +19,7 @@ pub mod ecs;
 pub mod elb;
 pub mod events;
 pub mod fis;
+pub mod logs;
 pub mod ssm;
 pub mod sts;
 

@@ -27,6 +27,8 @@ pub mod events;
 #[rustfmt::skip]
 pub mod fis;
 #[rustfmt::skip]
+pub mod logs;
+#[rustfmt::skip]
 pub mod ssm;
 #[rustfmt::skip]
 pub mod sts;
@@ -47,6 +49,7 @@ services! {
     Elbv2 elbv2,
     Events events,
     Fis fis,
+    Logs logs,
     Ssm ssm,
     Sts sts,
 }

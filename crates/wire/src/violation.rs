@@ -16,7 +16,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
             refusal.shape = "MissingRequiredParameterException".into();
             refusal
         }
-        ("ecs", _) => Refusal::new("InvalidParameterException", common(violations)),
+        ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
         ("fis" | "ssm", _) => Refusal::new("ValidationException", common(violations)),
         _ => Refusal::new("ValidationError", common(violations)),
     }
