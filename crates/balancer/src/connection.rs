@@ -21,6 +21,9 @@ use crate::target::{Registration, TargetState};
 const INPUT_BYTES: usize = 8 * 1024;
 /// A piece of a large body.
 const BODY_PIECE_BYTES: usize = 64 * 1024;
+/// The way to the target and back within a region: a reset that is on its way is here by then.
+const BOUNCES_WITHIN: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(4), Duration::from_millis(15)];
 
 /// A connection to a target. HTTP/1.1, one request at a time.
 #[derive(Debug)]
@@ -81,6 +84,18 @@ impl Connection {
     pub(crate) fn is_quiet(&self) -> bool {
         let nothing = self.socket.try_read(&mut [0]);
         self.input.is_empty() && nothing.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// After the target closed its side: whether what was sent came back as a reset, which may take another moment.
+    pub(crate) async fn is_bounced(&self) -> bool {
+        let bounced = || !matches!(self.socket.take_error(), Ok(None));
+        for pause in BOUNCES_WITHIN {
+            if bounced() {
+                return true;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        bounced()
     }
 
     /// Writes what stands in `output`.
@@ -223,8 +238,8 @@ pub(crate) struct Output {
     written: usize,
     data: Bytes,
     tail: &'static [u8],
-    /// Whether any byte went out since the request began.
-    pub(crate) started: bool,
+    /// How many pieces went out since the request began.
+    pub(crate) writes: u32,
 }
 
 impl Output {
@@ -234,7 +249,7 @@ impl Output {
         self.written = 0;
         self.data = Bytes::new();
         self.tail = &[];
-        self.started = false;
+        self.writes = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -273,7 +288,7 @@ impl Output {
     }
 
     fn advance(&mut self, mut count: usize) {
-        self.started = true;
+        self.writes = self.writes.saturating_add(1);
         let head = count.min(self.head.len() - self.written);
         self.written += head;
         count -= head;
@@ -307,5 +322,52 @@ impl Drop for Counted {
 impl std::fmt::Debug for Counted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Counted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection and the target's end of it.
+    async fn pair() -> (Box<Connection>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let address = listener.local_addr().expect("address");
+        let (target, group) = (TargetState::new("t", 1, 1), GroupState::new("tg", 1));
+        let opening = Connection::open(&target, address, &group, 0);
+        let (connection, accepted) = tokio::join!(opening, listener.accept());
+        (connection.expect("connect"), accepted.expect("accept").0)
+    }
+
+    async fn send_and_read(connection: &mut Connection) -> usize {
+        connection.output.head.extend_from_slice(b"request");
+        poll_fn(|cx| connection.poll_flush(cx)).await.expect("written");
+        poll_fn(|cx| connection.poll_fill(cx)).await.expect("read")
+    }
+
+    #[tokio::test]
+    async fn what_a_closed_target_gets_comes_back() {
+        let (mut connection, target) = pair().await;
+        drop(target);
+        assert_eq!(send_and_read(&mut connection).await, 0);
+        assert!(connection.is_bounced().await);
+        assert_eq!(connection.output.writes, 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_does_not_come_back() {
+        let (mut connection, mut target) = pair().await;
+        let reading = async {
+            target.read_exact(&mut [0; 7]).await.expect("request");
+            drop(target);
+        };
+        let (read, ()) = tokio::join!(send_and_read(&mut connection), reading);
+        assert_eq!(read, 0);
+        assert!(!connection.is_bounced().await);
     }
 }

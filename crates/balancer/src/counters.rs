@@ -36,6 +36,14 @@ pub struct Counters {
     /// Connections open now, from clients and to targets.
     pub active_connection_count: u64,
     pub target_connection_error_count: u64,
+    /// Bytes of requests and answers with their heads, from and to clients; rows of load balancers only.
+    pub processed_bytes: u64,
+    /// Rules looked at without the default ones; rows of load balancers only.
+    pub rule_evaluations: u64,
+    /// Requests that lost a header for its name; rows of load balancers only.
+    pub dropped_invalid_header_request_count: u64,
+    /// Requests routed while too few targets were healthy; rows of target groups only.
+    pub unhealthy_routing_request_count: u64,
     pub target_response_time: ResponseTimes,
     /// Requests in flight now for each target; rows of target groups only.
     pub in_flight: Vec<TargetInFlight>,
@@ -76,6 +84,10 @@ pub(crate) struct Shard {
     pub(crate) new_connections: AtomicU64,
     pub(crate) active_connections: AtomicI64,
     pub(crate) connection_errors: AtomicU64,
+    pub(crate) processed_bytes: AtomicU64,
+    pub(crate) rule_evaluations: AtomicU64,
+    pub(crate) dropped_headers: AtomicU64,
+    pub(crate) unhealthy_routing: AtomicU64,
     times: Times,
 }
 
@@ -153,6 +165,10 @@ pub(crate) fn take(shards: &[Shard]) -> Counters {
         new_connection_count: sum(|s| &s.new_connections),
         active_connection_count: u64::try_from(active).unwrap_or(0),
         target_connection_error_count: sum(|s| &s.connection_errors),
+        processed_bytes: sum(|s| &s.processed_bytes),
+        rule_evaluations: sum(|s| &s.rule_evaluations),
+        dropped_invalid_header_request_count: sum(|s| &s.dropped_headers),
+        unhealthy_routing_request_count: sum(|s| &s.unhealthy_routing),
         target_response_time: take_times(shards),
         in_flight: Vec::new(),
     }

@@ -15,15 +15,20 @@ use crate::upload::{Upload, UploadError};
 pub(crate) enum Failure {
     /// The client broke off while sending.
     Client,
-    /// The target closed or reset the connection.
-    Closed {
-        /// Before the first byte of an answer.
-        silent: bool,
-    },
+    /// The target ended the connection; `None` when its answer had begun.
+    Closed(Option<Silence>),
     /// The answer makes no sense or its head is too large.
     Malformed,
     /// Nothing moved for the idle timeout.
     Timeout,
+}
+
+/// How a connection ended before the first byte of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// In good order.
+    End,
+    Reset,
 }
 
 /// What came of it.
@@ -44,8 +49,16 @@ pub(crate) async fn exchange(
 ) -> Result<Answer, Failure> {
     let began = Instant::now();
     connection.deadline.set(began + idle_timeout);
-    let mut state =
-        Exchange { connection, upload, method, idle_timeout, sent_at: None, broken: false, began };
+    let mut state = Exchange {
+        connection,
+        upload,
+        method,
+        idle_timeout,
+        began,
+        sent_at: None,
+        answering: false,
+        broken: false,
+    };
     poll_fn(|cx| state.poll(cx)).await
 }
 
@@ -56,6 +69,8 @@ struct Exchange<'a> {
     idle_timeout: Duration,
     began: Instant,
     sent_at: Option<Instant>,
+    /// An interim answer came.
+    answering: bool,
     /// Sending failed: there may be an answer all the same, such as a 413.
     broken: bool,
 }
@@ -96,15 +111,18 @@ impl Exchange<'_> {
         loop {
             match self.connection.poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    return Poll::Ready(Err(Failure::Closed { silent: self.connection.input.is_empty() }));
-                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.closed(Silence::End))),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(self.closed(Silence::Reset))),
                 Poll::Ready(Ok(_)) => {}
             }
             if let Some(outcome) = self.parse() {
                 return Poll::Ready(outcome);
             }
         }
+    }
+
+    fn closed(&self, how: Silence) -> Failure {
+        Failure::Closed((self.connection.input.is_empty() && !self.answering).then_some(how))
     }
 
     fn parse(&mut self) -> Option<Result<Answer, Failure>> {
@@ -116,6 +134,7 @@ impl Exchange<'_> {
                     self.connection.input.consume(length);
                     if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                         // Interim answers are not forwarded; `100 Continue` was given by the load balancer itself.
+                        self.answering = true;
                         if self.connection.input.is_empty() {
                             return None;
                         }

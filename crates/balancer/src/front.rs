@@ -1,25 +1,21 @@
 //! The client's side: one connection, HTTP/1.1 or HTTP/2 over cleartext.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context as Task, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::deadline::Deadline;
 use crate::listener::ListenerState;
-use crate::pages;
 use crate::proxy;
 use crate::shared::Context;
+use crate::stream::FrontStream;
 use crate::table::{LoadBalancerState, Route};
 
 /// Parallel requests on one HTTP/2 connection (ALB guide, load-balancer-listeners).
@@ -41,13 +37,17 @@ pub(crate) async fn serve(
     let _ = stream.set_nodelay(true);
     let (idle_timeout, http2) = listener_settings(&context, listener.port);
     let client = Client::new(peer, Some(Arc::clone(&listener)));
-    let stream = FrontStream::new(stream, Arc::clone(&client.state), idle_timeout);
+    if let [only] = context.shared.table.load().on_port(listener.port) {
+        client.belongs_to(only, context.shard);
+    }
+    let stream = FrontStream::new(stream, Arc::clone(&client.state), idle_timeout, http2);
     let service = service_fn(|request| {
         let (context, client) = (context.clone(), client.clone());
         async move {
             let busy = Busy::new(&client.state);
             let mut response = proxy::handle(&context, &client, request).await;
             response.body_mut().hold(busy);
+            client.state.answering.store(true, Relaxed);
             Ok::<_, Infallible>(response)
         }
     });
@@ -105,7 +105,7 @@ impl Client {
         listener.is_closing() || self.state.since.elapsed() >= route.client_keep_alive
     }
 
-    /// Learns with the first request whose connection this is.
+    /// Learns whose connection this is: at once when one load balancer listens there, else with the first request.
     pub(crate) fn belongs_to(&self, route: &Route, shard: usize) {
         if self.listener.is_none() {
             return;
@@ -126,11 +126,15 @@ impl Client {
 pub(crate) struct FrontState {
     since: Instant,
     /// Requests that are not fully answered.
-    busy: AtomicUsize,
-    /// Bytes came in after the last request began.
-    unread: AtomicBool,
-    /// Zero until the first request.
-    idle_timeout_millis: AtomicU64,
+    pub(crate) busy: AtomicUsize,
+    /// A request has begun to come in, and its head is not complete.
+    pub(crate) unread: AtomicBool,
+    /// The head of an answer goes out next.
+    pub(crate) answering: AtomicBool,
+    /// A request was answered before all of it was read.
+    pub(crate) hasty: AtomicBool,
+    /// Zero until the owner is known.
+    pub(crate) idle_timeout_millis: AtomicU64,
     owner: OnceLock<(Arc<LoadBalancerState>, usize)>,
 }
 
@@ -140,15 +144,27 @@ impl FrontState {
             since: Instant::now(),
             busy: AtomicUsize::new(0),
             unread: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            hasty: AtomicBool::new(false),
             idle_timeout_millis: AtomicU64::new(0),
             owner: OnceLock::new(),
         }
     }
 
-    fn count(&self, status: u16) {
+    /// Counts an answer to something that never became a request.
+    pub(crate) fn count(&self, status: u16) {
         if let Some((state, shard)) = self.owner.get() {
             state.counters[*shard].elb_answered(status);
         }
+    }
+
+    /// Counts bytes read or written; `false` while nobody owns them.
+    pub(crate) fn count_bytes(&self, bytes: u64) -> bool {
+        let owner = self.owner.get();
+        if let Some((state, shard)) = owner {
+            state.counters[*shard].processed_bytes.fetch_add(bytes, Relaxed);
+        }
+        owner.is_some()
     }
 }
 
@@ -180,127 +196,5 @@ impl Drop for Busy {
 impl std::fmt::Debug for Busy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Busy")
-    }
-}
-
-/// The client's socket, with the idle timeout, and with the load balancer's page for requests that hyper could not
-/// parse and answers itself.
-struct FrontStream {
-    io: TcpStream,
-    state: Arc<FrontState>,
-    idle_timeout: Duration,
-    /// Moved at every byte.
-    deadline: Deadline,
-    /// The idle timeout passed once while a request was in progress.
-    overdue: bool,
-}
-
-impl FrontStream {
-    fn new(io: TcpStream, state: Arc<FrontState>, idle_timeout: Duration) -> Self {
-        Self { io, state, idle_timeout, deadline: Deadline::after(idle_timeout), overdue: false }
-    }
-
-    fn moved(&mut self) {
-        let known = self.state.idle_timeout_millis.load(Relaxed);
-        if known > 0 {
-            self.idle_timeout = Duration::from_millis(known);
-        }
-        self.deadline.set(Instant::now() + self.idle_timeout);
-        self.overdue = false;
-    }
-
-    /// Ready when the connection has to end because nothing moved. A request in progress has an idle timeout of its
-    /// own, towards the target; only a client that does not read its answer is left, and gets the same again.
-    fn poll_idle(&mut self, cx: &mut Task<'_>) -> Poll<()> {
-        std::task::ready!(self.deadline.poll(cx));
-        if self.state.busy.load(Relaxed) > 0 {
-            if !std::mem::replace(&mut self.overdue, true) {
-                self.deadline.set(Instant::now() + self.idle_timeout);
-                return self.deadline.poll(cx);
-            }
-        } else if self.state.unread.load(Relaxed) {
-            // Part of a request came, and then nothing more.
-            self.state.count(408);
-            let _ = self.io.try_write(&pages::raw(408));
-        }
-        Poll::Ready(())
-    }
-
-    /// Whether these bytes are hyper's own answer to something it could not parse, and with which page to replace it.
-    fn parse_error(&self, bytes: &[u8]) -> Option<u16> {
-        // Answers to requests are written after `unread` was cleared by the request.
-        if !self.state.unread.load(Relaxed) || self.state.busy.load(Relaxed) > 0 || bytes.len() > 160 {
-            return None;
-        }
-        let head = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5))?;
-        match head {
-            b"400" | b"431" => Some(400),
-            b"414" => Some(414),
-            _ => None,
-        }
-    }
-}
-
-impl AsyncRead for FrontStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        match Pin::new(&mut self.io).poll_read(cx, buf) {
-            Poll::Ready(outcome) => {
-                if buf.filled().len() > before {
-                    self.state.unread.store(true, Relaxed);
-                    self.moved();
-                }
-                Poll::Ready(outcome)
-            }
-            // The end of the stream for hyper, and so of the connection.
-            Poll::Pending => self.poll_idle(cx).map(Ok),
-        }
-    }
-}
-
-impl AsyncWrite for FrontStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(status) = self.parse_error(buf) {
-            self.state.count(status);
-            let page = pages::raw(status);
-            // Nothing else was written just before, so there is room; hyper closes the connection after it.
-            return Pin::new(&mut self.io).poll_write(cx, &page).map(|outcome| outcome.map(|_| buf.len()));
-        }
-        match Pin::new(&mut self.io).poll_write(cx, buf) {
-            Poll::Ready(outcome) => {
-                self.moved();
-                Poll::Ready(outcome)
-            }
-            Poll::Pending => self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Task<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if let [only] = bufs {
-            return self.poll_write(cx, only);
-        }
-        match Pin::new(&mut self.io).poll_write_vectored(cx, bufs) {
-            Poll::Ready(outcome) => {
-                self.moved();
-                Poll::Ready(outcome)
-            }
-            Poll::Pending => self.poll_idle(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -37,7 +37,7 @@ struct Member {
     ramp: Option<Instant>,
 }
 
-/// Targets that are not draining.
+/// Targets that can be reached and are not draining.
 type Registered<'a> = Vec<(&'a Target, &'a Member)>;
 
 /// Where requests of a group may go: immutable, rebuilt on each change.
@@ -57,6 +57,8 @@ pub(crate) struct Candidate {
     pub(crate) address: SocketAddr,
     /// When its slow start began.
     pub(crate) ramp: Option<Instant>,
+    /// It is a candidate because too few targets are healthy.
+    pub(crate) failed_open: bool,
 }
 
 impl GroupState {
@@ -93,7 +95,8 @@ impl GroupState {
                     member
                 },
             );
-            members.list.push(member);
+            let reachable = target.address.is_some();
+            members.list.push(if reachable { member } else { Member { health: None, ramp: None, ..member } });
         }
         members.settings.clone_from(settings);
         // The plan first, the flags after it: a request that is turned away by a flag finds the new plan.
@@ -169,8 +172,9 @@ impl GroupState {
 impl Members {
     fn plan(&self, time_scale: u32) -> Plan {
         let settings = &self.settings;
+        let all = settings.targets.iter().zip(&self.list);
         let registered: Registered<'_> =
-            settings.targets.iter().zip(&self.list).filter(|(target, _)| !target.draining).collect();
+            all.filter(|(target, _)| !target.draining && target.address.is_some()).collect();
         let mut zones: Vec<(Option<&str>, Registered<'_>)> = Vec::new();
         for (target, member) in registered {
             let zone = if settings.cross_zone { None } else { target.availability_zone.as_deref() };
@@ -204,11 +208,12 @@ impl Members {
         let healthy = list.iter().filter(|(_, m)| self.is_healthy(m)).count();
         let by_percent = (list.len() * self.settings.minimum_healthy_percent as usize).div_ceil(100);
         let minimum = by_percent.max(self.settings.minimum_healthy_count.max(1) as usize);
+        let failed_open = healthy < minimum;
         list.iter()
-            .filter(|(_, member)| healthy < minimum || self.is_healthy(member))
+            .filter(|(_, member)| failed_open || self.is_healthy(member))
             .filter_map(|(target, member)| {
                 let address = target.address?;
-                Some(Candidate { state: Arc::clone(&member.state), address, ramp: member.ramp })
+                Some(Candidate { state: Arc::clone(&member.state), address, ramp: member.ramp, failed_open })
             })
             .collect()
     }

@@ -12,10 +12,13 @@
 //!
 //! # What is promised
 //!
-//! - Once `apply` returned, no new request goes to a target that is draining or no longer there. A request in flight
-//!   on a draining target runs to its end; on a target that is no longer there it is cut and answered 502.
-//! - A request is tried again, elsewhere if possible, when no connection could be made, or when an idle connection was
-//!   found dead and repeating does no harm.
+//! - Once `apply` returned, no new request goes to a target that is draining or no longer there; one that waits for its
+//!   connection to be made goes elsewhere. A request in flight on a draining target runs to its end; on a target that is
+//!   no longer there it is cut and answered 502.
+//! - A request is tried again, elsewhere if possible, a few times at most: when no connection could be made; when the
+//!   connection ended before the first byte of an answer and the method is idempotent; when an idle connection was
+//!   found dead and the target cannot have read the request. What was sent must be at hand for that, so bodies of more
+//!   than 64 KiB are sent once.
 
 mod body;
 mod chunked;
@@ -40,6 +43,7 @@ mod response_head;
 mod rules;
 mod shared;
 pub mod snapshot;
+mod stream;
 mod table;
 mod target;
 mod trace;

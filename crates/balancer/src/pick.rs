@@ -15,6 +15,8 @@ use crate::target::{InFlight, TargetState};
 pub(crate) struct Picked {
     pub(crate) held: InFlight,
     pub(crate) address: SocketAddr,
+    /// Too few targets were healthy, so that all of them get requests.
+    pub(crate) failed_open: bool,
 }
 
 /// Picks and holds a target, by preference none of `tried`; `None` when the group has none.
@@ -26,7 +28,9 @@ pub(crate) fn pick(group: &GroupState, tried: &[Arc<TargetState>]) -> Option<Pic
     let fresh = |c: &Candidate| !tried.iter().any(|t| Arc::ptr_eq(t, &c.state));
     // From the chosen one on, then the other zones, then those tried before.
     let in_order = || zone[first..].iter().chain(&zone[..first]).chain(plan.zones.iter().flatten());
-    let hold = |c: &Candidate| c.state.hold().map(|held| Picked { held, address: c.address });
+    let hold = |c: &Candidate| {
+        c.state.hold().map(|held| Picked { held, address: c.address, failed_open: c.failed_open })
+    };
     let picked = in_order().filter(|c| fresh(c)).find_map(hold);
     if picked.is_some() || !tried.is_empty() {
         return picked.or_else(|| in_order().find_map(hold));
@@ -96,7 +100,7 @@ mod tests {
 
     fn candidate(ramp: Option<Instant>) -> Candidate {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        Candidate { state: TargetState::new("t", 1, 1), address, ramp }
+        Candidate { state: TargetState::new("t", 1, 1), address, ramp, failed_open: false }
     }
 
     #[test]

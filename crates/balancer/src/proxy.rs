@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, Version};
 
@@ -17,7 +17,7 @@ use crate::shared::Context;
 use crate::table::{Action, Route};
 
 /// The request line, and each header (ALB guide, load-balancer-limits).
-const LINE_MAX_BYTES: usize = 16 * 1024;
+pub(crate) const LINE_MAX_BYTES: usize = 16 * 1024;
 /// All request headers.
 pub(crate) const HEADERS_MAX_BYTES: usize = 64 * 1024;
 /// Addresses in `X-Forwarded-For`.
@@ -33,11 +33,15 @@ pub(crate) async fn handle(context: &Context, client: &Client, request: Request<
     let Some(route) = route else { return unknown_host(context, client, &host) };
     client.belongs_to(&route, context.shard);
     let version = request.version();
+    let has_body = !request.body().is_end_stream();
     let mut abandoned = Abandoned { context, route: &route, armed: true };
     let outcome = answer(context, client, &route, &host, request).await;
     abandoned.armed = false;
     let mut response = outcome.unwrap_or_else(|status| {
         route.state.counters[context.shard].elb_answered(status);
+        if has_body {
+            client.state.hasty.store(true, Relaxed);
+        }
         pages::page(status)
     });
     if version < Version::HTTP_2 && client.is_to_close(&route) && !response.status().is_informational() {
@@ -63,7 +67,12 @@ async fn answer(
         client: client.peer,
     };
     let counters = &route.state.counters[context.shard];
-    match route.action(&facts) {
+    let (action, evaluated) = route.action(&facts);
+    counters.rule_evaluations.fetch_add(evaluated, Relaxed);
+    if !matches!(action, Action::Forward(_)) && !request.body().is_end_stream() {
+        client.state.hasty.store(true, Relaxed);
+    }
+    match action {
         Action::FixedResponse { status_code, content_type, body } => {
             counters.fixed_responses.fetch_add(1, Relaxed);
             counters.elb_answered(*status_code);
@@ -106,11 +115,9 @@ fn check(request: &Request<Incoming>) -> Result<(), u16> {
             return Err(400);
         }
     }
-    if let Some(coding) = request.headers().get(header::TRANSFER_ENCODING) {
-        let known = |t: &[u8]| t.eq_ignore_ascii_case(b"chunked") || t.eq_ignore_ascii_case(b"identity");
-        if !coding.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).all(known) {
-            return Err(501);
-        }
+    let coding = request.headers().get(header::TRANSFER_ENCODING);
+    if coding.is_some_and(|coding| !is_known_coding(coding.as_bytes())) {
+        return Err(501);
     }
     if request.headers().contains_key(X_FORWARDED_FOR) {
         let values = request.headers().get_all(X_FORWARDED_FOR).iter();
@@ -120,6 +127,12 @@ fn check(request: &Request<Incoming>) -> Result<(), u16> {
         }
     }
     Ok(())
+}
+
+/// Whether all of a `Transfer-Encoding` is understood.
+pub(crate) fn is_known_coding(value: &[u8]) -> bool {
+    let known = |t: &[u8]| t.eq_ignore_ascii_case(b"chunked") || t.eq_ignore_ascii_case(b"identity");
+    value.split(|b| *b == b',').map(<[u8]>::trim_ascii).all(known)
 }
 
 /// Several load balancers share the port and the name is none of theirs.

@@ -167,7 +167,7 @@ pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {
 }
 
 /// ALB's idea of a valid header name: letters, digits and hyphens.
-fn is_valid_field(name: &HeaderName) -> bool {
+pub(crate) fn is_valid_field(name: &HeaderName) -> bool {
     name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 

@@ -269,7 +269,8 @@ pub struct Target {
     pub id: String,
     pub port: u16,
     pub availability_zone: Option<String>,
-    /// Where it really answers; `None` while nothing can be reached yet: it then gets neither checks nor requests.
+    /// Where it really answers; `None` while nothing can be reached, not yet or not any more: it then gets neither checks
+    /// nor requests.
     pub address: Option<SocketAddr>,
     /// Deregistered, its delay not yet over: requests in flight go on, new ones go elsewhere.
     pub draining: bool,

@@ -79,9 +79,13 @@ impl Forward {
 }
 
 impl Route {
-    /// The action of the first rule that matches, else the default action.
-    pub(crate) fn action(&self, facts: &Facts<'_>) -> &Action {
-        self.rules.iter().find(|rule| rule.matches(facts)).map_or(&self.default_action, |rule| &rule.action)
+    /// The action of the first rule that matches, else the default action; and how many rules were looked at, without
+    /// the default one.
+    pub(crate) fn action(&self, facts: &Facts<'_>) -> (&Action, u64) {
+        match self.rules.iter().position(|rule| rule.matches(facts)) {
+            Some(at) => (&self.rules[at].action, at as u64 + 1),
+            None => (&self.default_action, self.rules.len() as u64),
+        }
     }
 
     pub(crate) fn is_named(&self, host: &[u8]) -> bool {

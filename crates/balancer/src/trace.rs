@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::pick::random;
 
 /// Writes the value to send on: a new `Root` when the client sent none; beside a client's `Root` our own part goes in
-/// front as `Self`, in place of any that was there.
+/// front as `Self`, in place of any that was there. A `Self` without a `Root` is some other hop's and goes.
 pub(crate) fn encode(from_client: Option<&[u8]>, out: &mut Vec<u8>) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (high, low) = (random(), random());
@@ -17,7 +17,7 @@ pub(crate) fn encode(from_client: Option<&[u8]>, out: &mut Vec<u8>) {
     let has_root = parts().any(|part| is_field(part, b"root="));
     out.extend_from_slice(if has_root { b"Self=" } else { b"Root=" });
     id(out, seconds, high, low);
-    for part in parts().filter(|part| !has_root || !is_field(part, b"self=")) {
+    for part in parts().filter(|part| !is_field(part, b"self=")) {
         out.push(b';');
         out.extend_from_slice(part);
     }
@@ -66,6 +66,7 @@ mod tests {
         check("", "Root=^");
         check("Root=1-67891233-abcdef012345678912345678", "Self=^;Root=1-67891233-abcdef012345678912345678");
         check("Self=1-old; Root=1-a-b;Extra=1", "Self=^;Root=1-a-b;Extra=1");
+        check("Self=1-old;CalledFrom=app", "Root=^;CalledFrom=app");
         check("CalledFrom=app", "Root=^;CalledFrom=app");
     }
 }

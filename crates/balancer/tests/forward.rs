@@ -4,9 +4,8 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
-use capstan_balancer::snapshot::{Algorithm, ProtocolVersion};
+use capstan_balancer::snapshot::Algorithm;
 use capstan_balancer::{Options, Snapshot};
 use support::backend::{Backend, read_head, refusing};
 use support::client::Client;
@@ -159,72 +158,6 @@ async fn refused_connections_are_retried_elsewhere() {
     assert!(counters.target_connection_error_count >= 12, "{counters:?}");
 }
 
-/// The target answers one request on its first connection and closes it when the second one arrives.
-async fn dies_after_first() -> Backend {
-    Backend::each_connection(|mut stream, state| async move {
-        let first = state.connections.load(SeqCst) == 1;
-        loop {
-            let head = read_head(&mut stream).await;
-            let n = state.requests.fetch_add(1, SeqCst);
-            if head.is_empty() || (first && n > 0) {
-                return;
-            }
-            let length = head
-                .lines()
-                .find_map(|l| l.strip_prefix("content-length: "))
-                .map_or(0, |l| l.parse().expect("length"));
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).await.expect("body");
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.expect("write");
-        }
-    })
-    .await
-}
-
-#[tokio::test]
-async fn dead_idle_connections_are_replaced() {
-    for (request, expected) in [
-        ("GET / HTTP/1.1\r\nHost: test\r\n\r\n", 200),
-        ("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc", 200),
-        // It may have been done already: not for a load balancer to repeat.
-        ("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc", 502),
-    ] {
-        let backend = dies_after_first().await;
-        let mut fixture = Fixture::start(serving(group(&[&backend])));
-        let mut client = fixture.client().await;
-        assert_eq!(client.get("/").await.status, 200);
-        assert_eq!(client.send(request).await.status, expected, "{request}");
-    }
-}
-
-#[tokio::test]
-async fn bad_targets_become_502() {
-    let large = format!("HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 0\r\n\r\n", "y".repeat(33 * 1024));
-    for answer in [
-        "",
-        "HTTP/1.1 200 OK\r\nConten",
-        "SSH-2.0-OpenSSH\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-        &large,
-    ] {
-        let backend = Backend::answering(answer).await;
-        let mut fixture = Fixture::start(serving(group(&[&backend])));
-        let mut client = fixture.client().await;
-        let got = client.get("/").await;
-        assert_eq!((got.status, got.header("server")), (502, Some("awselb/2.0")), "{answer:?}");
-        assert!(got.text().contains("<title>502 Bad Gateway</title>"), "{}", got.text());
-        assert_eq!(backend.state.requests(), 1, "not repeated: {answer:?}");
-        // The client's connection is as good as before.
-        assert_eq!(client.get("/").await.status, 502);
-        let counters = fixture.counters("lb");
-        assert_eq!((counters.httpcode_elb_502, counters.httpcode_elb_5xx, counters.request_count), (2, 2, 2));
-    }
-    let mut tg = group(&[]);
-    tg.targets.push(target(refusing().await));
-    let mut fixture = Fixture::start(serving(tg));
-    assert_eq!(fixture.client().await.get("/").await.status, 502);
-}
-
 #[tokio::test]
 async fn bodies_that_break_off_break_off_in_front() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
@@ -235,112 +168,6 @@ async fn bodies_that_break_off_break_off_in_front() {
     let until_close = Backend::answering("HTTP/1.1 200 OK\r\n\r\nall of it").await;
     fixture.change(|s| s.target_groups[0].targets = vec![until_close.target()]);
     assert_eq!(fixture.client().await.get("/").await.text(), "all of it");
-}
-
-#[tokio::test]
-async fn no_targets_is_503() {
-    let mut fixture = Fixture::start(serving(group(&[])));
-    let mut client = fixture.client().await;
-    let got = client.get("/").await;
-    assert_eq!(got.status, 503);
-    assert!(got.text().contains("<title>503 Service Temporarily Unavailable</title>"), "{}", got.text());
-    let backend = Backend::http("a").await;
-    fixture.change(|s| {
-        s.target_groups[0].targets =
-            vec![capstan_balancer::snapshot::Target { draining: true, ..backend.target() }]
-    });
-    assert_eq!(client.get("/").await.status, 503, "draining only");
-    fixture.change(|s| {
-        s.target_groups[0].targets =
-            vec![capstan_balancer::snapshot::Target { address: None, ..backend.target() }]
-    });
-    assert_eq!(client.get("/").await.status, 503, "not reachable yet");
-    let counters = fixture.counters("lb");
-    assert_eq!((counters.httpcode_elb_503, counters.request_count), (3, 0));
-    fixture.change(|s| s.target_groups[0].targets = vec![backend.target()]);
-    assert_eq!(client.get("/").await.status, 200);
-}
-
-#[tokio::test]
-async fn silence_is_504() {
-    let backend = Backend::http("a").await;
-    let fast = Options { time_scale: 1000, io_timeout_min: Duration::from_millis(100), ..options() };
-    let mut fixture = Fixture::with(serving(group(&[&backend])), fast);
-    let mut client = fixture.client().await;
-    let got = client.get("/hold").await;
-    assert_eq!(got.status, 504);
-    assert!(got.text().contains("<title>504 Gateway Time-out</title>"), "{}", got.text());
-    assert_eq!(fixture.counters("lb").httpcode_elb_504, 1);
-}
-
-#[tokio::test]
-async fn idle_clients_are_let_go() {
-    let backend = Backend::http("a").await;
-    let fast = Options { time_scale: 1000, io_timeout_min: Duration::from_millis(700), ..options() };
-    let mut fixture = Fixture::with(serving(group(&[&backend])), fast);
-    let mut silent = fixture.client().await;
-    let mut served = fixture.client().await;
-    assert_eq!(served.get("/").await.status, 200);
-    assert!(served.is_closed().await);
-    assert!(silent.is_closed().await);
-    let mut slow = fixture.client().await;
-    slow.write(b"GET / HTTP/1.1\r\nHo").await;
-    assert_eq!(slow.answer(true).await.status, 408);
-    assert!(slow.is_closed().await);
-}
-
-#[tokio::test]
-async fn refuses_what_load_balancers_refuse() {
-    let backend = Backend::http("a").await;
-    let mut fixture = Fixture::start(serving(group(&[&backend])));
-    let address = fixture.address().await;
-    let header =
-        |size: usize| format!("GET / HTTP/1.1\r\nHost: test\r\nX-Large: {}\r\n\r\n", "y".repeat(size));
-    let many = |count: usize| {
-        let lines: String = (0..count).map(|i| format!("X-{i}: {}\r\n", "y".repeat(8000))).collect();
-        format!("GET / HTTP/1.1\r\nHost: test\r\n{lines}\r\n")
-    };
-    let xff = |count: usize| {
-        format!("GET / HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: {}\r\n\r\n", vec!["1.1.1.1"; count].join(","))
-    };
-    for (request, expected) in [
-        ("GET / HTTP/1.1\r\nHost: test\r\nno colon\r\n\r\n".into(), 400),
-        ("NOT A REQUEST\r\n\r\n".into(), 400),
-        ("GET / HTTP/1.1\r\n\r\n".into(), 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(), 400),
-        ("TRACE / HTTP/1.1\r\nHost: test\r\n\r\n".into(), 405),
-        ("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".into(), 501),
-        (format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "y".repeat(17_000)), 414),
-        (header(15_000), 200),
-        (header(17_000), 400),
-        (header(200_000), 400),
-        (many(7), 200),
-        (many(9), 400),
-        (xff(30), 200),
-        (xff(31), 463),
-        ("GET / HTTP/1.0\r\n\r\n".into(), 200),
-    ] {
-        let mut client = Client::connect(address).await;
-        let (mut reader, mut writer) = tokio::io::split(&mut client.stream);
-        // What is refused early may not be read to its end.
-        let sending = async {
-            let _ = writer.write_all(request.as_bytes()).await;
-            let _ = writer.flush().await;
-        };
-        let mut status = [0; 12];
-        let (_, read) = tokio::join!(sending, reader.read_exact(&mut status));
-        read.unwrap_or_else(|e| panic!("{e} for {:?}", &request[..request.len().min(60)]));
-        let status = String::from_utf8_lossy(&status);
-        assert!(
-            status.ends_with(&expected.to_string()),
-            "{status} for {:?}",
-            &request[..request.len().min(60)]
-        );
-    }
-    let mut client = Client::connect(address).await;
-    let page = client.send("GET / HTTP/1.1\r\nHost: test\r\nno colon\r\n\r\n").await;
-    assert_eq!((page.status, page.header("server")), (400, Some("awselb/2.0")));
-    assert!(page.text().contains("<title>400 Bad Request</title>"), "{}", page.text());
 }
 
 #[tokio::test]
@@ -395,29 +222,6 @@ async fn http2_without_tls() {
         let body = http_body_util::BodyExt::collect(answer.await.expect("answer")).await.expect("body");
         assert_eq!(body.to_bytes(), format!("body {i}"));
     }
-}
-
-#[tokio::test]
-async fn other_protocol_versions_are_464() {
-    let backend = Backend::http("a").await;
-    let tg = capstan_balancer::snapshot::TargetGroup {
-        protocol_version: ProtocolVersion::Grpc,
-        ..group(&[&backend])
-    };
-    let mut fixture = Fixture::start(serving(tg));
-    assert_eq!(fixture.client().await.get("/").await.status, 464);
-}
-
-#[tokio::test]
-async fn clients_that_leave_are_460() {
-    let backend = Backend::http("a").await;
-    let mut fixture = Fixture::start(serving(group(&[&backend])));
-    let mut client = fixture.client().await;
-    client.write(b"GET /hold HTTP/1.1\r\nHost: test\r\n\r\n").await;
-    fixture.in_flight(&backend, 1).await;
-    drop(client);
-    fixture.in_flight(&backend, 0).await;
-    assert_eq!(fixture.counters("lb").httpcode_elb_4xx, 1);
 }
 
 #[tokio::test]

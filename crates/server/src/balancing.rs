@@ -115,11 +115,13 @@ fn target_group(engine: &Engine, addresses: &AddressBook, row: &elb::TargetGroup
     let tables = engine.elb();
     let (of, check) = (&row.attributes, &row.health_check);
     let number_of = |value: i32| u32::try_from(value).unwrap_or_default();
-    // A target in a zone that is not enabled, or of a group that nobody forwards to, is left out.
+    // A target in a zone that is not enabled, or of a group that nobody forwards to, is left out. One whose instance is
+    // gone stays while it is registered: its requests fail by themselves, and may then be saved elsewhere.
     let served = tables.targets_of(&row.arn).filter(|target| {
         target.is_draining()
             || target.is_in_service()
             || target.health.state == shapes::TargetHealthStateEnum::Unavailable
+            || is_dead(target)
     });
     served::TargetGroup {
         protocol_version: match row.protocol_version {
@@ -173,4 +175,9 @@ fn target(engine: &Engine, addresses: &AddressBook, row: &elb::Target) -> served
         address: of_instance.or_else(of_task),
         draining: row.is_draining() || dies,
     }
+}
+
+/// Whether the target's instance has stopped or is gone.
+fn is_dead(target: &elb::Target) -> bool {
+    target.health.reason == Some(shapes::TargetHealthReasonEnum::TargetInvalidState)
 }

@@ -140,6 +140,66 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).expect("UTF-8")
 }
 
+/// Reads a request with its body, if it has a length.
+pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
+    let head = read_head(stream).await;
+    let length = |line: &str| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok();
+    let mut body = vec![0; head.lines().find_map(length).unwrap_or(0)];
+    stream.read_exact(&mut body).await.expect("the request's body");
+    head
+}
+
+/// Ends a connection by a reset, whatever was read of it.
+pub(crate) fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
+}
+
+/// An address whose connections are neither made nor refused.
+pub(crate) struct Hung {
+    pub(crate) address: SocketAddr,
+    listener: TcpListener,
+    /// They fill the queue of the listener.
+    _waiting: Vec<TcpStream>,
+}
+
+impl Hung {
+    pub(crate) async fn start() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+        socket.listen(0).expect("listen");
+        socket.set_nonblocking(true).expect("nonblocking");
+        let listener = TcpListener::from_std(socket.into()).expect("listener");
+        let address = listener.local_addr().expect("address");
+        let mut waiting = Vec::new();
+        // On this host a connection is made at once or not at all.
+        let patience = std::time::Duration::from_millis(200);
+        while let Ok(made) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
+            waiting.push(made.expect("a connection"));
+        }
+        Self { address, listener, _waiting: waiting }
+    }
+
+    /// Takes connections from now on; counts the bytes that come by them.
+    pub(crate) fn serve(self) -> Arc<AtomicUsize> {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let _waiting = self._waiting;
+            loop {
+                let (mut stream, _) = self.listener.accept().await.expect("accept");
+                let seen = Arc::clone(&counted);
+                tokio::spawn(async move {
+                    while stream.read_u8().await.is_ok() {
+                        seen.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        seen
+    }
+}
+
 async fn answer(
     name: &'static str,
     state: Arc<State>,
