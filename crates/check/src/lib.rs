@@ -2,6 +2,7 @@
 //! step in tests and simulations.
 
 mod autoscaling;
+mod ec2;
 mod ecs;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ impl Checker {
         self.tasks = ecs::tasks(engine, &self.tasks, &mut found);
         self.services = ecs::services(engine, &self.services, &mut found);
         autoscaling::groups(engine, &mut found);
+        ec2::instances(engine, &mut found);
         found
     }
 }

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use capstan_engine::Config;
 use capstan_model::{Span, Time};
 use capstan_shapes::{autoscaling, ec2, ecs, elbv2};
-use capstan_simulator::{Profile, World};
+use capstan_simulator::{Profile, Surroundings, World};
+
+pub(crate) mod act;
 
 pub(crate) const CLUSTER: &str = "container-demo";
 pub(crate) const SERVICE: &str = "ecsdemo-capacityproviders-ec2";
@@ -19,10 +21,14 @@ pub(crate) fn noon() -> Time {
 }
 
 pub(crate) fn world(seed: u64) -> World {
+    World::new(config(seed), Profile::default(), noon())
+}
+
+pub(crate) fn config(seed: u64) -> Config {
     let mut config = Config::new(seed);
     config.region = capstan_model::region("eu-west-1").expect("a region of the catalogue");
     config.account = "012345678910".to_owned();
-    World::new(config, Profile::default(), noon())
+    config
 }
 
 fn user_data() -> String {
@@ -32,7 +38,7 @@ fn user_data() -> String {
     base64::engine::general_purpose::STANDARD.encode(script)
 }
 
-pub(crate) fn launch_template(world: &mut World, name: &str, instance_type: &str) {
+pub(crate) fn launch_template(world: &mut World<impl Surroundings>, name: &str, instance_type: &str) {
     let image = world
         .call(capstan_shapes::ssm::GetParameterRequest {
             name: "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id".to_owned(),
@@ -54,14 +60,14 @@ pub(crate) fn launch_template(world: &mut World, name: &str, instance_type: &str
         .expect("a launch template");
 }
 
-pub(crate) fn subnets(world: &mut World) -> String {
+pub(crate) fn subnets(world: &mut World<impl Surroundings>) -> String {
     let subnets =
         world.call(ec2::DescribeSubnetsRequest::default()).expect("subnets").subnets.unwrap_or_default();
     subnets.iter().filter_map(|subnet| subnet.subnet_id.clone()).take(3).collect::<Vec<_>>().join(",")
 }
 
 /// A group of `t3.small` as the page's On-Demand one, or of the page's ten types as Spot instances.
-pub(crate) fn group(world: &mut World, name: &str, spot: bool, min: i32, max: i32) {
+pub(crate) fn group(world: &mut World<impl Surroundings>, name: &str, spot: bool, min: i32, max: i32) {
     launch_template(world, name, if spot { "m5.large" } else { "t3.small" });
     let specification = autoscaling::LaunchTemplateSpecification {
         launch_template_name: Some(name.to_owned()),
@@ -115,7 +121,7 @@ pub(crate) fn group(world: &mut World, name: &str, spot: bool, min: i32, max: i3
         .expect("an Auto Scaling group");
 }
 
-pub(crate) fn provider(world: &mut World, name: &str, group: &str, target_capacity: i32) {
+pub(crate) fn provider(world: &mut World<impl Surroundings>, name: &str, group: &str, target_capacity: i32) {
     world
         .call(ecs::CreateCapacityProviderRequest {
             name: name.to_owned(),
@@ -143,7 +149,7 @@ pub(crate) fn item(provider: &str, base: i32, weight: i32) -> ecs::CapacityProvi
 }
 
 pub(crate) fn put_providers(
-    world: &mut World,
+    world: &mut World<impl Surroundings>,
     providers: &[&str],
     strategy: Vec<ecs::CapacityProviderStrategyItem>,
 ) {
@@ -156,14 +162,14 @@ pub(crate) fn put_providers(
         .expect("providers of the cluster");
 }
 
-pub(crate) fn cluster(world: &mut World) {
+pub(crate) fn cluster(world: &mut World<impl Surroundings>) {
     world
         .call(ecs::CreateClusterRequest { cluster_name: Some(CLUSTER.to_owned()), ..Default::default() })
         .expect("a cluster");
 }
 
 /// 256 CPU units, 512 MiB, port 3000 on a dynamic host port.
-pub(crate) fn task_definition(world: &mut World, family: &str) -> String {
+pub(crate) fn task_definition(world: &mut World<impl Surroundings>, family: &str) -> String {
     let answer = world
         .call(ecs::RegisterTaskDefinitionRequest {
             family: family.to_owned(),
@@ -185,7 +191,7 @@ pub(crate) fn task_definition(world: &mut World, family: &str) -> String {
 }
 
 /// A load balancer with a listener and the page's target group (delay 90 s, healthy threshold 2). Gives the group's ARN.
-pub(crate) fn load_balancer(world: &mut World) -> String {
+pub(crate) fn load_balancer(world: &mut World<impl Surroundings>) -> String {
     let vpc_id = world.engine().ec2().vpcs().iter().next().map(|vpc| vpc.id.clone());
     let group = world
         .call(elbv2::CreateTargetGroupRequest {
@@ -237,7 +243,12 @@ pub(crate) fn load_balancer(world: &mut World) -> String {
     group
 }
 
-pub(crate) fn service(world: &mut World, definition: &str, group: Option<&str>, desired: i32) {
+pub(crate) fn service(
+    world: &mut World<impl Surroundings>,
+    definition: &str,
+    group: Option<&str>,
+    desired: i32,
+) {
     let load_balancers = group.map(|group| {
         vec![ecs::LoadBalancer {
             target_group_arn: Some(group.to_owned()),
@@ -264,7 +275,10 @@ pub(crate) fn service(world: &mut World, definition: &str, group: Option<&str>, 
         .expect("a service");
 }
 
-pub(crate) fn update(world: &mut World, change: impl FnOnce(&mut ecs::UpdateServiceRequest)) {
+pub(crate) fn update(
+    world: &mut World<impl Surroundings>,
+    change: impl FnOnce(&mut ecs::UpdateServiceRequest),
+) {
     let mut request = ecs::UpdateServiceRequest {
         cluster: Some(CLUSTER.to_owned()),
         service: SERVICE.to_owned(),
@@ -274,7 +288,7 @@ pub(crate) fn update(world: &mut World, change: impl FnOnce(&mut ecs::UpdateServ
     world.call(request).expect("an updated service");
 }
 
-pub(crate) fn describe(world: &mut World) -> ecs::ServiceData {
+pub(crate) fn describe(world: &mut World<impl Surroundings>) -> ecs::ServiceData {
     let answer = world.call(ecs::DescribeServicesRequest {
         cluster: Some(CLUSTER.to_owned()),
         services: vec![SERVICE.to_owned()],
@@ -284,7 +298,7 @@ pub(crate) fn describe(world: &mut World) -> ecs::ServiceData {
 }
 
 /// Running tasks of each provider, in the order of the providers' names.
-pub(crate) fn running(world: &World) -> Vec<(String, usize)> {
+pub(crate) fn running(world: &World<impl Surroundings>) -> Vec<(String, usize)> {
     let mut counts = std::collections::BTreeMap::<String, usize>::new();
     for task in world.engine().ecs().tasks().iter() {
         if task.status == capstan_engine::ecs::TaskStatus::Running {
@@ -295,7 +309,7 @@ pub(crate) fn running(world: &World) -> Vec<(String, usize)> {
 }
 
 /// Container instances of each provider that are ACTIVE.
-pub(crate) fn instances(world: &World, provider: &str) -> usize {
+pub(crate) fn instances(world: &World<impl Surroundings>, provider: &str) -> usize {
     let instances = world.engine().ecs().instances().iter();
     instances
         .filter(|row| row.status == capstan_engine::ecs::InstanceStatus::Active)
@@ -305,7 +319,7 @@ pub(crate) fn instances(world: &World, provider: &str) -> usize {
 
 /// Both groups and providers (target capacity 80), the load balancer, and a service of one task on the On-Demand
 /// provider that was the cluster's default when it was made.
-pub(crate) fn workshop(world: &mut World) {
+pub(crate) fn workshop(world: &mut World<impl Surroundings>) {
     cluster(world);
     group(world, "ondemand", false, 0, 10);
     group(world, "spot", true, 0, 10);

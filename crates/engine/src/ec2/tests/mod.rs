@@ -2,6 +2,7 @@
 
 mod describe;
 mod launch;
+mod spot;
 mod tag;
 mod template;
 
