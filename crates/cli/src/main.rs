@@ -1,7 +1,9 @@
 //! The `capstan` binary: the only place that reads the environment and prints.
 
+mod api;
 mod client;
 mod demo;
+mod load;
 mod serve;
 mod web;
 

@@ -1,7 +1,6 @@
 //! `capstan demo`: the ECS workshop on EC2 Spot as a story of about a minute. A server in this process, real tasks, a
 //! real load balancer, and clients that never pause.
 
-mod load;
 mod screen;
 mod stack;
 mod view;
@@ -13,8 +12,8 @@ use std::time::Duration;
 use capstan_model::{Span, Time};
 use capstan_server::{Clock, Config, Options, Runtime, Server};
 
+use crate::load::{Counts, FRONT_PAGE, Load, Plan};
 use crate::serve;
-use load::{Counts, Load};
 use screen::{Progress, Screen, Source};
 use stack::{ON_DEMAND, ON_DEMAND_TYPE, Provider, SERVICE, SPOT, SPOT_TYPES, Stack};
 use view::{Instance, View};
@@ -27,6 +26,8 @@ const PEAK_SPOT: usize = 9;
 const FIRST_INSTANCES: usize = 2;
 /// Managed scaling takes instances away after so many minutes below the target capacity.
 const SCALE_IN_MINUTES: usize = 15;
+/// What the clients send.
+const LOAD: Plan = Plan { connections: 8, pace: Duration::from_millis(40), requests: &[FRONT_PAGE] };
 /// Looks at the server so often, and draws the status line.
 const LOOK: Duration = Duration::from_millis(100);
 /// A wait ends in vain after so long, by the server's clock: twice what the longest, scale-in, takes at AWS.
@@ -173,11 +174,11 @@ impl Story<'_> {
         let one = |view: &View, _: &Counts| (view.settled(1), None);
         self.until("waiting for the first task", one).await?;
 
-        self.load = Some(Load::start(address, &self.stack.dns_name));
+        self.load = Some(Load::start(LOAD, address, &self.stack.dns_name));
         let text = format!(
             "{} connections send {} requests a second from now until the end",
-            load::CONNECTIONS,
-            load::requests_a_second()
+            LOAD.connections,
+            LOAD.per_second()
         );
         self.line(Source::Clients, "clients", &text).await?;
         let instances = |view: &View, _: &Counts| {
@@ -303,7 +304,7 @@ impl Story<'_> {
     /// Adds what the server has to say about the service and the capacity providers.
     async fn explained(&self, mut text: String) -> String {
         for subject in [SERVICE, ON_DEMAND.name, SPOT.name] {
-            let found = self.stack.control.look(move |engine| engine.explain(subject)).await.flatten();
+            let found = self.stack.api.control.look(move |engine| engine.explain(subject)).await.flatten();
             for why in found.into_iter().flat_map(|found| found.why) {
                 text.push_str(&format!("\n  {subject}: {why}"));
             }

@@ -1,15 +1,19 @@
 //! What the demo creates and changes, by the calls that a user would make.
 
 use base64::Engine as _;
-use capstan_server::{Caller, Control};
-use capstan_shapes::{Call, autoscaling, ec2, ecs, elbv2, ssm};
+use capstan_server::Control;
+use capstan_shapes::{Call, autoscaling, ec2, ecs};
+
+use crate::api::{Api, Front, Network, text};
 
 pub(super) const CLUSTER: &str = "container-demo";
 pub(super) const SERVICE: &str = "ecsdemo-capacityproviders-ec2";
 pub(super) const TARGET_GROUP: &str = "ecsdemo";
 const CONTAINER: &str = "web";
 const CONTAINER_PORT: i32 = 3000;
-const AMI: &str = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id";
+/// The workshop's load balancer. A check that this machine answers late is no reason to replace a task.
+const FRONT: Front =
+    Front { name: TARGET_GROUP, deregistration_delay_secs: 90, check_every_secs: 30, unhealthy_threshold: 5 };
 /// Percent of the instances that the tasks shall fill: the rest is ready for tasks to come.
 const TARGET_CAPACITY: i32 = 80;
 const GROUP_MAX: i32 = 10;
@@ -45,7 +49,7 @@ pub(super) const SPOT: Provider = Provider { name: "EC2Spot", group: "ecs-spot",
 /// The way to the API, and what it has answered.
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
-    pub(super) control: Control,
+    pub(super) api: Api,
     pub(super) target_group: String,
     /// The load balancer's name for the `Host` header.
     pub(super) dns_name: String,
@@ -54,10 +58,11 @@ pub(super) struct Stack {
 impl Stack {
     /// Everything but the service; the load balancer listens on that port.
     pub(super) async fn create(control: Control, port: u16) -> Result<Self, String> {
-        let mut stack = Self { control, target_group: String::new(), dns_name: String::new() };
+        let api = Api::new(control);
+        let mut stack = Self { api, target_group: String::new(), dns_name: String::new() };
         let create = ecs::CreateClusterRequest { cluster_name: text(CLUSTER), ..Default::default() };
         stack.call(create).await?;
-        let network = stack.network().await?;
+        let network = stack.api.network().await?;
         stack.create_groups(&network).await?;
         let both = vec![ON_DEMAND.name.to_owned(), SPOT.name.to_owned()];
         let put = ecs::PutClusterCapacityProvidersRequest {
@@ -66,32 +71,19 @@ impl Stack {
             default_capacity_provider_strategy: both_providers(),
         };
         stack.call(put).await?;
-        stack.create_balancer(&network, port).await?;
+        let front = stack.api.create_balancer(&network, &FRONT, port).await?;
+        (stack.target_group, stack.dns_name) = (front.target_group, front.dns_name);
         stack.register_tasks().await?;
         Ok(stack)
     }
 
     /// One call as a user makes it.
     pub(super) async fn call<C: Call>(&self, request: C) -> Result<C::Output, String> {
-        let caller = Caller::User { access_key: "demo".to_owned() };
-        let answer = self.control.call(caller, request.into()).await;
-        let answer = answer.map_err(|refusal| format!("{} was refused: {refusal}", C::OPERATION.name))?;
-        C::output(answer).ok_or_else(|| format!("{} was answered with another output", C::OPERATION.name))
-    }
-
-    async fn network(&self) -> Result<Network, String> {
-        let subnets = self.call(ec2::DescribeSubnetsRequest::default()).await?.subnets.unwrap_or_default();
-        let vpc = subnets.first().and_then(|subnet| subnet.vpc_id.clone());
-        let subnets: Vec<String> = subnets.into_iter().filter_map(|subnet| subnet.subnet_id).collect();
-        match vpc {
-            Some(vpc) if !subnets.is_empty() => Ok(Network { vpc, subnets }),
-            _ => Err("the default VPC has no subnets".to_owned()),
-        }
+        self.api.call(request).await
     }
 
     async fn create_groups(&self, network: &Network) -> Result<(), String> {
-        let parameter = ssm::GetParameterRequest { name: AMI.to_owned(), ..Default::default() };
-        let image = self.call(parameter).await?.parameter.and_then(|parameter| parameter.value);
+        let image = Some(self.api.image().await?);
         for (provider, instance_type) in [(ON_DEMAND, ON_DEMAND_TYPE), (SPOT, SPOT_TYPES[0])] {
             let template = ec2::RequestLaunchTemplateData {
                 image_id: image.clone(),
@@ -129,64 +121,6 @@ impl Stack {
             };
             self.call(create).await?;
         }
-        Ok(())
-    }
-
-    async fn create_balancer(&mut self, network: &Network, port: u16) -> Result<(), String> {
-        let create = elbv2::CreateLoadBalancerRequest {
-            name: TARGET_GROUP.to_owned(),
-            subnets: Some(network.subnets.clone()),
-            ..Default::default()
-        };
-        let balancers = self.call(create).await?.load_balancers;
-        let balancer = balancers.unwrap_or_default().pop().unwrap_or_default();
-        let arn = balancer.load_balancer_arn.ok_or("the new load balancer has no ARN")?;
-        self.dns_name = balancer.dns_name.ok_or("the new load balancer has no DNS name")?;
-        // The sped-up clock would end a connection that this machine, under load, leaves idle for two real seconds.
-        let attribute = |key: &str, value: &str| (text(key), text(value));
-        let (key, value) = attribute("idle_timeout.timeout_seconds", "600");
-        let modify = elbv2::ModifyLoadBalancerAttributesRequest {
-            load_balancer_arn: arn.clone(),
-            attributes: vec![elbv2::LoadBalancerAttribute { key, value }],
-        };
-        self.call(modify).await?;
-
-        let create = elbv2::CreateTargetGroupRequest {
-            name: TARGET_GROUP.to_owned(),
-            protocol: Some(elbv2::ProtocolEnum::Http),
-            port: Some(80),
-            vpc_id: Some(network.vpc.clone()),
-            target_type: Some(elbv2::TargetTypeEnum::Instance),
-            health_check_path: text("/health"),
-            health_check_interval_seconds: Some(30),
-            healthy_threshold_count: Some(2),
-            // A check that this machine answers late is no reason to replace a task.
-            unhealthy_threshold_count: Some(5),
-            ..Default::default()
-        };
-        let groups = self.call(create).await?.target_groups.unwrap_or_default();
-        let group = groups.into_iter().next().and_then(|group| group.target_group_arn);
-        self.target_group = group.ok_or("the new target group has no ARN")?;
-        let (key, value) = attribute("deregistration_delay.timeout_seconds", "90");
-        let modify = elbv2::ModifyTargetGroupAttributesRequest {
-            target_group_arn: self.target_group.clone(),
-            attributes: vec![elbv2::TargetGroupAttribute { key, value }],
-        };
-        self.call(modify).await?;
-
-        let forward = elbv2::Action {
-            r#type: elbv2::ActionTypeEnum::Forward,
-            target_group_arn: Some(self.target_group.clone()),
-            ..Default::default()
-        };
-        let create = elbv2::CreateListenerRequest {
-            load_balancer_arn: arn,
-            protocol: Some(elbv2::ProtocolEnum::Http),
-            port: Some(i32::from(port)),
-            default_actions: vec![forward],
-            ..Default::default()
-        };
-        self.call(create).await?;
         Ok(())
     }
 
@@ -273,15 +207,6 @@ impl Stack {
             Some(failure) => Err(format!("{container_instance} cannot be drained: {failure:?}")),
         }
     }
-}
-
-struct Network {
-    vpc: String,
-    subnets: Vec<String>,
-}
-
-pub(super) fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
 }
 
 fn share(provider: Provider, base: i32) -> ecs::CapacityProviderStrategyItem {

@@ -6,7 +6,8 @@ use capstan_model::{Span, Time};
 use capstan_shapes::{autoscaling, cloudwatch, ecs, elbv2};
 
 use super::screen::Source;
-use super::stack::{CLUSTER, ON_DEMAND, Provider, SERVICE, SPOT, Stack, text};
+use super::stack::{CLUSTER, ON_DEMAND, Provider, SERVICE, SPOT, Stack};
+use crate::api::text;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
@@ -91,7 +92,7 @@ impl View {
 
 impl Stack {
     pub(super) async fn now(&self) -> Result<Time, String> {
-        self.control.look(|engine| engine.now()).await.ok_or_else(|| "the server has stopped".to_owned())
+        self.api.control.look(|engine| engine.now()).await.ok_or_else(|| "the server has stopped".to_owned())
     }
 
     pub(super) async fn view(&self) -> Result<View, String> {

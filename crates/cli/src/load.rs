@@ -1,46 +1,68 @@
-//! The clients: a few keep-alive connections to the load balancer that never pause, and what they count.
+//! The clients: keep-alive connections to a load balancer that never pause, and what they count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode, header};
+use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Connections, each with one request at a time.
-pub(super) const CONNECTIONS: u32 = 8;
-/// From start to start of a connection's requests.
-const PACE: Duration = Duration::from_millis(40);
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Each has one request at a time.
+    pub(crate) connections: u32,
+    /// From start to start of a connection's requests.
+    pub(crate) pace: Duration,
+    /// In turn, from another one on each connection.
+    pub(crate) requests: &'static [Kind],
+}
+
+/// One kind of request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// Sends this body by POST, which nobody may send twice; `None` is a GET.
+    pub(crate) post: Option<&'static str>,
+    pub(crate) path: &'static str,
+}
+
+/// A GET of the front page.
+pub(crate) const FRONT_PAGE: Kind = Kind { post: None, path: "/" };
+
+impl Plan {
+    /// Requests a second of all connections together, when none waits for an answer longer than its pace.
+    pub(crate) fn per_second(self) -> u128 {
+        1000 * u128::from(self.connections) / self.pace.as_millis().max(1)
+    }
+}
+
 /// An answer that takes longer counts as a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Of all connections together, when none waits for an answer longer than its pace.
-pub(super) fn requests_a_second() -> u128 {
-    1000 * u128::from(CONNECTIONS) / PACE.as_millis()
-}
-
 /// What the clients saw.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Answered or failed.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// No connection, a broken connection, no answer in time, or a status other than 2xx.
-    pub(super) failed: u64,
-    pub(super) first_failure: Option<String>,
-    pub(super) slowest: Duration,
+    pub(crate) failed: u64,
+    pub(crate) first_failure: Option<String>,
+    /// How often each failure came.
+    pub(crate) failures: BTreeMap<String, u64>,
+    pub(crate) slowest: Duration,
     /// Tasks that answered since the latest [`Load::forget_tasks`].
-    pub(super) tasks: BTreeSet<String>,
+    pub(crate) tasks: BTreeSet<String>,
 }
 
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     counts: Arc<Mutex<Counts>>,
     stop: watch::Sender<bool>,
     connections: JoinSet<()>,
@@ -48,6 +70,7 @@ pub(super) struct Load {
 
 #[derive(Clone, Debug)]
 struct Client {
+    plan: Plan,
     address: SocketAddr,
     host: String,
     counts: Arc<Mutex<Counts>>,
@@ -55,28 +78,28 @@ struct Client {
 
 impl Load {
     /// Starts to send requests for that host name. Dropping the load cuts it off; see [`Load::stop`].
-    pub(super) fn start(address: SocketAddr, host: &str) -> Self {
+    pub(crate) fn start(plan: Plan, address: SocketAddr, host: &str) -> Self {
         let counts = Arc::new(Mutex::new(Counts::default()));
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
-        for number in 0..CONNECTIONS {
-            let client = Client { address, host: host.to_owned(), counts: counts.clone() };
-            connections.spawn(client.run(PACE * number / CONNECTIONS, stopped.clone()));
+        for number in 0..plan.connections {
+            let client = Client { plan, address, host: host.to_owned(), counts: counts.clone() };
+            connections.spawn(client.run(number, stopped.clone()));
         }
         Self { counts, stop, connections }
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         lock(&self.counts).clone()
     }
 
     /// From now on count anew who answers.
-    pub(super) fn forget_tasks(&self) {
+    pub(crate) fn forget_tasks(&self) {
         lock(&self.counts).tasks.clear();
     }
 
     /// Ends when the requests on their way are answered.
-    pub(super) async fn stop(mut self) -> Counts {
+    pub(crate) async fn stop(mut self) -> Counts {
         self.stop.send_replace(true);
         while self.connections.join_next().await.is_some() {}
         lock(&self.counts).clone()
@@ -88,16 +111,22 @@ fn lock(counts: &Mutex<Counts>) -> std::sync::MutexGuard<'_, Counts> {
 }
 
 impl Client {
-    async fn run(self, delay: Duration, stopped: watch::Receiver<bool>) {
-        tokio::time::sleep(delay).await;
-        let mut pace = tokio::time::interval(PACE);
+    async fn run(self, number: u32, stopped: watch::Receiver<bool>) {
+        let Plan { connections, pace, requests } = self.plan;
+        // One after the other within a pace.
+        tokio::time::sleep(pace * number / connections).await;
+        let mut pace = tokio::time::interval(pace);
         // After a stall the pace goes on from there: no burst makes up for it.
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut connection = None;
-        while !*stopped.borrow() {
+        let from = usize::try_from(number).unwrap_or_default();
+        for kind in requests.iter().cycle().skip(from % requests.len().max(1)) {
+            if *stopped.borrow() {
+                return;
+            }
             pace.tick().await;
             let since = Instant::now();
-            let told = tokio::time::timeout(PATIENCE, self.request(&mut connection)).await;
+            let told = tokio::time::timeout(PATIENCE, self.request(kind, &mut connection)).await;
             let told = told.unwrap_or_else(|_| Err(format!("no answer in {} s", PATIENCE.as_secs())));
             if told.is_err() {
                 connection = None;
@@ -107,7 +136,11 @@ impl Client {
     }
 
     /// One request, on the connection if it is still open. Answers which task answered.
-    async fn request(&self, connection: &mut Option<SendRequest<Empty<Bytes>>>) -> Result<String, String> {
+    async fn request(
+        &self,
+        kind: &Kind,
+        connection: &mut Option<SendRequest<Full<Bytes>>>,
+    ) -> Result<String, String> {
         // The balancer may announce the end of a connection; a client then opens another.
         let open = match connection.take() {
             Some(mut open) => open.ready().await.is_ok().then_some(open),
@@ -117,10 +150,13 @@ impl Client {
             Some(open) => open,
             None => self.connect().await?,
         };
-        let request = Request::get("/")
+        let method = if kind.post.is_some() { Method::POST } else { Method::GET };
+        let request = Request::builder()
+            .method(method)
+            .uri(kind.path)
             .header(header::HOST, &self.host)
             .header(header::ACCEPT, "application/json")
-            .body(Empty::new())
+            .body(Full::from(kind.post.unwrap_or_default()))
             .map_err(|error| error.to_string())?;
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
@@ -129,7 +165,7 @@ impl Client {
         task(status, &body)
     }
 
-    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, String> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
         let failed = |error: &dyn std::fmt::Display| format!("no connection to {}: {error}", self.address);
         let stream = TcpStream::connect(self.address).await.map_err(|error| failed(&error))?;
         let _ = stream.set_nodelay(true);
@@ -147,6 +183,7 @@ impl Client {
             Ok(task) => drop(counts.tasks.insert(task)),
             Err(why) => {
                 counts.failed += 1;
+                *counts.failures.entry(why.clone()).or_default() += 1;
                 let number = counts.requests;
                 counts.first_failure.get_or_insert_with(|| format!("request {number}: {why}"));
             }
@@ -193,7 +230,8 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
         let address = free.local_addr().expect("an address");
         drop(free);
-        let load = Load::start(address, "demo.elb.localhost");
+        let plan = Plan { connections: 8, pace: Duration::from_millis(40), requests: &[FRONT_PAGE] };
+        let load = Load::start(plan, address, "demo.elb.localhost");
         while load.counts().failed == 0 {
             tokio::task::yield_now().await;
         }
