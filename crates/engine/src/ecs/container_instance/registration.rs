@@ -213,6 +213,10 @@ fn identity(
         identity.ec2_instance = Some(*instance);
     }
     if let Some(host) = identity.ec2_instance.and_then(|instance| cx.ec2.instances().get(&instance)) {
+        // A request that was on its way when its machine ended: nobody is there any more (our reading).
+        if !host.is_alive() {
+            return Err(client(format!("The EC2 instance {} has ended.", host.id)));
+        }
         let architecture = host.instance_type.architectures.last();
         identity.zone.get_or_insert_with(|| host.zone.name.to_owned());
         identity.instance_type.get_or_insert_with(|| host.instance_type.name.clone());
