@@ -1,5 +1,6 @@
 """CloudWatch, over the protocol that boto3 picks; `test_protocols.py` speaks the others."""
 
+import json
 from datetime import datetime, timedelta, timezone
 
 from support.steps import Step
@@ -14,6 +15,16 @@ ALARM = {
     "AlarmName": "conformance", **METRIC, "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1, "Threshold": 10.0,
     "ComparisonOperator": "GreaterThanThreshold",
 }
+
+WIDGET = {
+    "region": "us-east-1", "title": "Latency", "period": 60, "width": 640, "height": 320, "start": "-PT1H",
+    "metrics": [["conformance", "latency", {"label": "all"}], [".", ".", "host", "a", {"yAxis": "right", "stat": "Maximum"}]],
+    "yAxis": {"left": {"min": 0, "label": "Seconds"}}, "annotations": {"horizontal": [{"value": 3, "label": "slow"}]},
+}
+DASHBOARD = json.dumps({"widgets": [{"type": "metric", "x": 0, "y": 0, "width": 12, "height": 6,
+                                     "properties": {key: value for key, value in WIDGET.items() if key not in ("width", "height", "start")}}]})
+ODD_DASHBOARD = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "# hello", "colour": "red"}}]})
+NO_WIDGETS = json.dumps({"widgets": [{"type": "metric", "properties": {"metrics": [["a", "b"]]}}]})
 
 BUILD = [
     Step(
@@ -66,6 +77,24 @@ BUILD = [
     Step("cloudwatch", "TagResource", {"ResourceARN": "$alarm_arn", "Tags": [{"Key": "c", "Value": "d"}]}),
     Step("cloudwatch", "UntagResource", {"ResourceARN": "$alarm_arn", "TagKeys": ["a"]}),
     Step("cloudwatch", "ListTagsForResource", {"ResourceARN": "$alarm_arn"}, expect={"Tags": [{"Key": "c", "Value": "d"}]}),
+    Step(
+        "cloudwatch", "PutDashboard", {"DashboardName": "conformance", "DashboardBody": DASHBOARD, "Tags": [{"Key": "a", "Value": "b"}]},
+        expect={"DashboardValidationMessages": []},
+    ),
+    Step(
+        "cloudwatch", "PutDashboard", {"DashboardName": "odd", "DashboardBody": ODD_DASHBOARD},
+        expect={"DashboardValidationMessages[].DataPath": ["/widgets/0/properties"]},
+    ),
+    Step(
+        "cloudwatch", "GetDashboard", {"DashboardName": "conformance"}, keep={"dashboard_arn": "DashboardArn"},
+        expect={"[DashboardName, DashboardBody]": ["conformance", DASHBOARD]},
+    ),
+    Step(
+        "cloudwatch", "ListDashboards", {"DashboardNamePrefix": "conf"},
+        expect={"DashboardEntries[].[DashboardName, Size]": [["conformance", len(DASHBOARD)]]},
+    ),
+    Step("cloudwatch", "ListTagsForResource", {"ResourceARN": "$dashboard_arn"}, expect={"Tags": [{"Key": "a", "Value": "b"}]}),
+    Step("cloudwatch", "GetMetricWidgetImage", {"MetricWidget": json.dumps(WIDGET), "OutputFormat": "png"}),
 ]
 
 NO_ALARM = "arn:aws:cloudwatch:us-east-1:000000000000:alarm:none"
@@ -93,6 +122,16 @@ ERRORS = {
         ("SetAlarmState", {"AlarmName": "none", "StateValue": "OK", "StateReason": "x"}, "ResourceNotFound"),
         ("SetAlarmState", {"AlarmName": "conformance", "StateValue": "OK", "StateReason": "x", "StateReasonData": "{"}, "InvalidFormat"),
         ("SetAlarmState", {"AlarmName": "conformance", "StateValue": "FINE", "StateReason": "x"}, "ValidationError"),
+        ("PutDashboard", {"DashboardName": "a b", "DashboardBody": DASHBOARD}, "InvalidParameterInput"),
+        ("PutDashboard", {"DashboardName": "a", "DashboardBody": "nonsense"}, "InvalidParameterInput"),
+        ("PutDashboard", {"DashboardName": "a", "DashboardBody": NO_WIDGETS}, "InvalidParameterInput"),
+        ("GetDashboard", {"DashboardName": "none"}, "ResourceNotFound"),
+        ("GetDashboard", {"DashboardName": "a b"}, "InvalidParameterValue"),
+        ("ListDashboards", {"NextToken": "not ours"}, "InvalidParameterValue"),
+        ("DeleteDashboards", {"DashboardNames": []}, "InvalidParameterValue"),
+        ("GetMetricWidgetImage", {"MetricWidget": "nonsense"}, "ValidationError"),
+        ("GetMetricWidgetImage", {"MetricWidget": '{"width": 9999}'}, "ValidationError"),
+        ("GetMetricWidgetImage", {"MetricWidget": "{}", "OutputFormat": "gif"}, "ValidationError"),
         ("TagResource", {"ResourceARN": NO_ALARM, "Tags": [{"Key": "a", "Value": "b"}]}, "ResourceNotFoundException"),
         ("TagResource", {"ResourceARN": "nonsense", "Tags": [{"Key": "a", "Value": "b"}]}, "InvalidParameterValue"),
         ("UntagResource", {"ResourceARN": NO_ALARM, "TagKeys": ["a"]}, "ResourceNotFoundException"),
@@ -105,9 +144,13 @@ ERRORS = {
 UNCAUSED = {
     "cloudwatch": {
         "InternalServiceError": "the server does not fail",
+        "InternalServiceFault": "the server does not fail",
         "ConcurrentModificationException": "requests come one after the other",
         "ConflictException": "requests come one after the other",
     }
 }
 
-CLEAN = [Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["conformance", "second"]})]
+CLEAN = [
+    Step("cloudwatch", "DeleteDashboards", {"DashboardNames": ["conformance", "odd"]}),
+    Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["conformance", "second"]}),
+]

@@ -15,15 +15,20 @@ pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitorin
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DeleteAlarms", input: &DELETE_ALARMS_REQUEST, output: &DELETE_ALARMS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND] },
+Operation { name: "DeleteDashboards", input: &DELETE_DASHBOARDS_REQUEST, output: &DELETE_DASHBOARDS_RESPONSE, result_wrapper: "DeleteDashboardsResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &INTERNAL_SERVICE_FAULT, &CONFLICT_EXCEPTION] },
 Operation { name: "DescribeAlarmHistory", input: &DESCRIBE_ALARM_HISTORY_REQUEST, output: &DESCRIBE_ALARM_HISTORY_RESPONSE, result_wrapper: "DescribeAlarmHistoryResult", errors: &[&INVALID_NEXT_TOKEN] },
 Operation { name: "DescribeAlarms", input: &DESCRIBE_ALARMS_REQUEST, output: &DESCRIBE_ALARMS_RESPONSE, result_wrapper: "DescribeAlarmsResult", errors: &[&INVALID_NEXT_TOKEN] },
 Operation { name: "DescribeAlarmsForMetric", input: &DESCRIBE_ALARMS_FOR_METRIC_REQUEST, output: &DESCRIBE_ALARMS_FOR_METRIC_RESPONSE, result_wrapper: "DescribeAlarmsForMetricResult", errors: &[] },
 Operation { name: "DisableAlarmActions", input: &DISABLE_ALARM_ACTIONS_REQUEST, output: &DISABLE_ALARM_ACTIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "EnableAlarmActions", input: &ENABLE_ALARM_ACTIONS_REQUEST, output: &ENABLE_ALARM_ACTIONS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "GetDashboard", input: &GET_DASHBOARD_REQUEST, output: &GET_DASHBOARD_RESPONSE, result_wrapper: "GetDashboardResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &DASHBOARD_NOT_FOUND_ERROR, &INTERNAL_SERVICE_FAULT] },
 Operation { name: "GetMetricData", input: &GET_METRIC_DATA_REQUEST, output: &GET_METRIC_DATA_RESPONSE, result_wrapper: "GetMetricDataResult", errors: &[&INVALID_NEXT_TOKEN] },
 Operation { name: "GetMetricStatistics", input: &GET_METRIC_STATISTICS_REQUEST, output: &GET_METRIC_STATISTICS_RESPONSE, result_wrapper: "GetMetricStatisticsResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
+Operation { name: "GetMetricWidgetImage", input: &GET_METRIC_WIDGET_IMAGE_REQUEST, output: &GET_METRIC_WIDGET_IMAGE_RESPONSE, result_wrapper: "GetMetricWidgetImageResult", errors: &[] },
+Operation { name: "ListDashboards", input: &LIST_DASHBOARDS_REQUEST, output: &LIST_DASHBOARDS_RESPONSE, result_wrapper: "ListDashboardsResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
 Operation { name: "ListMetrics", input: &LIST_METRICS_REQUEST, output: &LIST_METRICS_RESPONSE, result_wrapper: "ListMetricsResult", errors: &[&INTERNAL_SERVICE_FAULT, &INVALID_PARAMETER_VALUE_EXCEPTION] },
 Operation { name: "ListTagsForResource", input: &LIST_TAGS_FOR_RESOURCE_REQUEST, output: &LIST_TAGS_FOR_RESOURCE_RESPONSE, result_wrapper: "ListTagsForResourceResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
+Operation { name: "PutDashboard", input: &PUT_DASHBOARD_REQUEST, output: &PUT_DASHBOARD_RESPONSE, result_wrapper: "PutDashboardResult", errors: &[&DASHBOARD_INVALID_INPUT_ERROR, &INTERNAL_SERVICE_FAULT, &CONFLICT_EXCEPTION] },
 Operation { name: "PutMetricAlarm", input: &PUT_METRIC_ALARM_REQUEST, output: &PUT_METRIC_ALARM_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT] },
 Operation { name: "PutMetricData", input: &PUT_METRIC_DATA_REQUEST, output: &PUT_METRIC_DATA_RESPONSE, result_wrapper: "", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
 Operation { name: "SetAlarmState", input: &SET_ALARM_STATE_REQUEST, output: &SET_ALARM_STATE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND, &INVALID_FORMAT_FAULT] },
@@ -33,20 +38,25 @@ Operation { name: "UntagResource", input: &UNTAG_RESOURCE_REQUEST, output: &UNTA
 
 operations! { Cloudwatch {
 0 DeleteAlarms DeleteAlarmsRequest DeleteAlarmsResponse DELETE_ALARMS_REQUEST,
-1 DescribeAlarmHistory DescribeAlarmHistoryRequest DescribeAlarmHistoryResponse DESCRIBE_ALARM_HISTORY_REQUEST,
-2 DescribeAlarms DescribeAlarmsRequest DescribeAlarmsResponse DESCRIBE_ALARMS_REQUEST,
-3 DescribeAlarmsForMetric DescribeAlarmsForMetricRequest DescribeAlarmsForMetricResponse DESCRIBE_ALARMS_FOR_METRIC_REQUEST,
-4 DisableAlarmActions DisableAlarmActionsRequest DisableAlarmActionsResponse DISABLE_ALARM_ACTIONS_REQUEST,
-5 EnableAlarmActions EnableAlarmActionsRequest EnableAlarmActionsResponse ENABLE_ALARM_ACTIONS_REQUEST,
-6 GetMetricData GetMetricDataRequest GetMetricDataResponse GET_METRIC_DATA_REQUEST,
-7 GetMetricStatistics GetMetricStatisticsRequest GetMetricStatisticsResponse GET_METRIC_STATISTICS_REQUEST,
-8 ListMetrics ListMetricsRequest ListMetricsResponse LIST_METRICS_REQUEST,
-9 ListTagsForResource ListTagsForResourceRequest ListTagsForResourceResponse LIST_TAGS_FOR_RESOURCE_REQUEST,
-10 PutMetricAlarm PutMetricAlarmRequest PutMetricAlarmResponse PUT_METRIC_ALARM_REQUEST,
-11 PutMetricData PutMetricDataRequest PutMetricDataResponse PUT_METRIC_DATA_REQUEST,
-12 SetAlarmState SetAlarmStateRequest SetAlarmStateResponse SET_ALARM_STATE_REQUEST,
-13 TagResource TagResourceRequest TagResourceResponse TAG_RESOURCE_REQUEST,
-14 UntagResource UntagResourceRequest UntagResourceResponse UNTAG_RESOURCE_REQUEST,
+1 DeleteDashboards DeleteDashboardsRequest DeleteDashboardsResponse DELETE_DASHBOARDS_REQUEST,
+2 DescribeAlarmHistory DescribeAlarmHistoryRequest DescribeAlarmHistoryResponse DESCRIBE_ALARM_HISTORY_REQUEST,
+3 DescribeAlarms DescribeAlarmsRequest DescribeAlarmsResponse DESCRIBE_ALARMS_REQUEST,
+4 DescribeAlarmsForMetric DescribeAlarmsForMetricRequest DescribeAlarmsForMetricResponse DESCRIBE_ALARMS_FOR_METRIC_REQUEST,
+5 DisableAlarmActions DisableAlarmActionsRequest DisableAlarmActionsResponse DISABLE_ALARM_ACTIONS_REQUEST,
+6 EnableAlarmActions EnableAlarmActionsRequest EnableAlarmActionsResponse ENABLE_ALARM_ACTIONS_REQUEST,
+7 GetDashboard GetDashboardRequest GetDashboardResponse GET_DASHBOARD_REQUEST,
+8 GetMetricData GetMetricDataRequest GetMetricDataResponse GET_METRIC_DATA_REQUEST,
+9 GetMetricStatistics GetMetricStatisticsRequest GetMetricStatisticsResponse GET_METRIC_STATISTICS_REQUEST,
+10 GetMetricWidgetImage GetMetricWidgetImageRequest GetMetricWidgetImageResponse GET_METRIC_WIDGET_IMAGE_REQUEST,
+11 ListDashboards ListDashboardsRequest ListDashboardsResponse LIST_DASHBOARDS_REQUEST,
+12 ListMetrics ListMetricsRequest ListMetricsResponse LIST_METRICS_REQUEST,
+13 ListTagsForResource ListTagsForResourceRequest ListTagsForResourceResponse LIST_TAGS_FOR_RESOURCE_REQUEST,
+14 PutDashboard PutDashboardRequest PutDashboardResponse PUT_DASHBOARD_REQUEST,
+15 PutMetricAlarm PutMetricAlarmRequest PutMetricAlarmResponse PUT_METRIC_ALARM_REQUEST,
+16 PutMetricData PutMetricDataRequest PutMetricDataResponse PUT_METRIC_DATA_REQUEST,
+17 SetAlarmState SetAlarmStateRequest SetAlarmStateResponse SET_ALARM_STATE_REQUEST,
+18 TagResource TagResourceRequest TagResourceResponse TAG_RESOURCE_REQUEST,
+19 UntagResource UntagResourceRequest UntagResourceResponse UNTAG_RESOURCE_REQUEST,
 } }
 
 record! {
@@ -54,6 +64,11 @@ DeleteAlarmsRequest {
     alarm_names: Vec<String>,
 }
 DeleteAlarmsResponse {
+}
+DeleteDashboardsRequest {
+    dashboard_names: Vec<String>,
+}
+DeleteDashboardsResponse {
 }
 DescribeAlarmHistoryRequest {
     alarm_name: Option<String>,
@@ -108,6 +123,14 @@ EnableAlarmActionsRequest {
 }
 EnableAlarmActionsResponse {
 }
+GetDashboardRequest {
+    dashboard_name: String,
+}
+GetDashboardResponse {
+    dashboard_arn: Option<String>,
+    dashboard_body: Option<String>,
+    dashboard_name: Option<String>,
+}
 GetMetricDataRequest {
     metric_data_queries: Vec<MetricDataQuery>,
     start_time: Time,
@@ -137,6 +160,21 @@ GetMetricStatisticsResponse {
     label: Option<String>,
     datapoints: Option<Vec<Datapoint>>,
 }
+GetMetricWidgetImageRequest {
+    metric_widget: String,
+    output_format: Option<String>,
+}
+GetMetricWidgetImageResponse {
+    metric_widget_image: Option<Blob>,
+}
+ListDashboardsRequest {
+    dashboard_name_prefix: Option<String>,
+    next_token: Option<String>,
+}
+ListDashboardsResponse {
+    dashboard_entries: Option<Vec<DashboardEntry>>,
+    next_token: Option<String>,
+}
 ListMetricsRequest {
     namespace: Option<String>,
     metric_name: Option<String>,
@@ -156,6 +194,14 @@ ListTagsForResourceRequest {
 }
 ListTagsForResourceResponse {
     tags: Option<Vec<Tag>>,
+}
+PutDashboardRequest {
+    dashboard_name: String,
+    dashboard_body: String,
+    tags: Option<Vec<Tag>>,
+}
+PutDashboardResponse {
+    dashboard_validation_messages: Option<Vec<DashboardValidationMessage>>,
 }
 PutMetricAlarmRequest {
     alarm_name: String,
@@ -248,6 +294,16 @@ CompositeAlarm {
     actions_suppressor: Option<String>,
     actions_suppressor_wait_period: Option<i32>,
     actions_suppressor_extension_period: Option<i32>,
+}
+DashboardEntry {
+    dashboard_name: Option<String>,
+    dashboard_arn: Option<String>,
+    last_modified: Option<Time>,
+    size: Option<i64>,
+}
+DashboardValidationMessage {
+    data_path: Option<String>,
+    message: Option<String>,
 }
 Datapoint {
     timestamp: Option<Time>,
@@ -388,6 +444,11 @@ pub static DELETE_ALARMS_REQUEST: Schema = Schema { name: "DeleteAlarmsInput", k
 ] } };
 pub static DELETE_ALARMS_RESPONSE: Schema = Schema { name: "DeleteAlarmsResponse", kind: Kind::Record { members: &[
 ] } };
+pub static DELETE_DASHBOARDS_REQUEST: Schema = Schema { name: "DeleteDashboardsInput", kind: Kind::Record { members: &[
+    Member { name: "DashboardNames", wire: "DashboardNames", ec2: "DashboardNames", required: true, schema: &DASHBOARD_NAMES },
+] } };
+pub static DELETE_DASHBOARDS_RESPONSE: Schema = Schema { name: "DeleteDashboardsOutput", kind: Kind::Record { members: &[
+] } };
 pub static DESCRIBE_ALARM_HISTORY_REQUEST: Schema = Schema { name: "DescribeAlarmHistoryInput", kind: Kind::Record { members: &[
     Member { name: "AlarmName", wire: "AlarmName", ec2: "AlarmName", required: false, schema: &ALARM_NAME },
     Member { name: "AlarmContributorId", wire: "AlarmContributorId", ec2: "AlarmContributorId", required: false, schema: &CONTRIBUTOR_ID },
@@ -441,6 +502,14 @@ pub static ENABLE_ALARM_ACTIONS_REQUEST: Schema = Schema { name: "EnableAlarmAct
 ] } };
 pub static ENABLE_ALARM_ACTIONS_RESPONSE: Schema = Schema { name: "EnableAlarmActionsResponse", kind: Kind::Record { members: &[
 ] } };
+pub static GET_DASHBOARD_REQUEST: Schema = Schema { name: "GetDashboardInput", kind: Kind::Record { members: &[
+    Member { name: "DashboardName", wire: "DashboardName", ec2: "DashboardName", required: true, schema: &DASHBOARD_NAME },
+] } };
+pub static GET_DASHBOARD_RESPONSE: Schema = Schema { name: "GetDashboardOutput", kind: Kind::Record { members: &[
+    Member { name: "DashboardArn", wire: "DashboardArn", ec2: "DashboardArn", required: false, schema: &DASHBOARD_ARN },
+    Member { name: "DashboardBody", wire: "DashboardBody", ec2: "DashboardBody", required: false, schema: &DASHBOARD_BODY },
+    Member { name: "DashboardName", wire: "DashboardName", ec2: "DashboardName", required: false, schema: &DASHBOARD_NAME },
+] } };
 pub static GET_METRIC_DATA_REQUEST: Schema = Schema { name: "GetMetricDataInput", kind: Kind::Record { members: &[
     Member { name: "MetricDataQueries", wire: "MetricDataQueries", ec2: "MetricDataQueries", required: true, schema: &METRIC_DATA_QUERIES },
     Member { name: "StartTime", wire: "StartTime", ec2: "StartTime", required: true, schema: &TIMESTAMP },
@@ -470,6 +539,21 @@ pub static GET_METRIC_STATISTICS_RESPONSE: Schema = Schema { name: "GetMetricSta
     Member { name: "Label", wire: "Label", ec2: "Label", required: false, schema: &METRIC_LABEL },
     Member { name: "Datapoints", wire: "Datapoints", ec2: "Datapoints", required: false, schema: &DATAPOINTS },
 ] } };
+pub static GET_METRIC_WIDGET_IMAGE_REQUEST: Schema = Schema { name: "GetMetricWidgetImageInput", kind: Kind::Record { members: &[
+    Member { name: "MetricWidget", wire: "MetricWidget", ec2: "MetricWidget", required: true, schema: &METRIC_WIDGET },
+    Member { name: "OutputFormat", wire: "OutputFormat", ec2: "OutputFormat", required: false, schema: &OUTPUT_FORMAT },
+] } };
+pub static GET_METRIC_WIDGET_IMAGE_RESPONSE: Schema = Schema { name: "GetMetricWidgetImageOutput", kind: Kind::Record { members: &[
+    Member { name: "MetricWidgetImage", wire: "MetricWidgetImage", ec2: "MetricWidgetImage", required: false, schema: &METRIC_WIDGET_IMAGE },
+] } };
+pub static LIST_DASHBOARDS_REQUEST: Schema = Schema { name: "ListDashboardsInput", kind: Kind::Record { members: &[
+    Member { name: "DashboardNamePrefix", wire: "DashboardNamePrefix", ec2: "DashboardNamePrefix", required: false, schema: &DASHBOARD_NAME_PREFIX },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_DASHBOARDS_RESPONSE: Schema = Schema { name: "ListDashboardsOutput", kind: Kind::Record { members: &[
+    Member { name: "DashboardEntries", wire: "DashboardEntries", ec2: "DashboardEntries", required: false, schema: &DASHBOARD_ENTRIES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
 pub static LIST_METRICS_REQUEST: Schema = Schema { name: "ListMetricsInput", kind: Kind::Record { members: &[
     Member { name: "Namespace", wire: "Namespace", ec2: "Namespace", required: false, schema: &NAMESPACE },
     Member { name: "MetricName", wire: "MetricName", ec2: "MetricName", required: false, schema: &METRIC_NAME },
@@ -489,6 +573,14 @@ pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema = Schema { name: "ListTagsForR
 ] } };
 pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema = Schema { name: "ListTagsForResourceOutput", kind: Kind::Record { members: &[
     Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static PUT_DASHBOARD_REQUEST: Schema = Schema { name: "PutDashboardInput", kind: Kind::Record { members: &[
+    Member { name: "DashboardName", wire: "DashboardName", ec2: "DashboardName", required: true, schema: &DASHBOARD_NAME },
+    Member { name: "DashboardBody", wire: "DashboardBody", ec2: "DashboardBody", required: true, schema: &DASHBOARD_BODY },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static PUT_DASHBOARD_RESPONSE: Schema = Schema { name: "PutDashboardOutput", kind: Kind::Record { members: &[
+    Member { name: "DashboardValidationMessages", wire: "DashboardValidationMessages", ec2: "DashboardValidationMessages", required: false, schema: &DASHBOARD_VALIDATION_MESSAGES },
 ] } };
 pub static PUT_METRIC_ALARM_REQUEST: Schema = Schema { name: "PutMetricAlarmInput", kind: Kind::Record { members: &[
     Member { name: "AlarmName", wire: "AlarmName", ec2: "AlarmName", required: true, schema: &ALARM_NAME },
@@ -604,6 +696,24 @@ pub static COMPOSITE_ALARMS: Schema = Schema { name: "CompositeAlarms", kind: Ki
 pub static CONTRIBUTOR_ATTRIBUTES: Schema = Schema { name: "ContributorAttributes", kind: Kind::Map { key: &ATTRIBUTE_NAME, value: &ATTRIBUTE_VALUE, key_name: "key", value_name: "value", flat: false } };
 pub static CONTRIBUTOR_ID: Schema = Schema { name: "ContributorId", kind: Kind::Text { min: Some(1), max: Some(16), pattern: "", values: &[] } };
 pub static COUNTS: Schema = Schema { name: "Counts", kind: Kind::List { member: &DATAPOINT_VALUE, name: "member", flat: false, min: None, max: None } };
+pub static DASHBOARD_ARN: Schema = Schema { name: "DashboardArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DASHBOARD_BODY: Schema = Schema { name: "DashboardBody", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DASHBOARD_ENTRIES: Schema = Schema { name: "DashboardEntries", kind: Kind::List { member: &DASHBOARD_ENTRY, name: "member", flat: false, min: None, max: None } };
+pub static DASHBOARD_ENTRY: Schema = Schema { name: "DashboardEntry", kind: Kind::Record { members: &[
+    Member { name: "DashboardName", wire: "DashboardName", ec2: "DashboardName", required: false, schema: &DASHBOARD_NAME },
+    Member { name: "DashboardArn", wire: "DashboardArn", ec2: "DashboardArn", required: false, schema: &DASHBOARD_ARN },
+    Member { name: "LastModified", wire: "LastModified", ec2: "LastModified", required: false, schema: &LAST_MODIFIED },
+    Member { name: "Size", wire: "Size", ec2: "Size", required: false, schema: &SIZE },
+] } };
+pub static DASHBOARD_NAME: Schema = Schema { name: "DashboardName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DASHBOARD_NAME_PREFIX: Schema = Schema { name: "DashboardNamePrefix", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DASHBOARD_NAMES: Schema = Schema { name: "DashboardNames", kind: Kind::List { member: &DASHBOARD_NAME, name: "member", flat: false, min: None, max: None } };
+pub static DASHBOARD_VALIDATION_MESSAGE: Schema = Schema { name: "DashboardValidationMessage", kind: Kind::Record { members: &[
+    Member { name: "DataPath", wire: "DataPath", ec2: "DataPath", required: false, schema: &DATA_PATH },
+    Member { name: "Message", wire: "Message", ec2: "Message", required: false, schema: &MESSAGE },
+] } };
+pub static DASHBOARD_VALIDATION_MESSAGES: Schema = Schema { name: "DashboardValidationMessages", kind: Kind::List { member: &DASHBOARD_VALIDATION_MESSAGE, name: "member", flat: false, min: None, max: None } };
+pub static DATA_PATH: Schema = Schema { name: "DataPath", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static DATAPOINT: Schema = Schema { name: "Datapoint", kind: Kind::Record { members: &[
     Member { name: "Timestamp", wire: "Timestamp", ec2: "Timestamp", required: false, schema: &TIMESTAMP },
     Member { name: "SampleCount", wire: "SampleCount", ec2: "SampleCount", required: false, schema: &DATAPOINT_VALUE },
@@ -664,7 +774,9 @@ pub static INCLUDE_LINKED_ACCOUNTS: Schema = Schema { name: "IncludeLinkedAccoun
 pub static LABEL_OPTIONS: Schema = Schema { name: "LabelOptions", kind: Kind::Record { members: &[
     Member { name: "Timezone", wire: "Timezone", ec2: "Timezone", required: false, schema: &GET_METRIC_DATA_LABEL_TIMEZONE },
 ] } };
+pub static LAST_MODIFIED: Schema = Schema { name: "LastModified", kind: Kind::Time { format: TimeFormat::Default } };
 pub static MAX_RECORDS: Schema = Schema { name: "MaxRecords", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
+pub static MESSAGE: Schema = Schema { name: "Message", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static MESSAGE_DATA: Schema = Schema { name: "MessageData", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "Code", ec2: "Code", required: false, schema: &MESSAGE_DATA_CODE },
     Member { name: "Value", wire: "Value", ec2: "Value", required: false, schema: &MESSAGE_DATA_VALUE },
@@ -752,9 +864,12 @@ pub static METRIC_STAT: Schema = Schema { name: "MetricStat", kind: Kind::Record
     Member { name: "Stat", wire: "Stat", ec2: "Stat", required: true, schema: &STAT },
     Member { name: "Unit", wire: "Unit", ec2: "Unit", required: false, schema: &STANDARD_UNIT },
 ] } };
+pub static METRIC_WIDGET: Schema = Schema { name: "MetricWidget", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static METRIC_WIDGET_IMAGE: Schema = Schema { name: "MetricWidgetImage", kind: Kind::Blob { min: None, max: None } };
 pub static METRICS: Schema = Schema { name: "Metrics", kind: Kind::List { member: &METRIC, name: "member", flat: false, min: None, max: None } };
 pub static NAMESPACE: Schema = Schema { name: "Namespace", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "[^:].*", values: &[] } };
 pub static NEXT_TOKEN: Schema = Schema { name: "NextToken", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static OUTPUT_FORMAT: Schema = Schema { name: "OutputFormat", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static OWNING_ACCOUNTS: Schema = Schema { name: "OwningAccounts", kind: Kind::List { member: &ACCOUNT_ID, name: "member", flat: false, min: None, max: None } };
 pub static PENDING_PERIOD: Schema = Schema { name: "PendingPeriod", kind: Kind::Int { long: false, min: Some(0), max: Some(86400) } };
 pub static PERIOD: Schema = Schema { name: "Period", kind: Kind::Int { long: false, min: Some(1), max: None } };
@@ -765,6 +880,7 @@ pub static RESOURCE_LIST: Schema = Schema { name: "ResourceList", kind: Kind::Li
 pub static RESOURCE_NAME: Schema = Schema { name: "ResourceName", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
 pub static RETURN_DATA: Schema = Schema { name: "ReturnData", kind: Kind::Bool };
 pub static SCAN_BY: Schema = Schema { name: "ScanBy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["TimestampDescending", "TimestampAscending"] } };
+pub static SIZE: Schema = Schema { name: "Size", kind: Kind::Int { long: true, min: None, max: None } };
 pub static STANDARD_UNIT: Schema = Schema { name: "StandardUnit", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"] } };
 pub static STAT: Schema = Schema { name: "Stat", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static STATE_REASON: Schema = Schema { name: "StateReason", kind: Kind::Text { min: Some(0), max: Some(1023), pattern: "", values: &[] } };
@@ -797,6 +913,8 @@ pub static TREAT_MISSING_DATA: Schema = Schema { name: "TreatMissingData", kind:
 pub static VALUES: Schema = Schema { name: "Values", kind: Kind::List { member: &DATAPOINT_VALUE, name: "member", flat: false, min: None, max: None } };
 pub static CONCURRENT_MODIFICATION_EXCEPTION: ErrorShape = ErrorShape { name: "ConcurrentModificationException", code: "ConcurrentModificationException", status: 429 };
 pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409 };
+pub static DASHBOARD_INVALID_INPUT_ERROR: ErrorShape = ErrorShape { name: "DashboardInvalidInputError", code: "InvalidParameterInput", status: 400 };
+pub static DASHBOARD_NOT_FOUND_ERROR: ErrorShape = ErrorShape { name: "DashboardNotFoundError", code: "ResourceNotFound", status: 404 };
 pub static INTERNAL_SERVICE_FAULT: ErrorShape = ErrorShape { name: "InternalServiceFault", code: "InternalServiceError", status: 500 };
 pub static INVALID_FORMAT_FAULT: ErrorShape = ErrorShape { name: "InvalidFormatFault", code: "InvalidFormat", status: 400 };
 pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400 };

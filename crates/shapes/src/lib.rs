@@ -33,7 +33,7 @@ pub mod ssm;
 #[rustfmt::skip]
 pub mod sts;
 
-pub use refusal::Refusal;
+pub use refusal::{ErrorMember, Refusal};
 pub use schema::{ErrorShape, Kind, Member, Operation, Place, Protocol, Rest, Schema, Service, TimeFormat};
 pub use shape::{Blob, Call, Shape};
 pub use validate::{Constraint, Step, Violation, check};

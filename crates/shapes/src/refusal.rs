@@ -14,7 +14,15 @@ pub struct Refusal {
     pub status: u16,
     pub message: String,
     /// Further members of the modelled error, such as `resourceIds` of a conflict.
-    pub members: Vec<(&'static str, Vec<String>)>,
+    pub members: Vec<(&'static str, ErrorMember)>,
+}
+
+/// The content of an error's further member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErrorMember {
+    Texts(Vec<String>),
+    /// Records of texts, each with its members' names.
+    Records(Vec<Vec<(&'static str, String)>>),
 }
 
 impl Refusal {
@@ -41,7 +49,12 @@ impl Refusal {
     }
 
     pub fn with_member(mut self, name: &'static str, values: Vec<String>) -> Self {
-        self.members.push((name, values));
+        self.members.push((name, ErrorMember::Texts(values)));
+        self
+    }
+
+    pub fn with_records(mut self, name: &'static str, records: Vec<Vec<(&'static str, String)>>) -> Self {
+        self.members.push((name, ErrorMember::Records(records)));
         self
     }
 }

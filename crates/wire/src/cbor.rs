@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use capstan_model::Time;
-use capstan_shapes::{Kind, Member, Refusal, Schema, Value};
+use capstan_shapes::{ErrorMember, Kind, Member, Refusal, Schema, Value};
 use minicbor::data::{Tag, Type};
 use minicbor::{Decoder, Encoder};
 
@@ -214,7 +214,7 @@ fn write(schema: &Schema, value: &Value, out: &mut Encoder<&mut Vec<u8>>) -> Wri
     }
 }
 
-/// An error body: `__type`, `message` and the error's further members, lists of texts.
+/// An error body: `__type`, `message` and the error's further members.
 pub(crate) fn encode_error(refusal: &Refusal, out: &mut Vec<u8>) {
     let _ = write_error(refusal, &mut Encoder::new(out));
 }
@@ -223,10 +223,24 @@ fn write_error(refusal: &Refusal, out: &mut Encoder<&mut Vec<u8>>) -> Written {
     out.map(2 + refusal.members.len() as u64)?;
     out.str("__type")?.str(&refusal.shape)?;
     out.str("message")?.str(&refusal.message)?;
-    for (name, values) in &refusal.members {
-        out.str(name)?.array(values.len() as u64)?;
-        for value in values {
-            out.str(value)?;
+    for (name, content) in &refusal.members {
+        out.str(name)?;
+        match content {
+            ErrorMember::Texts(texts) => {
+                out.array(texts.len() as u64)?;
+                for text in texts {
+                    out.str(text)?;
+                }
+            }
+            ErrorMember::Records(records) => {
+                out.array(records.len() as u64)?;
+                for record in records {
+                    out.map(record.len() as u64)?;
+                    for (name, text) in record {
+                        out.str(name)?.str(text)?;
+                    }
+                }
+            }
         }
     }
     Ok(())

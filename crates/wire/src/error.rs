@@ -1,6 +1,6 @@
 //! Refusals as HTTP responses.
 
-use capstan_shapes::{Protocol, Refusal, Service};
+use capstan_shapes::{ErrorMember, Protocol, Refusal, Service};
 
 use crate::xml::{Names, Writer};
 use crate::{Answer, RequestId, cbor, json};
@@ -101,19 +101,38 @@ fn json_body(refusal: &Refusal, out: &mut Vec<u8>) {
     json::string(key, out);
     out.push(b':');
     json::string(&refusal.message, out);
-    for (name, values) in &refusal.members {
+    for (name, content) in &refusal.members {
         out.push(b',');
         json::string(name, out);
-        out.extend_from_slice(b":[");
-        for (index, value) in values.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            json::string(value, out);
+        out.push(b':');
+        match content {
+            ErrorMember::Texts(texts) => json_list(texts, out, |text, out| json::string(text, out)),
+            ErrorMember::Records(records) => json_list(records, out, |record, out| {
+                out.push(b'{');
+                for (index, (name, text)) in record.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    json::string(name, out);
+                    out.push(b':');
+                    json::string(text, out);
+                }
+                out.push(b'}');
+            }),
         }
-        out.push(b']');
     }
     out.push(b'}');
+}
+
+fn json_list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
 }
 
 fn query_body(refusal: &Refusal, xmlns: &str, id: RequestId, out: &mut Vec<u8>) {
@@ -123,9 +142,18 @@ fn query_body(refusal: &Refusal, xmlns: &str, id: RequestId, out: &mut Vec<u8>) 
     xml.text("Type", fault(refusal));
     xml.text("Code", &refusal.code);
     xml.text("Message", &refusal.message);
-    for (name, values) in &refusal.members {
+    for (name, content) in &refusal.members {
         xml.open(name);
-        values.iter().for_each(|value| xml.text("member", value));
+        match content {
+            ErrorMember::Texts(texts) => texts.iter().for_each(|text| xml.text("member", text)),
+            ErrorMember::Records(records) => {
+                for record in records {
+                    xml.open("member");
+                    record.iter().for_each(|(name, text)| xml.text(name, text));
+                    xml.close("member");
+                }
+            }
+        }
         xml.close(name);
     }
     xml.close("Error");

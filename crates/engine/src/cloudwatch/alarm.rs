@@ -1,19 +1,18 @@
-//! Alarms: putting, deleting, forcing a state, switching actions, tags.
+//! Alarms: putting, deleting, forcing a state, switching actions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use capstan_model::{Arn, Span, Time};
+use capstan_model::{Span, Time};
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
 use super::rows::{Alarm, AlarmSettings, MetricId, MissingData};
 use super::statistic::{Extended, Statistic};
-use super::{evaluation, history, invalid_value, json, query, validation};
+use super::{evaluation, history, json, query, tag, validation};
 use crate::{Caller, Engine};
 
 /// Alarms in a region (CloudWatch quotas).
 const ALARMS_MAX: usize = 5_000;
-pub(super) const TAGS_MAX: usize = 50;
 const DAY: Span = Span::from_hours(24);
 
 /// The state of an alarm that was never evaluated.
@@ -26,7 +25,7 @@ pub(super) fn put(
 ) -> Result<shapes::PutMetricAlarmResponse, Refusal> {
     let name: Arc<str> = Arc::from(std::mem::take(&mut request.alarm_name));
     let mut tags = BTreeMap::new();
-    add_tags(&mut tags, request.tags.take().unwrap_or_default())?;
+    tag::add(&mut tags, request.tags.take().unwrap_or_default())?;
     let settings = settings(request)?;
     let now = cx.now;
     let evaluates_at = next_evaluation(now, &settings);
@@ -310,64 +309,4 @@ fn switch_actions(cx: &mut Engine, names: Vec<String>, enabled: bool) {
         drop(alarm);
         history::configuration(cx, &name, "Update");
     }
-}
-
-pub(super) fn tag(
-    cx: &mut Engine,
-    _: &Caller,
-    request: shapes::TagResourceRequest,
-) -> Result<shapes::TagResourceResponse, Refusal> {
-    let name = tagged(cx, &request.resource_arn)?;
-    let mut tags = cx.cloudwatch.alarms.get(&name).map(|alarm| alarm.tags.clone()).unwrap_or_default();
-    add_tags(&mut tags, request.tags)?;
-    if let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) {
-        alarm.tags = tags;
-    }
-    Ok(shapes::TagResourceResponse {})
-}
-
-pub(super) fn untag(
-    cx: &mut Engine,
-    _: &Caller,
-    request: shapes::UntagResourceRequest,
-) -> Result<shapes::UntagResourceResponse, Refusal> {
-    let name = tagged(cx, &request.resource_arn)?;
-    if let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) {
-        alarm.tags.retain(|key, _| !request.tag_keys.contains(key));
-    }
-    Ok(shapes::UntagResourceResponse {})
-}
-
-fn add_tags(tags: &mut BTreeMap<String, String>, more: Vec<shapes::Tag>) -> Result<(), Refusal> {
-    for tag in more {
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(invalid_value(format!(
-                "The tag key {} begins with aws:, which is reserved for AWS.",
-                tag.key
-            )));
-        }
-        tags.insert(tag.key, tag.value);
-    }
-    if tags.len() > TAGS_MAX {
-        return Err(invalid_value(format!("A resource can have at most {TAGS_MAX} tags.")));
-    }
-    Ok(())
-}
-
-/// The alarm of `arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME`.
-pub(super) fn tagged(cx: &Engine, arn: &str) -> Result<Arc<str>, Refusal> {
-    let name = Arn::parse(arn)
-        .filter(|arn| arn.service == "cloudwatch")
-        .and_then(|arn| arn.resource.strip_prefix("alarm:"))
-        .ok_or_else(|| {
-            invalid_value(format!("The value {arn} for parameter ResourceARN is not the ARN of an alarm."))
-        })?;
-    let name: Arc<str> = Arc::from(name);
-    if !cx.cloudwatch.alarms.contains(&name) {
-        return Err(Refusal::of(
-            &shapes::RESOURCE_NOT_FOUND_EXCEPTION,
-            format!("Alarm {name} does not exist"),
-        ));
-    }
-    Ok(name)
 }

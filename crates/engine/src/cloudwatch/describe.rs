@@ -6,7 +6,7 @@ use capstan_shapes::{Refusal, cloudwatch as shapes};
 
 use super::rows::{Alarm, MetricId};
 use super::statistic::Statistic;
-use super::{alarm, invalid_token, validation};
+use super::{invalid_token, validation};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -89,18 +89,6 @@ pub(super) fn describe_for_metric(
     };
     let alarms = cx.cloudwatch.alarms.by(&id).filter(wanted).map(|alarm| shown(cx, alarm));
     Ok(shapes::DescribeAlarmsForMetricResponse { metric_alarms: Some(alarms.collect()) })
-}
-
-pub(super) fn list_tags(
-    cx: &mut Engine,
-    _: &Caller,
-    request: shapes::ListTagsForResourceRequest,
-) -> Result<shapes::ListTagsForResourceResponse, Refusal> {
-    let name = alarm::tagged(cx, &request.resource_arn)?;
-    let alarm = cx.cloudwatch.alarms.get(&name);
-    let tags = alarm.into_iter().flat_map(|alarm| &alarm.tags);
-    let tags = tags.map(|(key, value)| shapes::Tag { key: key.clone(), value: value.clone() }).collect();
-    Ok(shapes::ListTagsForResourceResponse { tags: Some(tags) })
 }
 
 pub(super) fn arn(cx: &Engine, alarm: &str) -> String {

@@ -1,11 +1,13 @@
-//! CloudWatch: metrics and alarms on them.
+//! CloudWatch: metrics, alarms on them, dashboards and pictures of them.
 //!
 //! Points are stamped with the start of their period and an alarm looks at periods that have ended. Alarms are evaluated
 //! at whole minutes; what the state means for Auto Scaling goes out as [`Event::AlarmAction`](crate::kernel::Event).
 
 mod alarm;
+mod dashboard;
 mod describe;
 mod evaluation;
+mod findings;
 mod history;
 mod json;
 mod metric;
@@ -14,8 +16,10 @@ mod reason;
 mod rows;
 mod series;
 mod statistic;
+mod tag;
 #[cfg(test)]
 mod tests;
+mod widget;
 
 use std::sync::Arc;
 
@@ -26,12 +30,16 @@ use crate::kernel::{Table, dispatch};
 use crate::{Caller, Engine};
 
 pub(crate) use metric::put;
-pub use rows::{Alarm, AlarmSettings, HistoryItem, MetricId, MissingData, Series};
+pub use rows::{Alarm, AlarmSettings, Dashboard, HistoryItem, MetricId, MissingData, Series};
 pub use series::{Point, StatisticSet};
 pub use statistic::Statistic;
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
+    (
+        "GetMetricWidgetImage.MetricWidget",
+        "metric math is not evaluated: the image says so for each expression; liveData, region and accountId have no effect",
+    ),
     ("GetMetricData.LabelOptions", "labels are given back as they are; dynamic labels are not filled in"),
     ("ListMetrics.IncludeLinkedAccounts", "there is one account"),
     ("ListMetrics.OwningAccount", "there is one account"),
@@ -48,6 +56,7 @@ pub const INERT: &[(&str, &str)] = &[
 pub struct CloudWatch {
     series: Table<Series>,
     alarms: Table<Alarm>,
+    dashboards: Table<Dashboard>,
     history: Table<HistoryItem>,
     /// Items of history written so far.
     history_serial: u64,
@@ -66,6 +75,10 @@ impl CloudWatch {
         self.alarms.get(&Arc::from(name))
     }
 
+    pub fn dashboards(&self) -> &Table<Dashboard> {
+        &self.dashboards
+    }
+
     pub fn history(&self) -> &Table<HistoryItem> {
         &self.history
     }
@@ -77,12 +90,14 @@ impl CloudWatch {
     pub(crate) fn record_changes(&mut self, on: bool) {
         self.series.record_changes(on);
         self.alarms.record_changes(on);
+        self.dashboards.record_changes(on);
         self.history.record_changes(on);
     }
 
     pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
         self.series.take_changed(put);
         self.alarms.take_changed(put);
+        self.dashboards.take_changed(put);
         self.history.take_changed(put);
     }
 }
@@ -94,20 +109,25 @@ pub(crate) fn handle(
 ) -> Result<cloudwatch::Response, Refusal> {
     Ok(dispatch!(cx, caller, request, cloudwatch {
         DeleteAlarms => alarm::delete,
+        DeleteDashboards => dashboard::delete,
         DescribeAlarmHistory => history::describe,
         DescribeAlarms => describe::describe,
         DescribeAlarmsForMetric => describe::describe_for_metric,
         DisableAlarmActions => alarm::disable_actions,
         EnableAlarmActions => alarm::enable_actions,
+        GetDashboard => dashboard::get,
         GetMetricData => query::data,
         GetMetricStatistics => query::statistics,
+        GetMetricWidgetImage => widget::image,
+        ListDashboards => dashboard::list,
         ListMetrics => metric::list,
-        ListTagsForResource => describe::list_tags,
+        ListTagsForResource => tag::list,
+        PutDashboard => dashboard::put,
         PutMetricAlarm => alarm::put,
         PutMetricData => metric::put_data,
         SetAlarmState => alarm::set_state,
-        TagResource => alarm::tag,
-        UntagResource => alarm::untag,
+        TagResource => tag::tag,
+        UntagResource => tag::untag,
     }))
 }
 

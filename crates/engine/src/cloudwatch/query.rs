@@ -19,7 +19,7 @@ const QUERIES_MAX: usize = 500;
 const DATA_POINTS_MAX: i32 = 100_800;
 
 /// Periods that AWS takes: 1, 5, 10, 20 or 30 s, and whole minutes.
-fn period(secs: i32) -> Option<Span> {
+pub(super) fn period(secs: i32) -> Option<Span> {
     let fits = matches!(secs, 1 | 5 | 10 | 20 | 30) || (secs > 0 && secs % 60 == 0);
     fits.then(|| Span::from_secs(i64::from(secs)))
 }

@@ -97,6 +97,18 @@ fn counted(count: usize, noun: &str, verb: bool) -> String {
     format!("{count} {noun}{ending}{}", if verb { is } else { "" })
 }
 
+/// The comparison as the console writes it.
+pub(super) fn sign(comparison: shapes::ComparisonOperator) -> &'static str {
+    use shapes::ComparisonOperator as Operator;
+    match comparison {
+        Operator::GreaterThanOrEqualToThreshold => ">=",
+        Operator::GreaterThanThreshold | Operator::GreaterThanUpperThreshold => ">",
+        Operator::LessThanThreshold | Operator::LessThanLowerThreshold => "<",
+        Operator::LessThanOrEqualToThreshold => "<=",
+        Operator::LessThanLowerOrGreaterThanUpperThreshold => "<>",
+    }
+}
+
 fn phrase(comparison: shapes::ComparisonOperator) -> &'static str {
     use shapes::ComparisonOperator as Operator;
     match comparison {

@@ -217,3 +217,22 @@ impl Row for HistoryItem {
         put(self.alarm.clone());
     }
 }
+
+/// A dashboard: a document of widgets.
+#[derive(Clone, Debug)]
+pub struct Dashboard {
+    pub name: Arc<str>,
+    /// JSON, as it was put.
+    pub body: String,
+    pub modified_at: Time,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Row for Dashboard {
+    type Key = Arc<str>;
+    type Index = NoIndex;
+    const TABLE: &'static str = "cloudwatch.dashboards";
+    fn key(&self) -> Arc<str> {
+        self.name.clone()
+    }
+}

@@ -1,5 +1,7 @@
 //! The room from outside: calls, facts and time in, answers and alarm actions out.
 
+mod dashboards;
+
 use capstan_model::{Span, Time};
 use capstan_shapes::{Call, Refusal, cloudwatch as shapes};
 
