@@ -69,6 +69,8 @@ BUILD = [
         Step("cloudwatch", "PutMetricData", {"Namespace": "pages", "MetricData": [{"MetricName": f"m{100 * n + k}", "Value": 1.0, "Timestamp": NOW} for k in range(100)]})
         for n in range(6)
     ],
+    # So has ListDashboards, whose page holds 1,000.
+    *[Step("cloudwatch", "PutDashboard", {"DashboardName": f"dashboard-{n}", "DashboardBody": '{"widgets": []}'}) for n in range(1001)],
     Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
 ]
 
@@ -105,6 +107,7 @@ PAGED = {
     ("elbv2", "DescribeRules"): ({"ListenerArn": "$l0"}, 2),
     ("cloudwatch", "DescribeAlarmHistory"): ({}, 2),
     ("cloudwatch", "DescribeAlarms"): ({}, 2),
+    ("cloudwatch", "ListDashboards"): ({}, None),
     ("cloudwatch", "ListMetrics"): ({"Namespace": "pages"}, None),
     ("cloudwatch", "GetMetricData"): ({**WINDOW, "MetricDataQueries": QUERIES}, 2),
 }
