@@ -22,6 +22,11 @@ demo: ## The workshop as a story in this terminal, in about a minute
 	@cargo build
 	exec "$${CARGO_TARGET_DIR:-$$PWD/target}/debug/capstan" demo
 
+.PHONY: soak
+soak: ## 200 interruptions, 20 deployments and 50 scale-ins under load: no request may be lost (about 4 minutes)
+	@cargo build --release
+	exec "$${CARGO_TARGET_DIR:-$$PWD/target}/release/capstan" soak
+
 .PHONY: test
 test: test-codegen lint test-rust test-e2e ## Everything that CI checks
 

@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod load;
 mod serve;
+mod soak;
 mod web;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Coverage(client::CoverageArgs),
     /// Plays the ECS workshop on EC2 Spot in about a minute: real tasks, a real load balancer, no lost request
     Demo(demo::Args),
+    /// Takes hundreds of instances, tasks and deployments away under load, and counts what clients lose
+    Soak(soak::Args),
     /// The small workload behind the image capstan/web
     Web(web::Args),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => client::explain(&args),
         Command::Coverage(args) => client::coverage(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Soak(args) => soak::run(args),
         Command::Web(args) => web::run(args),
     };
     match result {

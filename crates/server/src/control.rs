@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use capstan_engine::{Caller, Engine, Input};
-use capstan_model::{Span, Time};
+use capstan_engine::{Caller, Engine, Fact, Input};
+use capstan_model::{InstanceId, Span, Time};
 use capstan_shapes::{Refusal, Request, Response};
 use capstan_simulator::World;
 use tokio::sync::oneshot;
@@ -67,6 +67,11 @@ impl Control {
         let (done, moved) = oneshot::channel();
         self.messages.send(Message::Advance { span, done }).ok()?;
         moved.await.ok()
+    }
+
+    /// EC2 takes that Spot Instance back, with the notice of two minutes, as when its pool has no capacity left.
+    pub fn interrupt(&self, instance: InstanceId) {
+        self.input(Input::Fact(Fact::SpotInterruption { instance }));
     }
 
     /// Tells the engine what happened outside.

@@ -18,7 +18,7 @@ use crate::clock::Running;
 /// Between two looks of an agent at its Spot notice, by the engine's clock (spec ecs.md §7).
 const SPOT_POLL: Duration = Duration::from_secs(1);
 /// However fast the clock runs, agents leave the host so much real time between two looks.
-const LEAST_SPOT_POLL: Duration = Duration::from_millis(20);
+const LEAST_SPOT_POLL: Duration = Duration::from_millis(50);
 
 /// Dropping it takes everything away; the agent kills what it runs.
 #[derive(Debug, Default)]

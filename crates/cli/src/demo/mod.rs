@@ -148,7 +148,7 @@ async fn tell(server: &Server, screen: &mut Screen, clock: Clock) -> Result<Outc
 }
 
 /// A port for the listener that nobody uses.
-fn free_port() -> Result<u16, String> {
+pub(crate) fn free_port() -> Result<u16, String> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
     address.map(|address| address.port()).map_err(|error| format!("failed to find a free port: {error}"))
