@@ -47,7 +47,7 @@ enum ClockAction {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     server: ServerArgs,
-    /// A task id, a service, a capacity provider, an Auto Scaling group, or an ARN of one
+    /// A task id, a service, an instance id, a capacity provider, an Auto Scaling group, or an ARN of one
     subject: String,
 }
 

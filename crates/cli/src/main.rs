@@ -28,7 +28,7 @@ enum Command {
     Env(client::EnvArgs),
     /// Shows or moves the server's clock
     Clock(client::ClockArgs),
-    /// Says why a task, a service or a capacity provider is as it is
+    /// Says why a task, a service, an instance or a capacity provider is as it is
     Explain(client::ExplainArgs),
     /// Lists what acts, what is accepted without effect, and what is absent
     Coverage(client::CoverageArgs),

@@ -7,7 +7,7 @@ use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, logs, ssm};
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// `task`, `service`, `capacity provider`, `Auto Scaling group`
+    /// `task`, `service`, `instance`, `capacity provider`, `Auto Scaling group`
     pub kind: &'static str,
     pub subject: String,
     /// Sentences, the most telling first.
@@ -15,7 +15,7 @@ pub struct Explanation {
 }
 
 impl Engine {
-    /// Explains a task (id or ARN), a service, a capacity provider or an Auto Scaling group (name or ARN).
+    /// Explains a task (id or ARN), a service, an EC2 instance (id), a capacity provider or an Auto Scaling group (name or ARN).
     pub fn explain(&self, subject: &str) -> Option<Explanation> {
         let name = match Arn::parse(subject) {
             Some(arn) => arn.resource.rsplit('/').next().unwrap_or_default(),

@@ -187,7 +187,7 @@ impl Backend {
             ),
             None => json_page(
                 StatusCode::NOT_FOUND,
-                json!({ "message": format!("Nothing is known of {subject}. Give a task id, a service name, a capacity provider or an Auto Scaling group, or their ARN.") }),
+                json!({ "message": format!("Nothing is known of {subject}. Give a task id, a service name, an instance id, a capacity provider or an Auto Scaling group, or their ARN.") }),
             ),
         }
     }

@@ -20,7 +20,7 @@ use stack::Stack;
 
 /// What each service's clients send: a quarter may not be sent twice, and some take long enough to be met by any stop.
 const LOAD: Plan = Plan {
-    connections: 40,
+    connections: 48,
     pace: Duration::from_millis(25),
     requests: &[
         GET, GET, GET, POST, GET, GET, GET, POST, GET, GET, GET, POST, GET, GET, GET, SLOW_POST, GET, GET,

@@ -2,10 +2,10 @@
 
 use capstan_model::Hex32;
 
-use super::{Association, Rollout, Service, Task, TaskIndex, TaskStatus};
+use super::{Association, Rollout, Service, Task, TaskIndex, TaskStatus, leaving};
 use crate::{Engine, Explanation};
 
-/// The explanation of the task, service or provider of that name.
+/// The explanation of the task, service, EC2 instance or provider of that name.
 pub(crate) fn explain(cx: &Engine, name: &str) -> Option<Explanation> {
     if let Some(task) = name.parse::<Hex32>().ok().and_then(|id| cx.ecs.tasks.get(&id)) {
         return Some(Explanation { kind: "task", subject: name.to_owned(), why: task_why(cx, task) });
@@ -16,6 +16,10 @@ pub(crate) fn explain(cx: &Engine, name: &str) -> Option<Explanation> {
             subject: name.to_owned(),
             why: service_why(cx, service),
         });
+    }
+    if let Some(instance) = name.parse().ok().and_then(|id| cx.ec2.instances().get(&id)) {
+        let why = leaving::instance_why(cx, instance);
+        return Some(Explanation { kind: "instance", subject: name.to_owned(), why });
     }
     let provider = cx.ecs.providers.get(&name.into())?;
     let mut why = Vec::new();
@@ -45,12 +49,7 @@ fn task_why(cx: &Engine, task: &Task) -> Vec<String> {
     if let Some(because) = &task.placed_because {
         why.push(format!("It was placed because {because}."));
     }
-    if task.status == TaskStatus::Deactivating {
-        why.push(format!(
-            "{} of its targets finish requests in flight before it is told to stop.",
-            task.targets.len()
-        ));
-    }
+    why.extend(leaving::task_why(cx, task));
     if let Some(unhealthy) = &task.unhealthy {
         why.push(format!("It is being replaced: {unhealthy}."));
     }
@@ -81,6 +80,7 @@ fn service_why(cx: &Engine, service: &Service) -> Vec<String> {
         "Its bounds are {lower} healthy to {upper} in all (minimum {} %, maximum {} %).",
         service.minimum_healthy_percent, service.maximum_percent
     ));
+    why.extend(leaving::service_why(cx, service));
     for deployment in &service.deployments {
         let state = match deployment.rollout {
             Rollout::InProgress => "in progress",

@@ -23,7 +23,7 @@ pub(super) const PROVISIONING_MAX: usize = 500;
 /// Stopped tasks stay describable for at least an hour (ECS model, DescribeTasks).
 const FORGET_AFTER: Span = Span::from_hours(1);
 /// From the end of deregistration to the stop: 90 s delay, stopped at +101 s (spec observed.md §1).
-const STOP_AFTER_DRAINING: Span = Span::from_secs(11);
+pub(super) const STOP_AFTER_DRAINING: Span = Span::from_secs(11);
 
 /// What a new task is made of.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ mod daemon;
 mod deployment;
 mod draining;
 mod explain;
+mod leaving;
 mod lifecycle;
 mod managed_draining;
 mod managed_scaling;
