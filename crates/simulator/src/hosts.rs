@@ -135,7 +135,7 @@ impl VirtualHosts {
         }
     }
 
-    fn happen(&mut self, engine: &Engine, happening: Happening) -> Option<Input> {
+    fn happen(&mut self, now: Time, engine: &Engine, happening: Happening) -> Option<Input> {
         let call = |instance, request: Request| Input::Call {
             caller: Caller::Agent(instance),
             request: Box::new(request),
@@ -149,7 +149,7 @@ impl VirtualHosts {
                 self.hosts.get(&instance)?;
                 let (drain, again) = drain_itself(engine, instance)?;
                 if again {
-                    self.decide(engine.now() + SPOT_POLL, Happening::AgentDrains(instance));
+                    self.decide(now + SPOT_POLL, Happening::AgentDrains(instance));
                 }
                 Some(call(instance, drain?.into()))
             }
@@ -160,7 +160,7 @@ impl VirtualHosts {
                 self.hosts.get(&instance)?;
                 // A machine that was stopped comes back without the tasks that ran on it.
                 for task in lost_tasks(engine, instance) {
-                    self.decide(engine.now(), Happening::TaskStopped(instance, task));
+                    self.decide(now, Happening::TaskStopped(instance, task));
                 }
                 Some(call(instance, registration(engine, instance)?.into()))
             }
@@ -175,7 +175,7 @@ impl VirtualHosts {
                 *host.tasks.get_mut(&task)? = true;
                 let report = report(engine, task, "RUNNING", None, &mut host.next_port)?;
                 for (container, after) in container_checks(engine, task) {
-                    self.decide(engine.now() + after, Happening::ContainerChecked(instance, task, container));
+                    self.decide(now + after, Happening::ContainerChecked(instance, task, container));
                 }
                 Some(call(instance, report.into()))
             }
@@ -212,7 +212,7 @@ impl Surroundings for VirtualHosts {
             }
             let happening = entry.remove();
             // Some things do not happen after all: the instance they were to happen on is gone.
-            if let Some(input) = self.happen(engine, happening) {
+            if let Some(input) = self.happen(now, engine, happening) {
                 return Some(input);
             }
         }
