@@ -61,6 +61,10 @@ test-e2e: $(VENV)/ready | tools ## The stock clients against a running server
 	# The server under test is the one just built.
 	CAPSTAN="$${CAPSTAN:-$${CARGO_TARGET_DIR:-$$PWD/target}/debug/capstan}" $(VENV)/bin/pytest e2e
 
+.PHONY: simulate
+simulate: | tools ## 10,000 virtual hours of rough weather: every invariant holds, every service comes back
+	@cargo test --profile bench-dev --package capstan-simulator --test faults -- --ignored --nocapture
+
 .PHONY: bench
 bench: $(MOTO)/ready | tools ## The budgets, side by side with moto
 	@cargo build --release --package capstan-cli --package capstan-bench
