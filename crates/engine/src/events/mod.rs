@@ -4,6 +4,7 @@
 //! matched and delivered after the room that published it has finished.
 
 mod bus;
+mod pattern;
 mod rows;
 
 use capstan_model::Time;

@@ -5,6 +5,7 @@ mod chance;
 mod dispatch;
 mod effect;
 mod event;
+pub(crate) mod json;
 mod page;
 mod table;
 
