@@ -185,13 +185,14 @@ impl Engine {
     /// The earliest deadline and its room. At one moment the order of the list counts: a metric is put before the alarm
     /// on it is evaluated, and the policy has run before instances are launched.
     fn next_due(&self) -> Option<(Time, OnDue)> {
-        let rooms: [(Option<Time>, OnDue); 6] = [
+        let rooms: [(Option<Time>, OnDue); 7] = [
             (self.ec2.next_due(), ec2::on_due),
             (self.elb.next_due(), elb::on_due),
             (self.ecs.next_due(), ecs::on_due),
             (self.cloudwatch.next_due(), cloudwatch::on_due),
             (self.autoscaling.next_due(), autoscaling::on_due),
             (self.logs.next_due(), logs::on_due),
+            (self.events.next_due(), events::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for (time, room) in rooms {

@@ -14,16 +14,80 @@ use capstan_model::Time;
 pub static SERVICE: Service = Service { name: "events", endpoint: "events", signing: "events", version: "2015-10-07", target: "AWSEvents", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
+Operation { name: "CreateEventBus", input: &CREATE_EVENT_BUS_REQUEST, output: &CREATE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_ALREADY_EXISTS_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INVALID_STATE_EXCEPTION, &INTERNAL_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &OPERATION_DISABLED_EXCEPTION] },
+Operation { name: "DeleteEventBus", input: &DELETE_EVENT_BUS_REQUEST, output: &DELETE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION] },
+Operation { name: "DeleteRule", input: &DELETE_RULE_REQUEST, output: &DELETE_RULE_RESPONSE, result_wrapper: "", errors: &[&CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION] },
 Operation { name: "DescribeEventBus", input: &DESCRIBE_EVENT_BUS_REQUEST, output: &DESCRIBE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "DescribeRule", input: &DESCRIBE_RULE_REQUEST, output: &DESCRIBE_RULE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "DisableRule", input: &DISABLE_RULE_REQUEST, output: &DISABLE_RULE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "EnableRule", input: &ENABLE_RULE_REQUEST, output: &ENABLE_RULE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION] },
 Operation { name: "ListEventBuses", input: &LIST_EVENT_BUSES_REQUEST, output: &LIST_EVENT_BUSES_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_EXCEPTION] },
+Operation { name: "ListRuleNamesByTarget", input: &LIST_RULE_NAMES_BY_TARGET_REQUEST, output: &LIST_RULE_NAMES_BY_TARGET_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION] },
+Operation { name: "ListRules", input: &LIST_RULES_REQUEST, output: &LIST_RULES_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION] },
+Operation { name: "ListTagsForResource", input: &LIST_TAGS_FOR_RESOURCE_REQUEST, output: &LIST_TAGS_FOR_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "ListTargetsByRule", input: &LIST_TARGETS_BY_RULE_REQUEST, output: &LIST_TARGETS_BY_RULE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "PutEvents", input: &PUT_EVENTS_REQUEST, output: &PUT_EVENTS_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_EXCEPTION] },
+Operation { name: "PutRule", input: &PUT_RULE_REQUEST, output: &PUT_RULE_RESPONSE, result_wrapper: "", errors: &[&INVALID_EVENT_PATTERN_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION] },
+Operation { name: "PutTargets", input: &PUT_TARGETS_REQUEST, output: &PUT_TARGETS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "RemoveTargets", input: &REMOVE_TARGETS_REQUEST, output: &REMOVE_TARGETS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "TagResource", input: &TAG_RESOURCE_REQUEST, output: &TAG_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &INTERNAL_EXCEPTION, &MANAGED_RULE_EXCEPTION] },
+Operation { name: "TestEventPattern", input: &TEST_EVENT_PATTERN_REQUEST, output: &TEST_EVENT_PATTERN_RESPONSE, result_wrapper: "", errors: &[&INVALID_EVENT_PATTERN_EXCEPTION, &INTERNAL_EXCEPTION] },
+Operation { name: "UntagResource", input: &UNTAG_RESOURCE_REQUEST, output: &UNTAG_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &MANAGED_RULE_EXCEPTION] },
+Operation { name: "UpdateEventBus", input: &UPDATE_EVENT_BUS_REQUEST, output: &UPDATE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &OPERATION_DISABLED_EXCEPTION] },
 ];
 
 operations! { Events {
-0 DescribeEventBus DescribeEventBusRequest DescribeEventBusResponse DESCRIBE_EVENT_BUS_REQUEST,
-1 ListEventBuses ListEventBusesRequest ListEventBusesResponse LIST_EVENT_BUSES_REQUEST,
+0 CreateEventBus CreateEventBusRequest CreateEventBusResponse CREATE_EVENT_BUS_REQUEST,
+1 DeleteEventBus DeleteEventBusRequest DeleteEventBusResponse DELETE_EVENT_BUS_REQUEST,
+2 DeleteRule DeleteRuleRequest DeleteRuleResponse DELETE_RULE_REQUEST,
+3 DescribeEventBus DescribeEventBusRequest DescribeEventBusResponse DESCRIBE_EVENT_BUS_REQUEST,
+4 DescribeRule DescribeRuleRequest DescribeRuleResponse DESCRIBE_RULE_REQUEST,
+5 DisableRule DisableRuleRequest DisableRuleResponse DISABLE_RULE_REQUEST,
+6 EnableRule EnableRuleRequest EnableRuleResponse ENABLE_RULE_REQUEST,
+7 ListEventBuses ListEventBusesRequest ListEventBusesResponse LIST_EVENT_BUSES_REQUEST,
+8 ListRuleNamesByTarget ListRuleNamesByTargetRequest ListRuleNamesByTargetResponse LIST_RULE_NAMES_BY_TARGET_REQUEST,
+9 ListRules ListRulesRequest ListRulesResponse LIST_RULES_REQUEST,
+10 ListTagsForResource ListTagsForResourceRequest ListTagsForResourceResponse LIST_TAGS_FOR_RESOURCE_REQUEST,
+11 ListTargetsByRule ListTargetsByRuleRequest ListTargetsByRuleResponse LIST_TARGETS_BY_RULE_REQUEST,
+12 PutEvents PutEventsRequest PutEventsResponse PUT_EVENTS_REQUEST,
+13 PutRule PutRuleRequest PutRuleResponse PUT_RULE_REQUEST,
+14 PutTargets PutTargetsRequest PutTargetsResponse PUT_TARGETS_REQUEST,
+15 RemoveTargets RemoveTargetsRequest RemoveTargetsResponse REMOVE_TARGETS_REQUEST,
+16 TagResource TagResourceRequest TagResourceResponse TAG_RESOURCE_REQUEST,
+17 TestEventPattern TestEventPatternRequest TestEventPatternResponse TEST_EVENT_PATTERN_REQUEST,
+18 UntagResource UntagResourceRequest UntagResourceResponse UNTAG_RESOURCE_REQUEST,
+19 UpdateEventBus UpdateEventBusRequest UpdateEventBusResponse UPDATE_EVENT_BUS_REQUEST,
 } }
 
 record! {
+CreateEventBusRequest {
+    name: String,
+    event_source_name: Option<String>,
+    description: Option<String>,
+    kms_key_identifier: Option<String>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    log_config: Option<LogConfig>,
+    tags: Option<Vec<Tag>>,
+}
+CreateEventBusResponse {
+    event_bus_arn: Option<String>,
+    description: Option<String>,
+    kms_key_identifier: Option<String>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    log_config: Option<LogConfig>,
+}
+DeleteEventBusRequest {
+    name: String,
+}
+DeleteEventBusResponse {
+}
+DeleteRuleRequest {
+    name: String,
+    event_bus_name: Option<String>,
+    force: Option<bool>,
+}
+DeleteRuleResponse {
+}
 DescribeEventBusRequest {
     name: Option<String>,
 }
@@ -38,6 +102,34 @@ DescribeEventBusResponse {
     creation_time: Option<Time>,
     last_modified_time: Option<Time>,
 }
+DescribeRuleRequest {
+    name: String,
+    event_bus_name: Option<String>,
+}
+DescribeRuleResponse {
+    name: Option<String>,
+    arn: Option<String>,
+    event_pattern: Option<String>,
+    schedule_expression: Option<String>,
+    state: Option<RuleState>,
+    description: Option<String>,
+    role_arn: Option<String>,
+    managed_by: Option<String>,
+    event_bus_name: Option<String>,
+    created_by: Option<String>,
+}
+DisableRuleRequest {
+    name: String,
+    event_bus_name: Option<String>,
+}
+DisableRuleResponse {
+}
+EnableRuleRequest {
+    name: String,
+    event_bus_name: Option<String>,
+}
+EnableRuleResponse {
+}
 ListEventBusesRequest {
     name_prefix: Option<String>,
     next_token: Option<String>,
@@ -47,8 +139,159 @@ ListEventBusesResponse {
     event_buses: Option<Vec<EventBus>>,
     next_token: Option<String>,
 }
+ListRuleNamesByTargetRequest {
+    target_arn: String,
+    event_bus_name: Option<String>,
+    next_token: Option<String>,
+    limit: Option<i32>,
+}
+ListRuleNamesByTargetResponse {
+    rule_names: Option<Vec<String>>,
+    next_token: Option<String>,
+}
+ListRulesRequest {
+    name_prefix: Option<String>,
+    event_bus_name: Option<String>,
+    next_token: Option<String>,
+    limit: Option<i32>,
+}
+ListRulesResponse {
+    rules: Option<Vec<Rule>>,
+    next_token: Option<String>,
+}
+ListTagsForResourceRequest {
+    resource_arn: String,
+}
+ListTagsForResourceResponse {
+    tags: Option<Vec<Tag>>,
+}
+ListTargetsByRuleRequest {
+    rule: String,
+    event_bus_name: Option<String>,
+    next_token: Option<String>,
+    limit: Option<i32>,
+}
+ListTargetsByRuleResponse {
+    targets: Option<Vec<Target>>,
+    next_token: Option<String>,
+}
+PutEventsRequest {
+    entries: Vec<PutEventsRequestEntry>,
+    endpoint_id: Option<String>,
+}
+PutEventsResponse {
+    failed_entry_count: Option<i32>,
+    entries: Option<Vec<PutEventsResultEntry>>,
+}
+PutRuleRequest {
+    name: String,
+    schedule_expression: Option<String>,
+    event_pattern: Option<String>,
+    state: Option<RuleState>,
+    description: Option<String>,
+    role_arn: Option<String>,
+    tags: Option<Vec<Tag>>,
+    event_bus_name: Option<String>,
+}
+PutRuleResponse {
+    rule_arn: Option<String>,
+}
+PutTargetsRequest {
+    rule: String,
+    event_bus_name: Option<String>,
+    targets: Vec<Target>,
+}
+PutTargetsResponse {
+    failed_entry_count: Option<i32>,
+    failed_entries: Option<Vec<PutTargetsResultEntry>>,
+}
+RemoveTargetsRequest {
+    rule: String,
+    event_bus_name: Option<String>,
+    ids: Vec<String>,
+    force: Option<bool>,
+}
+RemoveTargetsResponse {
+    failed_entry_count: Option<i32>,
+    failed_entries: Option<Vec<RemoveTargetsResultEntry>>,
+}
+TagResourceRequest {
+    resource_arn: String,
+    tags: Vec<Tag>,
+}
+TagResourceResponse {
+}
+TestEventPatternRequest {
+    event_pattern: String,
+    event: String,
+}
+TestEventPatternResponse {
+    result: Option<bool>,
+}
+UntagResourceRequest {
+    resource_arn: String,
+    tag_keys: Vec<String>,
+}
+UntagResourceResponse {
+}
+UpdateEventBusRequest {
+    name: Option<String>,
+    kms_key_identifier: Option<String>,
+    description: Option<String>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    log_config: Option<LogConfig>,
+}
+UpdateEventBusResponse {
+    arn: Option<String>,
+    name: Option<String>,
+    kms_key_identifier: Option<String>,
+    description: Option<String>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    log_config: Option<LogConfig>,
+}
+AppSyncParameters {
+    graph_ql_operation: Option<String>,
+}
+AwsVpcConfiguration {
+    subnets: Vec<String>,
+    security_groups: Option<Vec<String>>,
+    assign_public_ip: Option<AssignPublicIp>,
+}
+BatchArrayProperties {
+    size: Option<i32>,
+}
+BatchParameters {
+    job_definition: String,
+    job_name: String,
+    array_properties: Option<BatchArrayProperties>,
+    retry_strategy: Option<BatchRetryStrategy>,
+}
+BatchRetryStrategy {
+    attempts: Option<i32>,
+}
+CapacityProviderStrategyItem {
+    capacity_provider: String,
+    weight: Option<i32>,
+    base: Option<i32>,
+}
 DeadLetterConfig {
     arn: Option<String>,
+}
+EcsParameters {
+    task_definition_arn: String,
+    task_count: Option<i32>,
+    launch_type: Option<LaunchType>,
+    network_configuration: Option<NetworkConfiguration>,
+    platform_version: Option<String>,
+    group: Option<String>,
+    capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    enable_ecs_managed_tags: Option<bool>,
+    enable_execute_command: Option<bool>,
+    placement_constraints: Option<Vec<PlacementConstraint>>,
+    placement_strategy: Option<Vec<PlacementStrategy>>,
+    propagate_tags: Option<PropagateTags>,
+    reference_id: Option<String>,
+    tags: Option<Vec<Tag>>,
 }
 EventBus {
     name: Option<String>,
@@ -58,17 +301,162 @@ EventBus {
     creation_time: Option<Time>,
     last_modified_time: Option<Time>,
 }
+HttpParameters {
+    path_parameter_values: Option<Vec<String>>,
+    header_parameters: Option<BTreeMap<String, String>>,
+    query_string_parameters: Option<BTreeMap<String, String>>,
+}
+InputTransformer {
+    input_paths_map: Option<BTreeMap<String, String>>,
+    input_template: String,
+}
+KinesisParameters {
+    partition_key_path: String,
+}
 LogConfig {
     include_detail: Option<IncludeDetail>,
     level: Option<Level>,
 }
+NetworkConfiguration {
+    awsvpc_configuration: Option<AwsVpcConfiguration>,
+}
+PlacementConstraint {
+    r#type: Option<PlacementConstraintType>,
+    expression: Option<String>,
+}
+PlacementStrategy {
+    r#type: Option<PlacementStrategyType>,
+    field: Option<String>,
+}
+PutEventsRequestEntry {
+    time: Option<Time>,
+    source: Option<String>,
+    resources: Option<Vec<String>>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+    event_bus_name: Option<String>,
+    trace_header: Option<String>,
+}
+PutEventsResultEntry {
+    event_id: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+PutTargetsResultEntry {
+    target_id: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+RedshiftDataParameters {
+    secret_manager_arn: Option<String>,
+    database: String,
+    db_user: Option<String>,
+    sql: Option<String>,
+    statement_name: Option<String>,
+    with_event: Option<bool>,
+    sqls: Option<Vec<String>>,
+}
+RemoveTargetsResultEntry {
+    target_id: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+RetryPolicy {
+    maximum_retry_attempts: Option<i32>,
+    maximum_event_age_in_seconds: Option<i32>,
+}
+Rule {
+    name: Option<String>,
+    arn: Option<String>,
+    event_pattern: Option<String>,
+    state: Option<RuleState>,
+    description: Option<String>,
+    schedule_expression: Option<String>,
+    role_arn: Option<String>,
+    managed_by: Option<String>,
+    event_bus_name: Option<String>,
+}
+RunCommandParameters {
+    run_command_targets: Vec<RunCommandTarget>,
+}
+RunCommandTarget {
+    key: String,
+    values: Vec<String>,
+}
+SageMakerPipelineParameter {
+    name: String,
+    value: String,
+}
+SageMakerPipelineParameters {
+    pipeline_parameter_list: Option<Vec<SageMakerPipelineParameter>>,
+}
+SqsParameters {
+    message_group_id: Option<String>,
+}
+Tag {
+    key: String,
+    value: String,
+}
+Target {
+    id: String,
+    arn: String,
+    role_arn: Option<String>,
+    input: Option<String>,
+    input_path: Option<String>,
+    input_transformer: Option<InputTransformer>,
+    kinesis_parameters: Option<KinesisParameters>,
+    run_command_parameters: Option<RunCommandParameters>,
+    ecs_parameters: Option<EcsParameters>,
+    batch_parameters: Option<BatchParameters>,
+    sqs_parameters: Option<SqsParameters>,
+    http_parameters: Option<HttpParameters>,
+    redshift_data_parameters: Option<RedshiftDataParameters>,
+    sage_maker_pipeline_parameters: Option<SageMakerPipelineParameters>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    retry_policy: Option<RetryPolicy>,
+    app_sync_parameters: Option<AppSyncParameters>,
+}
 }
 
 choice! {
+AssignPublicIp { Enabled "ENABLED", Disabled "DISABLED", }
 IncludeDetail { None "NONE", Full "FULL", }
+LaunchType { Ec2 "EC2", Fargate "FARGATE", External "EXTERNAL", }
 Level { Off "OFF", Error "ERROR", Info "INFO", Trace "TRACE", }
+PlacementConstraintType { DistinctInstance "distinctInstance", MemberOf "memberOf", }
+PlacementStrategyType { Random "random", Spread "spread", Binpack "binpack", }
+PropagateTags { TaskDefinition "TASK_DEFINITION", }
+RuleState { Enabled "ENABLED", Disabled "DISABLED", EnabledWithAllCloudtrailManagementEvents "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", }
 }
 
+pub static CREATE_EVENT_BUS_REQUEST: Schema = Schema { name: "CreateEventBusRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &EVENT_BUS_NAME },
+    Member { name: "EventSourceName", wire: "EventSourceName", ec2: "EventSourceName", required: false, schema: &EVENT_SOURCE_NAME },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &EVENT_BUS_DESCRIPTION },
+    Member { name: "KmsKeyIdentifier", wire: "KmsKeyIdentifier", ec2: "KmsKeyIdentifier", required: false, schema: &KMS_KEY_IDENTIFIER },
+    Member { name: "DeadLetterConfig", wire: "DeadLetterConfig", ec2: "DeadLetterConfig", required: false, schema: &DEAD_LETTER_CONFIG },
+    Member { name: "LogConfig", wire: "LogConfig", ec2: "LogConfig", required: false, schema: &LOG_CONFIG },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static CREATE_EVENT_BUS_RESPONSE: Schema = Schema { name: "CreateEventBusResponse", kind: Kind::Record { members: &[
+    Member { name: "EventBusArn", wire: "EventBusArn", ec2: "EventBusArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &EVENT_BUS_DESCRIPTION },
+    Member { name: "KmsKeyIdentifier", wire: "KmsKeyIdentifier", ec2: "KmsKeyIdentifier", required: false, schema: &KMS_KEY_IDENTIFIER },
+    Member { name: "DeadLetterConfig", wire: "DeadLetterConfig", ec2: "DeadLetterConfig", required: false, schema: &DEAD_LETTER_CONFIG },
+    Member { name: "LogConfig", wire: "LogConfig", ec2: "LogConfig", required: false, schema: &LOG_CONFIG },
+] } };
+pub static DELETE_EVENT_BUS_REQUEST: Schema = Schema { name: "DeleteEventBusRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &EVENT_BUS_NAME },
+] } };
+pub static DELETE_EVENT_BUS_RESPONSE: Schema = Schema { name: "DeleteEventBusResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_RULE_REQUEST: Schema = Schema { name: "DeleteRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "Force", wire: "Force", ec2: "Force", required: false, schema: &BOOLEAN },
+] } };
+pub static DELETE_RULE_RESPONSE: Schema = Schema { name: "DeleteRuleResponse", kind: Kind::Record { members: &[
+] } };
 pub static DESCRIBE_EVENT_BUS_REQUEST: Schema = Schema { name: "DescribeEventBusRequest", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
 ] } };
@@ -83,6 +471,34 @@ pub static DESCRIBE_EVENT_BUS_RESPONSE: Schema = Schema { name: "DescribeEventBu
     Member { name: "CreationTime", wire: "CreationTime", ec2: "CreationTime", required: false, schema: &TIMESTAMP },
     Member { name: "LastModifiedTime", wire: "LastModifiedTime", ec2: "LastModifiedTime", required: false, schema: &TIMESTAMP },
 ] } };
+pub static DESCRIBE_RULE_REQUEST: Schema = Schema { name: "DescribeRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+] } };
+pub static DESCRIBE_RULE_RESPONSE: Schema = Schema { name: "DescribeRuleResponse", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &RULE_NAME },
+    Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &RULE_ARN },
+    Member { name: "EventPattern", wire: "EventPattern", ec2: "EventPattern", required: false, schema: &EVENT_PATTERN },
+    Member { name: "ScheduleExpression", wire: "ScheduleExpression", ec2: "ScheduleExpression", required: false, schema: &SCHEDULE_EXPRESSION },
+    Member { name: "State", wire: "State", ec2: "State", required: false, schema: &RULE_STATE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &RULE_DESCRIPTION },
+    Member { name: "RoleArn", wire: "RoleArn", ec2: "RoleArn", required: false, schema: &ROLE_ARN },
+    Member { name: "ManagedBy", wire: "ManagedBy", ec2: "ManagedBy", required: false, schema: &MANAGED_BY },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME },
+    Member { name: "CreatedBy", wire: "CreatedBy", ec2: "CreatedBy", required: false, schema: &CREATED_BY },
+] } };
+pub static DISABLE_RULE_REQUEST: Schema = Schema { name: "DisableRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+] } };
+pub static DISABLE_RULE_RESPONSE: Schema = Schema { name: "DisableRuleResponse", kind: Kind::Record { members: &[
+] } };
+pub static ENABLE_RULE_REQUEST: Schema = Schema { name: "EnableRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+] } };
+pub static ENABLE_RULE_RESPONSE: Schema = Schema { name: "EnableRuleResponse", kind: Kind::Record { members: &[
+] } };
 pub static LIST_EVENT_BUSES_REQUEST: Schema = Schema { name: "ListEventBusesRequest", kind: Kind::Record { members: &[
     Member { name: "NamePrefix", wire: "NamePrefix", ec2: "NamePrefix", required: false, schema: &EVENT_BUS_NAME },
     Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
@@ -92,9 +508,173 @@ pub static LIST_EVENT_BUSES_RESPONSE: Schema = Schema { name: "ListEventBusesRes
     Member { name: "EventBuses", wire: "EventBuses", ec2: "EventBuses", required: false, schema: &EVENT_BUS_LIST },
     Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
 ] } };
+pub static LIST_RULE_NAMES_BY_TARGET_REQUEST: Schema = Schema { name: "ListRuleNamesByTargetRequest", kind: Kind::Record { members: &[
+    Member { name: "TargetArn", wire: "TargetArn", ec2: "TargetArn", required: true, schema: &TARGET_ARN },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "Limit", wire: "Limit", ec2: "Limit", required: false, schema: &LIMIT_MAX100 },
+] } };
+pub static LIST_RULE_NAMES_BY_TARGET_RESPONSE: Schema = Schema { name: "ListRuleNamesByTargetResponse", kind: Kind::Record { members: &[
+    Member { name: "RuleNames", wire: "RuleNames", ec2: "RuleNames", required: false, schema: &RULE_NAME_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_RULES_REQUEST: Schema = Schema { name: "ListRulesRequest", kind: Kind::Record { members: &[
+    Member { name: "NamePrefix", wire: "NamePrefix", ec2: "NamePrefix", required: false, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "Limit", wire: "Limit", ec2: "Limit", required: false, schema: &LIMIT_MAX100 },
+] } };
+pub static LIST_RULES_RESPONSE: Schema = Schema { name: "ListRulesResponse", kind: Kind::Record { members: &[
+    Member { name: "Rules", wire: "Rules", ec2: "Rules", required: false, schema: &RULE_RESPONSE_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema = Schema { name: "ListTagsForResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceARN", wire: "ResourceARN", ec2: "ResourceARN", required: true, schema: &ARN },
+] } };
+pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema = Schema { name: "ListTagsForResourceResponse", kind: Kind::Record { members: &[
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static LIST_TARGETS_BY_RULE_REQUEST: Schema = Schema { name: "ListTargetsByRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Rule", wire: "Rule", ec2: "Rule", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "Limit", wire: "Limit", ec2: "Limit", required: false, schema: &LIMIT_MAX100 },
+] } };
+pub static LIST_TARGETS_BY_RULE_RESPONSE: Schema = Schema { name: "ListTargetsByRuleResponse", kind: Kind::Record { members: &[
+    Member { name: "Targets", wire: "Targets", ec2: "Targets", required: false, schema: &TARGET_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static PUT_EVENTS_REQUEST: Schema = Schema { name: "PutEventsRequest", kind: Kind::Record { members: &[
+    Member { name: "Entries", wire: "Entries", ec2: "Entries", required: true, schema: &PUT_EVENTS_REQUEST_ENTRY_LIST },
+    Member { name: "EndpointId", wire: "EndpointId", ec2: "EndpointId", required: false, schema: &ENDPOINT_ID },
+] } };
+pub static PUT_EVENTS_RESPONSE: Schema = Schema { name: "PutEventsResponse", kind: Kind::Record { members: &[
+    Member { name: "FailedEntryCount", wire: "FailedEntryCount", ec2: "FailedEntryCount", required: false, schema: &INTEGER },
+    Member { name: "Entries", wire: "Entries", ec2: "Entries", required: false, schema: &PUT_EVENTS_RESULT_ENTRY_LIST },
+] } };
+pub static PUT_RULE_REQUEST: Schema = Schema { name: "PutRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &RULE_NAME },
+    Member { name: "ScheduleExpression", wire: "ScheduleExpression", ec2: "ScheduleExpression", required: false, schema: &SCHEDULE_EXPRESSION },
+    Member { name: "EventPattern", wire: "EventPattern", ec2: "EventPattern", required: false, schema: &EVENT_PATTERN },
+    Member { name: "State", wire: "State", ec2: "State", required: false, schema: &RULE_STATE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &RULE_DESCRIPTION },
+    Member { name: "RoleArn", wire: "RoleArn", ec2: "RoleArn", required: false, schema: &ROLE_ARN },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+] } };
+pub static PUT_RULE_RESPONSE: Schema = Schema { name: "PutRuleResponse", kind: Kind::Record { members: &[
+    Member { name: "RuleArn", wire: "RuleArn", ec2: "RuleArn", required: false, schema: &RULE_ARN },
+] } };
+pub static PUT_TARGETS_REQUEST: Schema = Schema { name: "PutTargetsRequest", kind: Kind::Record { members: &[
+    Member { name: "Rule", wire: "Rule", ec2: "Rule", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "Targets", wire: "Targets", ec2: "Targets", required: true, schema: &TARGET_LIST },
+] } };
+pub static PUT_TARGETS_RESPONSE: Schema = Schema { name: "PutTargetsResponse", kind: Kind::Record { members: &[
+    Member { name: "FailedEntryCount", wire: "FailedEntryCount", ec2: "FailedEntryCount", required: false, schema: &INTEGER },
+    Member { name: "FailedEntries", wire: "FailedEntries", ec2: "FailedEntries", required: false, schema: &PUT_TARGETS_RESULT_ENTRY_LIST },
+] } };
+pub static REMOVE_TARGETS_REQUEST: Schema = Schema { name: "RemoveTargetsRequest", kind: Kind::Record { members: &[
+    Member { name: "Rule", wire: "Rule", ec2: "Rule", required: true, schema: &RULE_NAME },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME_OR_ARN },
+    Member { name: "Ids", wire: "Ids", ec2: "Ids", required: true, schema: &TARGET_ID_LIST },
+    Member { name: "Force", wire: "Force", ec2: "Force", required: false, schema: &BOOLEAN },
+] } };
+pub static REMOVE_TARGETS_RESPONSE: Schema = Schema { name: "RemoveTargetsResponse", kind: Kind::Record { members: &[
+    Member { name: "FailedEntryCount", wire: "FailedEntryCount", ec2: "FailedEntryCount", required: false, schema: &INTEGER },
+    Member { name: "FailedEntries", wire: "FailedEntries", ec2: "FailedEntries", required: false, schema: &REMOVE_TARGETS_RESULT_ENTRY_LIST },
+] } };
+pub static TAG_RESOURCE_REQUEST: Schema = Schema { name: "TagResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceARN", wire: "ResourceARN", ec2: "ResourceARN", required: true, schema: &ARN },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: true, schema: &TAG_LIST },
+] } };
+pub static TAG_RESOURCE_RESPONSE: Schema = Schema { name: "TagResourceResponse", kind: Kind::Record { members: &[
+] } };
+pub static TEST_EVENT_PATTERN_REQUEST: Schema = Schema { name: "TestEventPatternRequest", kind: Kind::Record { members: &[
+    Member { name: "EventPattern", wire: "EventPattern", ec2: "EventPattern", required: true, schema: &EVENT_PATTERN },
+    Member { name: "Event", wire: "Event", ec2: "Event", required: true, schema: &STRING_SHAPE },
+] } };
+pub static TEST_EVENT_PATTERN_RESPONSE: Schema = Schema { name: "TestEventPatternResponse", kind: Kind::Record { members: &[
+    Member { name: "Result", wire: "Result", ec2: "Result", required: false, schema: &BOOLEAN },
+] } };
+pub static UNTAG_RESOURCE_REQUEST: Schema = Schema { name: "UntagResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceARN", wire: "ResourceARN", ec2: "ResourceARN", required: true, schema: &ARN },
+    Member { name: "TagKeys", wire: "TagKeys", ec2: "TagKeys", required: true, schema: &TAG_KEY_LIST },
+] } };
+pub static UNTAG_RESOURCE_RESPONSE: Schema = Schema { name: "UntagResourceResponse", kind: Kind::Record { members: &[
+] } };
+pub static UPDATE_EVENT_BUS_REQUEST: Schema = Schema { name: "UpdateEventBusRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &EVENT_BUS_NAME },
+    Member { name: "KmsKeyIdentifier", wire: "KmsKeyIdentifier", ec2: "KmsKeyIdentifier", required: false, schema: &KMS_KEY_IDENTIFIER },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &EVENT_BUS_DESCRIPTION },
+    Member { name: "DeadLetterConfig", wire: "DeadLetterConfig", ec2: "DeadLetterConfig", required: false, schema: &DEAD_LETTER_CONFIG },
+    Member { name: "LogConfig", wire: "LogConfig", ec2: "LogConfig", required: false, schema: &LOG_CONFIG },
+] } };
+pub static UPDATE_EVENT_BUS_RESPONSE: Schema = Schema { name: "UpdateEventBusResponse", kind: Kind::Record { members: &[
+    Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &STRING_SHAPE },
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &EVENT_BUS_NAME },
+    Member { name: "KmsKeyIdentifier", wire: "KmsKeyIdentifier", ec2: "KmsKeyIdentifier", required: false, schema: &KMS_KEY_IDENTIFIER },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &EVENT_BUS_DESCRIPTION },
+    Member { name: "DeadLetterConfig", wire: "DeadLetterConfig", ec2: "DeadLetterConfig", required: false, schema: &DEAD_LETTER_CONFIG },
+    Member { name: "LogConfig", wire: "LogConfig", ec2: "LogConfig", required: false, schema: &LOG_CONFIG },
+] } };
+pub static APP_SYNC_PARAMETERS: Schema = Schema { name: "AppSyncParameters", kind: Kind::Record { members: &[
+    Member { name: "GraphQLOperation", wire: "GraphQLOperation", ec2: "GraphQLOperation", required: false, schema: &GRAPH_QL_OPERATION },
+] } };
+pub static ARN: Schema = Schema { name: "Arn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
+pub static ASSIGN_PUBLIC_IP: Schema = Schema { name: "AssignPublicIp", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ENABLED", "DISABLED"] } };
+pub static AWS_VPC_CONFIGURATION: Schema = Schema { name: "AwsVpcConfiguration", kind: Kind::Record { members: &[
+    Member { name: "Subnets", wire: "Subnets", ec2: "Subnets", required: true, schema: &STRING_LIST },
+    Member { name: "SecurityGroups", wire: "SecurityGroups", ec2: "SecurityGroups", required: false, schema: &STRING_LIST },
+    Member { name: "AssignPublicIp", wire: "AssignPublicIp", ec2: "AssignPublicIp", required: false, schema: &ASSIGN_PUBLIC_IP },
+] } };
+pub static BATCH_ARRAY_PROPERTIES: Schema = Schema { name: "BatchArrayProperties", kind: Kind::Record { members: &[
+    Member { name: "Size", wire: "Size", ec2: "Size", required: false, schema: &INTEGER },
+] } };
+pub static BATCH_PARAMETERS: Schema = Schema { name: "BatchParameters", kind: Kind::Record { members: &[
+    Member { name: "JobDefinition", wire: "JobDefinition", ec2: "JobDefinition", required: true, schema: &STRING_SHAPE },
+    Member { name: "JobName", wire: "JobName", ec2: "JobName", required: true, schema: &STRING_SHAPE },
+    Member { name: "ArrayProperties", wire: "ArrayProperties", ec2: "ArrayProperties", required: false, schema: &BATCH_ARRAY_PROPERTIES },
+    Member { name: "RetryStrategy", wire: "RetryStrategy", ec2: "RetryStrategy", required: false, schema: &BATCH_RETRY_STRATEGY },
+] } };
+pub static BATCH_RETRY_STRATEGY: Schema = Schema { name: "BatchRetryStrategy", kind: Kind::Record { members: &[
+    Member { name: "Attempts", wire: "Attempts", ec2: "Attempts", required: false, schema: &INTEGER },
+] } };
+pub static BOOLEAN: Schema = Schema { name: "Boolean", kind: Kind::Bool };
+pub static CAPACITY_PROVIDER: Schema = Schema { name: "CapacityProvider", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } };
+pub static CAPACITY_PROVIDER_STRATEGY: Schema = Schema { name: "CapacityProviderStrategy", kind: Kind::List { member: &CAPACITY_PROVIDER_STRATEGY_ITEM, name: "member", flat: false, min: None, max: Some(6) } };
+pub static CAPACITY_PROVIDER_STRATEGY_ITEM: Schema = Schema { name: "CapacityProviderStrategyItem", kind: Kind::Record { members: &[
+    Member { name: "capacityProvider", wire: "capacityProvider", ec2: "CapacityProvider", required: true, schema: &CAPACITY_PROVIDER },
+    Member { name: "weight", wire: "weight", ec2: "Weight", required: false, schema: &CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT },
+    Member { name: "base", wire: "base", ec2: "Base", required: false, schema: &CAPACITY_PROVIDER_STRATEGY_ITEM_BASE },
+] } };
+pub static CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Schema = Schema { name: "CapacityProviderStrategyItemBase", kind: Kind::Int { long: false, min: Some(0), max: Some(100000) } };
+pub static CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Schema = Schema { name: "CapacityProviderStrategyItemWeight", kind: Kind::Int { long: false, min: Some(0), max: Some(1000) } };
+pub static CREATED_BY: Schema = Schema { name: "CreatedBy", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static DATABASE: Schema = Schema { name: "Database", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "", values: &[] } };
+pub static DB_USER: Schema = Schema { name: "DbUser", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
 pub static DEAD_LETTER_CONFIG: Schema = Schema { name: "DeadLetterConfig", kind: Kind::Record { members: &[
     Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &RESOURCE_ARN },
 ] } };
+pub static ECS_PARAMETERS: Schema = Schema { name: "EcsParameters", kind: Kind::Record { members: &[
+    Member { name: "TaskDefinitionArn", wire: "TaskDefinitionArn", ec2: "TaskDefinitionArn", required: true, schema: &ARN },
+    Member { name: "TaskCount", wire: "TaskCount", ec2: "TaskCount", required: false, schema: &LIMIT_MIN1 },
+    Member { name: "LaunchType", wire: "LaunchType", ec2: "LaunchType", required: false, schema: &LAUNCH_TYPE },
+    Member { name: "NetworkConfiguration", wire: "NetworkConfiguration", ec2: "NetworkConfiguration", required: false, schema: &NETWORK_CONFIGURATION },
+    Member { name: "PlatformVersion", wire: "PlatformVersion", ec2: "PlatformVersion", required: false, schema: &STRING_SHAPE },
+    Member { name: "Group", wire: "Group", ec2: "Group", required: false, schema: &STRING_SHAPE },
+    Member { name: "CapacityProviderStrategy", wire: "CapacityProviderStrategy", ec2: "CapacityProviderStrategy", required: false, schema: &CAPACITY_PROVIDER_STRATEGY },
+    Member { name: "EnableECSManagedTags", wire: "EnableECSManagedTags", ec2: "EnableECSManagedTags", required: false, schema: &BOOLEAN },
+    Member { name: "EnableExecuteCommand", wire: "EnableExecuteCommand", ec2: "EnableExecuteCommand", required: false, schema: &BOOLEAN },
+    Member { name: "PlacementConstraints", wire: "PlacementConstraints", ec2: "PlacementConstraints", required: false, schema: &PLACEMENT_CONSTRAINTS },
+    Member { name: "PlacementStrategy", wire: "PlacementStrategy", ec2: "PlacementStrategy", required: false, schema: &PLACEMENT_STRATEGIES },
+    Member { name: "PropagateTags", wire: "PropagateTags", ec2: "PropagateTags", required: false, schema: &PROPAGATE_TAGS },
+    Member { name: "ReferenceId", wire: "ReferenceId", ec2: "ReferenceId", required: false, schema: &REFERENCE_ID },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static ENDPOINT_ID: Schema = Schema { name: "EndpointId", kind: Kind::Text { min: Some(1), max: Some(50), pattern: "^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$", values: &[] } };
+pub static ERROR_CODE: Schema = Schema { name: "ErrorCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ERROR_MESSAGE: Schema = Schema { name: "ErrorMessage", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static EVENT_BUS: Schema = Schema { name: "EventBus", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &STRING_SHAPE },
     Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &STRING_SHAPE },
@@ -107,17 +687,205 @@ pub static EVENT_BUS_DESCRIPTION: Schema = Schema { name: "EventBusDescription",
 pub static EVENT_BUS_LIST: Schema = Schema { name: "EventBusList", kind: Kind::List { member: &EVENT_BUS, name: "member", flat: false, min: None, max: None } };
 pub static EVENT_BUS_NAME: Schema = Schema { name: "EventBusName", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "[/\\.\\-_A-Za-z0-9]+", values: &[] } };
 pub static EVENT_BUS_NAME_OR_ARN: Schema = Schema { name: "EventBusNameOrArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[/\\.\\-_A-Za-z0-9]+", values: &[] } };
+pub static EVENT_ID: Schema = Schema { name: "EventId", kind: Kind::Text { min: None, max: Some(64), pattern: "", values: &[] } };
+pub static EVENT_PATTERN: Schema = Schema { name: "EventPattern", kind: Kind::Text { min: None, max: Some(4096), pattern: "", values: &[] } };
+pub static EVENT_RESOURCE: Schema = Schema { name: "EventResource", kind: Kind::Text { min: None, max: Some(2048), pattern: "", values: &[] } };
+pub static EVENT_RESOURCE_LIST: Schema = Schema { name: "EventResourceList", kind: Kind::List { member: &EVENT_RESOURCE, name: "member", flat: false, min: None, max: None } };
+pub static EVENT_SOURCE_NAME: Schema = Schema { name: "EventSourceName", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}", values: &[] } };
+pub static EVENT_TIME: Schema = Schema { name: "EventTime", kind: Kind::Time { format: TimeFormat::Default } };
+pub static GRAPH_QL_OPERATION: Schema = Schema { name: "GraphQLOperation", kind: Kind::Text { min: Some(1), max: Some(1048576), pattern: "", values: &[] } };
+pub static HEADER_KEY: Schema = Schema { name: "HeaderKey", kind: Kind::Text { min: None, max: Some(512), pattern: "^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$", values: &[] } };
+pub static HEADER_PARAMETERS_MAP: Schema = Schema { name: "HeaderParametersMap", kind: Kind::Map { key: &HEADER_KEY, value: &HEADER_VALUE, key_name: "key", value_name: "value", flat: false } };
+pub static HEADER_VALUE: Schema = Schema { name: "HeaderValue", kind: Kind::Text { min: None, max: Some(512), pattern: "^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$", values: &[] } };
+pub static HTTP_PARAMETERS: Schema = Schema { name: "HttpParameters", kind: Kind::Record { members: &[
+    Member { name: "PathParameterValues", wire: "PathParameterValues", ec2: "PathParameterValues", required: false, schema: &PATH_PARAMETER_LIST },
+    Member { name: "HeaderParameters", wire: "HeaderParameters", ec2: "HeaderParameters", required: false, schema: &HEADER_PARAMETERS_MAP },
+    Member { name: "QueryStringParameters", wire: "QueryStringParameters", ec2: "QueryStringParameters", required: false, schema: &QUERY_STRING_PARAMETERS_MAP },
+] } };
 pub static INCLUDE_DETAIL: Schema = Schema { name: "IncludeDetail", kind: Kind::Text { min: None, max: None, pattern: "", values: &["NONE", "FULL"] } };
+pub static INPUT_TRANSFORMER: Schema = Schema { name: "InputTransformer", kind: Kind::Record { members: &[
+    Member { name: "InputPathsMap", wire: "InputPathsMap", ec2: "InputPathsMap", required: false, schema: &TRANSFORMER_PATHS },
+    Member { name: "InputTemplate", wire: "InputTemplate", ec2: "InputTemplate", required: true, schema: &TRANSFORMER_INPUT },
+] } };
+pub static INPUT_TRANSFORMER_PATH_KEY: Schema = Schema { name: "InputTransformerPathKey", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "[A-Za-z0-9\\_\\-]+", values: &[] } };
+pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { long: false, min: None, max: None } };
+pub static KINESIS_PARAMETERS: Schema = Schema { name: "KinesisParameters", kind: Kind::Record { members: &[
+    Member { name: "PartitionKeyPath", wire: "PartitionKeyPath", ec2: "PartitionKeyPath", required: true, schema: &TARGET_PARTITION_KEY_PATH },
+] } };
 pub static KMS_KEY_IDENTIFIER: Schema = Schema { name: "KmsKeyIdentifier", kind: Kind::Text { min: None, max: Some(2048), pattern: "^[a-zA-Z0-9_\\-/:]*$", values: &[] } };
+pub static LAUNCH_TYPE: Schema = Schema { name: "LaunchType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["EC2", "FARGATE", "EXTERNAL"] } };
 pub static LEVEL: Schema = Schema { name: "Level", kind: Kind::Text { min: None, max: None, pattern: "", values: &["OFF", "ERROR", "INFO", "TRACE"] } };
 pub static LIMIT_MAX100: Schema = Schema { name: "LimitMax100", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
+pub static LIMIT_MIN1: Schema = Schema { name: "LimitMin1", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static LOG_CONFIG: Schema = Schema { name: "LogConfig", kind: Kind::Record { members: &[
     Member { name: "IncludeDetail", wire: "IncludeDetail", ec2: "IncludeDetail", required: false, schema: &INCLUDE_DETAIL },
     Member { name: "Level", wire: "Level", ec2: "Level", required: false, schema: &LEVEL },
 ] } };
+pub static MANAGED_BY: Schema = Schema { name: "ManagedBy", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static MAXIMUM_EVENT_AGE_IN_SECONDS: Schema = Schema { name: "MaximumEventAgeInSeconds", kind: Kind::Int { long: false, min: Some(60), max: Some(86400) } };
+pub static MAXIMUM_RETRY_ATTEMPTS: Schema = Schema { name: "MaximumRetryAttempts", kind: Kind::Int { long: false, min: Some(0), max: Some(185) } };
+pub static MESSAGE_GROUP_ID: Schema = Schema { name: "MessageGroupId", kind: Kind::Text { min: None, max: Some(100), pattern: "", values: &[] } };
+pub static NETWORK_CONFIGURATION: Schema = Schema { name: "NetworkConfiguration", kind: Kind::Record { members: &[
+    Member { name: "awsvpcConfiguration", wire: "awsvpcConfiguration", ec2: "AwsvpcConfiguration", required: false, schema: &AWS_VPC_CONFIGURATION },
+] } };
 pub static NEXT_TOKEN: Schema = Schema { name: "NextToken", kind: Kind::Text { min: Some(1), max: Some(2048), pattern: "", values: &[] } };
+pub static NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Schema = Schema { name: "NonPartnerEventBusNameOrArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+", values: &[] } };
+pub static PATH_PARAMETER: Schema = Schema { name: "PathParameter", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static PATH_PARAMETER_LIST: Schema = Schema { name: "PathParameterList", kind: Kind::List { member: &PATH_PARAMETER, name: "member", flat: false, min: None, max: None } };
+pub static PLACEMENT_CONSTRAINT: Schema = Schema { name: "PlacementConstraint", kind: Kind::Record { members: &[
+    Member { name: "type", wire: "type", ec2: "Type", required: false, schema: &PLACEMENT_CONSTRAINT_TYPE },
+    Member { name: "expression", wire: "expression", ec2: "Expression", required: false, schema: &PLACEMENT_CONSTRAINT_EXPRESSION },
+] } };
+pub static PLACEMENT_CONSTRAINT_EXPRESSION: Schema = Schema { name: "PlacementConstraintExpression", kind: Kind::Text { min: None, max: Some(2000), pattern: "", values: &[] } };
+pub static PLACEMENT_CONSTRAINT_TYPE: Schema = Schema { name: "PlacementConstraintType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["distinctInstance", "memberOf"] } };
+pub static PLACEMENT_CONSTRAINTS: Schema = Schema { name: "PlacementConstraints", kind: Kind::List { member: &PLACEMENT_CONSTRAINT, name: "member", flat: false, min: None, max: Some(10) } };
+pub static PLACEMENT_STRATEGIES: Schema = Schema { name: "PlacementStrategies", kind: Kind::List { member: &PLACEMENT_STRATEGY, name: "member", flat: false, min: None, max: Some(5) } };
+pub static PLACEMENT_STRATEGY: Schema = Schema { name: "PlacementStrategy", kind: Kind::Record { members: &[
+    Member { name: "type", wire: "type", ec2: "Type", required: false, schema: &PLACEMENT_STRATEGY_TYPE },
+    Member { name: "field", wire: "field", ec2: "Field", required: false, schema: &PLACEMENT_STRATEGY_FIELD },
+] } };
+pub static PLACEMENT_STRATEGY_FIELD: Schema = Schema { name: "PlacementStrategyField", kind: Kind::Text { min: None, max: Some(255), pattern: "", values: &[] } };
+pub static PLACEMENT_STRATEGY_TYPE: Schema = Schema { name: "PlacementStrategyType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["random", "spread", "binpack"] } };
+pub static PROPAGATE_TAGS: Schema = Schema { name: "PropagateTags", kind: Kind::Text { min: None, max: None, pattern: "", values: &["TASK_DEFINITION"] } };
+pub static PUT_EVENTS_REQUEST_ENTRY: Schema = Schema { name: "PutEventsRequestEntry", kind: Kind::Record { members: &[
+    Member { name: "Time", wire: "Time", ec2: "Time", required: false, schema: &EVENT_TIME },
+    Member { name: "Source", wire: "Source", ec2: "Source", required: false, schema: &STRING_SHAPE },
+    Member { name: "Resources", wire: "Resources", ec2: "Resources", required: false, schema: &EVENT_RESOURCE_LIST },
+    Member { name: "DetailType", wire: "DetailType", ec2: "DetailType", required: false, schema: &STRING_SHAPE },
+    Member { name: "Detail", wire: "Detail", ec2: "Detail", required: false, schema: &STRING_SHAPE },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &NON_PARTNER_EVENT_BUS_NAME_OR_ARN },
+    Member { name: "TraceHeader", wire: "TraceHeader", ec2: "TraceHeader", required: false, schema: &TRACE_HEADER },
+] } };
+pub static PUT_EVENTS_REQUEST_ENTRY_LIST: Schema = Schema { name: "PutEventsRequestEntryList", kind: Kind::List { member: &PUT_EVENTS_REQUEST_ENTRY, name: "member", flat: false, min: Some(1), max: Some(10) } };
+pub static PUT_EVENTS_RESULT_ENTRY: Schema = Schema { name: "PutEventsResultEntry", kind: Kind::Record { members: &[
+    Member { name: "EventId", wire: "EventId", ec2: "EventId", required: false, schema: &EVENT_ID },
+    Member { name: "ErrorCode", wire: "ErrorCode", ec2: "ErrorCode", required: false, schema: &ERROR_CODE },
+    Member { name: "ErrorMessage", wire: "ErrorMessage", ec2: "ErrorMessage", required: false, schema: &ERROR_MESSAGE },
+] } };
+pub static PUT_EVENTS_RESULT_ENTRY_LIST: Schema = Schema { name: "PutEventsResultEntryList", kind: Kind::List { member: &PUT_EVENTS_RESULT_ENTRY, name: "member", flat: false, min: None, max: None } };
+pub static PUT_TARGETS_RESULT_ENTRY: Schema = Schema { name: "PutTargetsResultEntry", kind: Kind::Record { members: &[
+    Member { name: "TargetId", wire: "TargetId", ec2: "TargetId", required: false, schema: &TARGET_ID },
+    Member { name: "ErrorCode", wire: "ErrorCode", ec2: "ErrorCode", required: false, schema: &ERROR_CODE },
+    Member { name: "ErrorMessage", wire: "ErrorMessage", ec2: "ErrorMessage", required: false, schema: &ERROR_MESSAGE },
+] } };
+pub static PUT_TARGETS_RESULT_ENTRY_LIST: Schema = Schema { name: "PutTargetsResultEntryList", kind: Kind::List { member: &PUT_TARGETS_RESULT_ENTRY, name: "member", flat: false, min: None, max: None } };
+pub static QUERY_STRING_KEY: Schema = Schema { name: "QueryStringKey", kind: Kind::Text { min: None, max: Some(512), pattern: "[^\\x00-\\x1F\\x7F]+", values: &[] } };
+pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema { name: "QueryStringParametersMap", kind: Kind::Map { key: &QUERY_STRING_KEY, value: &QUERY_STRING_VALUE, key_name: "key", value_name: "value", flat: false } };
+pub static QUERY_STRING_VALUE: Schema = Schema { name: "QueryStringValue", kind: Kind::Text { min: None, max: Some(512), pattern: "[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+", values: &[] } };
+pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema { name: "RedshiftDataParameters", kind: Kind::Record { members: &[
+    Member { name: "SecretManagerArn", wire: "SecretManagerArn", ec2: "SecretManagerArn", required: false, schema: &REDSHIFT_SECRET_MANAGER_ARN },
+    Member { name: "Database", wire: "Database", ec2: "Database", required: true, schema: &DATABASE },
+    Member { name: "DbUser", wire: "DbUser", ec2: "DbUser", required: false, schema: &DB_USER },
+    Member { name: "Sql", wire: "Sql", ec2: "Sql", required: false, schema: &SQL },
+    Member { name: "StatementName", wire: "StatementName", ec2: "StatementName", required: false, schema: &STATEMENT_NAME },
+    Member { name: "WithEvent", wire: "WithEvent", ec2: "WithEvent", required: false, schema: &BOOLEAN },
+    Member { name: "Sqls", wire: "Sqls", ec2: "Sqls", required: false, schema: &SQLS },
+] } };
+pub static REDSHIFT_SECRET_MANAGER_ARN: Schema = Schema { name: "RedshiftSecretManagerArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "(^arn:aws([a-z]|\\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)", values: &[] } };
+pub static REFERENCE_ID: Schema = Schema { name: "ReferenceId", kind: Kind::Text { min: None, max: Some(1024), pattern: "", values: &[] } };
+pub static REMOVE_TARGETS_RESULT_ENTRY: Schema = Schema { name: "RemoveTargetsResultEntry", kind: Kind::Record { members: &[
+    Member { name: "TargetId", wire: "TargetId", ec2: "TargetId", required: false, schema: &TARGET_ID },
+    Member { name: "ErrorCode", wire: "ErrorCode", ec2: "ErrorCode", required: false, schema: &ERROR_CODE },
+    Member { name: "ErrorMessage", wire: "ErrorMessage", ec2: "ErrorMessage", required: false, schema: &ERROR_MESSAGE },
+] } };
+pub static REMOVE_TARGETS_RESULT_ENTRY_LIST: Schema = Schema { name: "RemoveTargetsResultEntryList", kind: Kind::List { member: &REMOVE_TARGETS_RESULT_ENTRY, name: "member", flat: false, min: None, max: None } };
 pub static RESOURCE_ARN: Schema = Schema { name: "ResourceArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
+pub static RETRY_POLICY: Schema = Schema { name: "RetryPolicy", kind: Kind::Record { members: &[
+    Member { name: "MaximumRetryAttempts", wire: "MaximumRetryAttempts", ec2: "MaximumRetryAttempts", required: false, schema: &MAXIMUM_RETRY_ATTEMPTS },
+    Member { name: "MaximumEventAgeInSeconds", wire: "MaximumEventAgeInSeconds", ec2: "MaximumEventAgeInSeconds", required: false, schema: &MAXIMUM_EVENT_AGE_IN_SECONDS },
+] } };
+pub static ROLE_ARN: Schema = Schema { name: "RoleArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
+pub static RULE: Schema = Schema { name: "Rule", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &RULE_NAME },
+    Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &RULE_ARN },
+    Member { name: "EventPattern", wire: "EventPattern", ec2: "EventPattern", required: false, schema: &EVENT_PATTERN },
+    Member { name: "State", wire: "State", ec2: "State", required: false, schema: &RULE_STATE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &RULE_DESCRIPTION },
+    Member { name: "ScheduleExpression", wire: "ScheduleExpression", ec2: "ScheduleExpression", required: false, schema: &SCHEDULE_EXPRESSION },
+    Member { name: "RoleArn", wire: "RoleArn", ec2: "RoleArn", required: false, schema: &ROLE_ARN },
+    Member { name: "ManagedBy", wire: "ManagedBy", ec2: "ManagedBy", required: false, schema: &MANAGED_BY },
+    Member { name: "EventBusName", wire: "EventBusName", ec2: "EventBusName", required: false, schema: &EVENT_BUS_NAME },
+] } };
+pub static RULE_ARN: Schema = Schema { name: "RuleArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
+pub static RULE_DESCRIPTION: Schema = Schema { name: "RuleDescription", kind: Kind::Text { min: None, max: Some(512), pattern: "", values: &[] } };
+pub static RULE_NAME: Schema = Schema { name: "RuleName", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "[\\.\\-_A-Za-z0-9]+", values: &[] } };
+pub static RULE_NAME_LIST: Schema = Schema { name: "RuleNameList", kind: Kind::List { member: &RULE_NAME, name: "member", flat: false, min: None, max: None } };
+pub static RULE_RESPONSE_LIST: Schema = Schema { name: "RuleResponseList", kind: Kind::List { member: &RULE, name: "member", flat: false, min: None, max: None } };
+pub static RULE_STATE: Schema = Schema { name: "RuleState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"] } };
+pub static RUN_COMMAND_PARAMETERS: Schema = Schema { name: "RunCommandParameters", kind: Kind::Record { members: &[
+    Member { name: "RunCommandTargets", wire: "RunCommandTargets", ec2: "RunCommandTargets", required: true, schema: &RUN_COMMAND_TARGETS },
+] } };
+pub static RUN_COMMAND_TARGET: Schema = Schema { name: "RunCommandTarget", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &RUN_COMMAND_TARGET_KEY },
+    Member { name: "Values", wire: "Values", ec2: "Values", required: true, schema: &RUN_COMMAND_TARGET_VALUES },
+] } };
+pub static RUN_COMMAND_TARGET_KEY: Schema = Schema { name: "RunCommandTargetKey", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static RUN_COMMAND_TARGET_VALUE: Schema = Schema { name: "RunCommandTargetValue", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } };
+pub static RUN_COMMAND_TARGET_VALUES: Schema = Schema { name: "RunCommandTargetValues", kind: Kind::List { member: &RUN_COMMAND_TARGET_VALUE, name: "member", flat: false, min: Some(1), max: Some(50) } };
+pub static RUN_COMMAND_TARGETS: Schema = Schema { name: "RunCommandTargets", kind: Kind::List { member: &RUN_COMMAND_TARGET, name: "member", flat: false, min: Some(1), max: Some(5) } };
+pub static SAGE_MAKER_PIPELINE_PARAMETER: Schema = Schema { name: "SageMakerPipelineParameter", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &SAGE_MAKER_PIPELINE_PARAMETER_NAME },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &SAGE_MAKER_PIPELINE_PARAMETER_VALUE },
+] } };
+pub static SAGE_MAKER_PIPELINE_PARAMETER_LIST: Schema = Schema { name: "SageMakerPipelineParameterList", kind: Kind::List { member: &SAGE_MAKER_PIPELINE_PARAMETER, name: "member", flat: false, min: Some(0), max: Some(200) } };
+pub static SAGE_MAKER_PIPELINE_PARAMETER_NAME: Schema = Schema { name: "SageMakerPipelineParameterName", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "^[a-zA-Z0-9](-*[a-zA-Z0-9])*$", values: &[] } };
+pub static SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Schema = Schema { name: "SageMakerPipelineParameterValue", kind: Kind::Text { min: None, max: Some(1024), pattern: "", values: &[] } };
+pub static SAGE_MAKER_PIPELINE_PARAMETERS: Schema = Schema { name: "SageMakerPipelineParameters", kind: Kind::Record { members: &[
+    Member { name: "PipelineParameterList", wire: "PipelineParameterList", ec2: "PipelineParameterList", required: false, schema: &SAGE_MAKER_PIPELINE_PARAMETER_LIST },
+] } };
+pub static SCHEDULE_EXPRESSION: Schema = Schema { name: "ScheduleExpression", kind: Kind::Text { min: None, max: Some(256), pattern: "", values: &[] } };
+pub static SQL: Schema = Schema { name: "Sql", kind: Kind::Text { min: Some(1), max: Some(100000), pattern: "", values: &[] } };
+pub static SQLS: Schema = Schema { name: "Sqls", kind: Kind::List { member: &SQL, name: "member", flat: false, min: Some(0), max: Some(40) } };
+pub static SQS_PARAMETERS: Schema = Schema { name: "SqsParameters", kind: Kind::Record { members: &[
+    Member { name: "MessageGroupId", wire: "MessageGroupId", ec2: "MessageGroupId", required: false, schema: &MESSAGE_GROUP_ID },
+] } };
+pub static STATEMENT_NAME: Schema = Schema { name: "StatementName", kind: Kind::Text { min: Some(1), max: Some(500), pattern: "", values: &[] } };
 pub static STRING_SHAPE: Schema = Schema { name: "String", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static STRING_LIST: Schema = Schema { name: "StringList", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: None, max: None } };
+pub static TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &TAG_KEY },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &TAG_VALUE },
+] } };
+pub static TAG_KEY: Schema = Schema { name: "TagKey", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static TAG_KEY_LIST: Schema = Schema { name: "TagKeyList", kind: Kind::List { member: &TAG_KEY, name: "member", flat: false, min: None, max: None } };
+pub static TAG_LIST: Schema = Schema { name: "TagList", kind: Kind::List { member: &TAG, name: "member", flat: false, min: None, max: None } };
+pub static TAG_VALUE: Schema = Schema { name: "TagValue", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } };
+pub static TARGET: Schema = Schema { name: "Target", kind: Kind::Record { members: &[
+    Member { name: "Id", wire: "Id", ec2: "Id", required: true, schema: &TARGET_ID },
+    Member { name: "Arn", wire: "Arn", ec2: "Arn", required: true, schema: &TARGET_ARN },
+    Member { name: "RoleArn", wire: "RoleArn", ec2: "RoleArn", required: false, schema: &ROLE_ARN },
+    Member { name: "Input", wire: "Input", ec2: "Input", required: false, schema: &TARGET_INPUT },
+    Member { name: "InputPath", wire: "InputPath", ec2: "InputPath", required: false, schema: &TARGET_INPUT_PATH },
+    Member { name: "InputTransformer", wire: "InputTransformer", ec2: "InputTransformer", required: false, schema: &INPUT_TRANSFORMER },
+    Member { name: "KinesisParameters", wire: "KinesisParameters", ec2: "KinesisParameters", required: false, schema: &KINESIS_PARAMETERS },
+    Member { name: "RunCommandParameters", wire: "RunCommandParameters", ec2: "RunCommandParameters", required: false, schema: &RUN_COMMAND_PARAMETERS },
+    Member { name: "EcsParameters", wire: "EcsParameters", ec2: "EcsParameters", required: false, schema: &ECS_PARAMETERS },
+    Member { name: "BatchParameters", wire: "BatchParameters", ec2: "BatchParameters", required: false, schema: &BATCH_PARAMETERS },
+    Member { name: "SqsParameters", wire: "SqsParameters", ec2: "SqsParameters", required: false, schema: &SQS_PARAMETERS },
+    Member { name: "HttpParameters", wire: "HttpParameters", ec2: "HttpParameters", required: false, schema: &HTTP_PARAMETERS },
+    Member { name: "RedshiftDataParameters", wire: "RedshiftDataParameters", ec2: "RedshiftDataParameters", required: false, schema: &REDSHIFT_DATA_PARAMETERS },
+    Member { name: "SageMakerPipelineParameters", wire: "SageMakerPipelineParameters", ec2: "SageMakerPipelineParameters", required: false, schema: &SAGE_MAKER_PIPELINE_PARAMETERS },
+    Member { name: "DeadLetterConfig", wire: "DeadLetterConfig", ec2: "DeadLetterConfig", required: false, schema: &DEAD_LETTER_CONFIG },
+    Member { name: "RetryPolicy", wire: "RetryPolicy", ec2: "RetryPolicy", required: false, schema: &RETRY_POLICY },
+    Member { name: "AppSyncParameters", wire: "AppSyncParameters", ec2: "AppSyncParameters", required: false, schema: &APP_SYNC_PARAMETERS },
+] } };
+pub static TARGET_ARN: Schema = Schema { name: "TargetArn", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "", values: &[] } };
+pub static TARGET_ID: Schema = Schema { name: "TargetId", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "[\\.\\-_A-Za-z0-9]+", values: &[] } };
+pub static TARGET_ID_LIST: Schema = Schema { name: "TargetIdList", kind: Kind::List { member: &TARGET_ID, name: "member", flat: false, min: Some(1), max: Some(100) } };
+pub static TARGET_INPUT: Schema = Schema { name: "TargetInput", kind: Kind::Text { min: None, max: Some(8192), pattern: "", values: &[] } };
+pub static TARGET_INPUT_PATH: Schema = Schema { name: "TargetInputPath", kind: Kind::Text { min: None, max: Some(256), pattern: "", values: &[] } };
+pub static TARGET_LIST: Schema = Schema { name: "TargetList", kind: Kind::List { member: &TARGET, name: "member", flat: false, min: Some(1), max: Some(100) } };
+pub static TARGET_PARTITION_KEY_PATH: Schema = Schema { name: "TargetPartitionKeyPath", kind: Kind::Text { min: None, max: Some(256), pattern: "", values: &[] } };
 pub static TIMESTAMP: Schema = Schema { name: "Timestamp", kind: Kind::Time { format: TimeFormat::Default } };
+pub static TRACE_HEADER: Schema = Schema { name: "TraceHeader", kind: Kind::Text { min: Some(1), max: Some(500), pattern: "", values: &[] } };
+pub static TRANSFORMER_INPUT: Schema = Schema { name: "TransformerInput", kind: Kind::Text { min: Some(1), max: Some(8192), pattern: "", values: &[] } };
+pub static TRANSFORMER_PATHS: Schema = Schema { name: "TransformerPaths", kind: Kind::Map { key: &INPUT_TRANSFORMER_PATH_KEY, value: &TARGET_INPUT_PATH, key_name: "key", value_name: "value", flat: false } };
+pub static CONCURRENT_MODIFICATION_EXCEPTION: ErrorShape = ErrorShape { name: "ConcurrentModificationException", code: "ConcurrentModificationException", status: 400 };
 pub static INTERNAL_EXCEPTION: ErrorShape = ErrorShape { name: "InternalException", code: "InternalException", status: 500 };
+pub static INVALID_EVENT_PATTERN_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidEventPatternException", code: "InvalidEventPatternException", status: 400 };
+pub static INVALID_STATE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidStateException", code: "InvalidStateException", status: 400 };
+pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400 };
+pub static MANAGED_RULE_EXCEPTION: ErrorShape = ErrorShape { name: "ManagedRuleException", code: "ManagedRuleException", status: 400 };
+pub static OPERATION_DISABLED_EXCEPTION: ErrorShape = ErrorShape { name: "OperationDisabledException", code: "OperationDisabledException", status: 400 };
+pub static RESOURCE_ALREADY_EXISTS_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceAlreadyExistsException", code: "ResourceAlreadyExistsException", status: 400 };
 pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 400 };

@@ -66,8 +66,9 @@ pub(super) fn check(target: &shapes::Target) -> Result<(), String> {
         if !paths.contains_key(name) && !RESERVED.contains(&name) {
             fault = Some(format!("InputTemplate for target {id} contains invalid placeholder {name}."));
         } else if quoted && name == EVENT_JSON {
-            fault =
-                Some(format!("InputTemplate for target {id} uses <{EVENT_JSON}> inside quotes; it is a JSON value."));
+            fault = Some(format!(
+                "InputTemplate for target {id} uses <{EVENT_JSON}> inside quotes; it is a JSON value."
+            ));
         }
         (if quoted { "x" } else { "1" }).to_owned()
     });
@@ -75,7 +76,11 @@ pub(super) fn check(target: &shapes::Target) -> Result<(), String> {
         return Err(fault);
     }
     let is_json = serde_json::Deserializer::from_str(&sample).into_iter::<Json>().all(|part| part.is_ok());
-    if is_json { Ok(()) } else { Err(format!("Invalid InputTemplate for target {id}: it is neither JSON nor quoted text.")) }
+    if is_json {
+        Ok(())
+    } else {
+        Err(format!("Invalid InputTemplate for target {id}: it is neither JSON nor quoted text."))
+    }
 }
 
 const RULE_ARN: &str = "aws.events.rule-arn";
@@ -264,30 +269,32 @@ mod tests {
                 input_template: template.to_owned(),
             };
             let target = shapes::Target { input_transformer: Some(transformer), ..Default::default() };
-            assert_eq!(check_input(&target), Ok(()), "{template}");
+            assert_eq!(check(&target), Ok(()), "{template}");
             assert_eq!(rendered(target), expect, "{template}");
         };
         check("\"<id> is <state>\"", "\"i-1 is running\"");
         check("\"<id> is <state>\"\n\"and <n>\"", "\"i-1 is running\"\n\"and 5\"");
-        check(r#"{"id": <id>, "n": <n>, "tags": <tags>}"#, r#"{"id": "i-1", "n": 5, "tags": {"a":"x \"y\""}}"#);
+        check(
+            r#"{"id": <id>, "n": <n>, "tags": <tags>}"#,
+            r#"{"id": "i-1", "n": 5, "tags": {"a":"x \"y\""}}"#,
+        );
         check(r#"{"is":"<id>: <n>"}"#, r#"{"is":"i-1: 5"}"#);
         check(r#"{"is":"<text>"}"#, r#"{"is":"x "y""}"#);
         check(r#"{"is":"\"<id>\" <"}"#, r#"{"is":"\"i-1\" <"}"#);
         check(r#"{"is":"<missing>"}"#, r#"{"is":""}"#);
-        check(r#"{"rule": <aws.events.rule-arn>, "of":"<aws.events.rule-name>"}"#, r#"{"rule": "arn:rule", "of":"rule"}"#);
+        check(
+            r#"{"rule": <aws.events.rule-arn>, "of":"<aws.events.rule-name>"}"#,
+            r#"{"rule": "arn:rule", "of":"rule"}"#,
+        );
         check("<aws.events.event.ingestion-time>", "\"1970-01-01T00:00:00.000Z\"");
         check("<aws.events.event>", r#"{"version":"0","source":"aws.ec2","resources":["arn:1","arn:2"]}"#);
         check("{\"all\":<aws.events.event.json>}", &format!("{{\"all\":{}}}", event()));
     }
 
-    fn check_input(target: &shapes::Target) -> Result<(), String> {
-        super::check(target)
-    }
-
     #[test]
     fn inputs_that_are_refused() {
         let check = |target: shapes::Target, expect: &str| {
-            let why = check_input(&target).err().unwrap_or_default();
+            let why = check(&target).err().unwrap_or_default();
             assert!(why.starts_with(expect), "{target:?}: {why}");
         };
         let base = || shapes::Target { id: "t".to_owned(), ..Default::default() };
@@ -295,7 +302,10 @@ mod tests {
         check(input("{"), "JSON syntax error in input for target t");
         check(shapes::Target { input_path: Some("$".into()), ..input("{}") }, "Only one of Input");
         for path in ["", "detail", "$detail", "$.", "$.a[", "$.a[x]", "$['a"] {
-            check(shapes::Target { input_path: Some(path.into()), ..base() }, "Invalid InputPath for target t.");
+            check(
+                shapes::Target { input_path: Some(path.into()), ..base() },
+                "Invalid InputPath for target t.",
+            );
         }
         let template = |text: &str| {
             let transformer =

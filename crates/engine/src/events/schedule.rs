@@ -46,7 +46,8 @@ enum Days {
 
 const YEAR_MIN: i64 = 1970;
 const YEAR_MAX: i64 = 2199;
-const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+const MONTHS: [&str; 12] =
+    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 impl Schedule {
@@ -223,7 +224,9 @@ impl Cron {
             Days::OfMonth(days) => days & 1 << number != 0,
             Days::LastOfMonth => number == length,
             Days::LastWeekday => number == nearest_weekday(day, length, length),
-            Days::NearestWeekday(wanted) => wanted <= length && number == nearest_weekday(day, wanted, length),
+            Days::NearestWeekday(wanted) => {
+                wanted <= length && number == nearest_weekday(day, wanted, length)
+            }
             Days::OfWeek(days) => days & 1 << weekday != 0,
             Days::LastOfWeekday(wanted) => weekday == wanted && number + 7 > length,
             Days::NthOfWeekday(wanted, nth) => weekday == wanted && number.div_ceil(7) == nth,
@@ -289,7 +292,8 @@ mod tests {
             let schedule = Schedule::parse(&format!("cron({fields})")).unwrap_or_else(|| panic!("{fields}"));
             let mut now = Time::parse_iso(now).unwrap_or_else(|| panic!("{now}"));
             for expect in expect {
-                now = schedule.next(Time::ZERO, now).unwrap_or_else(|| panic!("{fields}: nothing after {now}"));
+                now =
+                    schedule.next(Time::ZERO, now).unwrap_or_else(|| panic!("{fields}: nothing after {now}"));
                 assert_eq!(now.iso_secs(), format!("{expect}:00Z"), "{fields}");
             }
         };
@@ -306,7 +310,11 @@ mod tests {
         check("0 0 15W 11 ? *", "2026-01-01", &["2026-11-16T00:00"]);
         check("0 0 LW 1 ? *", "2026-01-01", &["2026-01-30T00:00"]);
         check("0 0 ? * 3#2 *", "2026-01-01", &["2026-01-13T00:00", "2026-02-10T00:00"]);
-        check("0 0 ? * FRI-SUN *", "2026-01-01", &["2026-01-02T00:00", "2026-01-03T00:00", "2026-01-04T00:00", "2026-01-09T00:00"]);
+        check(
+            "0 0 ? * FRI-SUN *",
+            "2026-01-01",
+            &["2026-01-02T00:00", "2026-01-03T00:00", "2026-01-04T00:00", "2026-01-09T00:00"],
+        );
         check("0 0 ? DEC L *", "2026-01-01", &["2026-12-05T00:00"]);
         let past = Schedule::parse("cron(0 0 1 1 ? 2020)");
         assert_eq!(past.and_then(|schedule| schedule.next(Time::ZERO, Time::from_secs(1_790_000_000))), None);
@@ -317,9 +325,24 @@ mod tests {
     #[test]
     fn crons_that_are_refused() {
         for fields in [
-            "", "* * * * *", "* * * * * *", "0 0 ? * ? *", "60 0 * * ? *", "0 24 * * ? *", "0 0 0 * ? *", "0 0 * 13 ? *",
-            "0 0 ? * 8 *", "0 0 * * ? 1969", "0 0 * * ? 2200", "0 0 32W * ? *", "0 0 ? * 3#6 *", "a 0 * * ? *", "0/0 0 * * ? *",
-            "+5 0 * * ? *", "0 0 * FOO ? *", "1- 0 * * ? *",
+            "",
+            "* * * * *",
+            "* * * * * *",
+            "0 0 ? * ? *",
+            "60 0 * * ? *",
+            "0 24 * * ? *",
+            "0 0 0 * ? *",
+            "0 0 * 13 ? *",
+            "0 0 ? * 8 *",
+            "0 0 * * ? 1969",
+            "0 0 * * ? 2200",
+            "0 0 32W * ? *",
+            "0 0 ? * 3#6 *",
+            "a 0 * * ? *",
+            "0/0 0 * * ? *",
+            "+5 0 * * ? *",
+            "0 0 * FOO ? *",
+            "1- 0 * * ? *",
         ] {
             assert_eq!(Schedule::parse(&format!("cron({fields})")), None, "{fields}");
         }

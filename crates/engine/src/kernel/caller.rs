@@ -17,6 +17,7 @@ impl Caller {
     pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");
+    pub const EVENTS: Self = Self::Service("events.amazonaws.com");
     pub const FIS: Self = Self::Service("fis.amazonaws.com");
     pub const SPOT: Self = Self::Service("spot.amazonaws.com");
 }
