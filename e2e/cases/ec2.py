@@ -152,6 +152,38 @@ BUILD = [
         expect={"SpotInstanceRequests[0].[State, Status.Code]": ["cancelled", "request-canceled-and-instance-running"]},
     ),
     Step("ec2", "TerminateInstances", {"InstanceIds": ["$spot_instance"]}),
+    Step(
+        "ec2", "DescribeSpotPriceHistory",
+        {"InstanceTypes": ["m5.large"], "AvailabilityZone": "us-east-1a", "ProductDescriptions": ["Linux/UNIX"], "MaxResults": 5},
+        expect={"SpotPriceHistory[0].[InstanceType, AvailabilityZone, ProductDescription, SpotPrice]":
+                ["m5.large", "us-east-1a", "Linux/UNIX", "0.032200"]},
+    ),
+    Step(
+        "ec2", "DescribeSpotPriceHistory",
+        {"Filters": [{"Name": "instance-type", "Values": ["m5.l*"]}, {"Name": "availability-zone-id", "Values": ["use1-az2"]}]},
+        expect={"SpotPriceHistory[].[InstanceType, SpotPrice]": [["m5.large", "0.031700"]]},
+    ),
+    Step(
+        "ec2", "GetSpotPlacementScores",
+        {"InstanceTypes": ["m5.large", "m5a.large", "m5d.large"], "TargetCapacity": 10, "RegionNames": ["us-east-1", "eu-west-1"]},
+        expect={"SpotPlacementScores[].[Region, Score]": [["eu-west-1", 10], ["us-east-1", 10]]},
+    ),
+    Step(
+        "ec2", "CreateFleet",
+        {
+            "Type": "instant",
+            "LaunchTemplateConfigs": [{
+                "LaunchTemplateSpecification": {"LaunchTemplateId": "$template", "Version": "1"},
+                "Overrides": [{"InstanceType": "m5.large", "SubnetId": "$subnet", "WeightedCapacity": 1.0},
+                              {"InstanceType": "m5.xlarge", "SubnetId": "$subnet", "WeightedCapacity": 2.0}],
+            }],
+            "TargetCapacitySpecification": {"TotalTargetCapacity": 3, "OnDemandTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+            "SpotOptions": {"AllocationStrategy": "price-capacity-optimized"},
+        },
+        keep={"fleet_instances": "Instances[].InstanceIds[]"},
+        expect={"Instances[].Lifecycle": ["on-demand", "spot"], "length(Errors)": 0},
+    ),
+    Step("ec2", "TerminateInstances", {"InstanceIds": "$fleet_instances"}),
 ]
 
 ERRORS = {
@@ -182,6 +214,24 @@ ERRORS = {
         ("RequestSpotInstances", {"LaunchSpecification": {"ImageId": "ami-00000000000000000", "InstanceType": "m5.large"}}, "InvalidAMIID.NotFound"),
         ("DescribeSpotInstanceRequests", {"SpotInstanceRequestIds": ["sir-none1234"]}, "InvalidSpotInstanceRequestID.NotFound"),
         ("CancelSpotInstanceRequests", {"SpotInstanceRequestIds": ["sir-none1234"]}, "InvalidSpotInstanceRequestID.NotFound"),
+        ("DescribeSpotPriceHistory", {"MaxResults": 0}, "InvalidParameterValue"),
+        ("DescribeSpotPriceHistory", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("GetSpotPlacementScores", {"InstanceTypes": ["m5.large"], "TargetCapacity": 0}, "InvalidParameterValue"),
+        ("GetSpotPlacementScores", {"TargetCapacity": 1}, "MissingParameter"),
+        (
+            "CreateFleet",
+            {
+                "Type": "maintain",
+                "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": {"LaunchTemplateId": "$template", "Version": "1"}}],
+                "TargetCapacitySpecification": {"TotalTargetCapacity": 1},
+            },
+            "UnsupportedOperation",
+        ),
+        (
+            "CreateFleet",
+            {"Type": "instant", "LaunchTemplateConfigs": [], "TargetCapacitySpecification": {"TotalTargetCapacity": 1}},
+            "MissingParameter",
+        ),
         ("DescribeImages", {"ImageIds": ["ami-00000000000000000"]}, "InvalidAMIID.NotFound"),
         ("DescribeVpcs", {"VpcIds": ["vpc-00000000000000000"]}, "InvalidVpcID.NotFound"),
         ("DescribeSubnets", {"SubnetIds": ["subnet-00000000000000000"]}, "InvalidSubnetID.NotFound"),

@@ -284,6 +284,7 @@ impl Engine {
 
     fn tell(&mut self) {
         while let Some(event) = self.news.pop_front() {
+            ec2::on_event(self, &event);
             elb::on_event(self, &event);
             ecs::on_event(self, &event);
             autoscaling::on_event(self, &event);

@@ -20,15 +20,16 @@
 //! pools without a row are as in a calm market.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use capstan_model::{MicroDollars, Span, Time};
 
 use crate::Pool;
 
-/// Recorded prices and capacity.
+/// Recorded prices and capacity; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    pools: BTreeMap<Pool, Record>,
+    pools: Arc<BTreeMap<Pool, Record>>,
 }
 
 /// Changes in the order of time, neighbours different.
@@ -72,7 +73,8 @@ impl Trace {
                 fields.error(0, "give a time like 2026-01-31T06:00:00Z, or +SECONDS after the start")
             })?;
             let pool = pool(&fields)?;
-            let price = fields.optional(3, dollars, "give a price in dollars like 0.0322, or nothing")?;
+            let price =
+                fields.optional(3, MicroDollars::parse, "give a price in dollars like 0.0322, or nothing")?;
             let whole = |text: &str| text.parse::<u32>().ok();
             let capacity = fields.optional(4, whole, "give a number of instances, or nothing")?;
             if rows.entry(pool).or_default().insert(time, (price, capacity)).is_some() {
@@ -87,7 +89,8 @@ impl Trace {
             prices: changes(rows.iter().filter_map(|(time, row)| Some((*time, row.0?)))),
             capacity: changes(rows.iter().filter_map(|(time, row)| Some((*time, row.1?)))),
         };
-        Ok(Self { pools: rows.into_iter().map(|(pool, rows)| (pool, record(rows))).collect() })
+        let pools = rows.into_iter().map(|(pool, rows)| (pool, record(rows))).collect();
+        Ok(Self { pools: Arc::new(pools) })
     }
 
     pub(crate) fn price(&self, pool: Pool, at: Time) -> Option<MicroDollars> {
@@ -204,18 +207,6 @@ fn pool(fields: &Fields<'_>) -> Result<Pool, TraceError> {
         return Err(fields.error(2, "no such instance type in the catalogue"));
     }
     Pool::find(kind, zone).ok_or_else(|| fields.error(2, format!("is not sold as Spot in {zone}")))
-}
-
-/// Dollars to micro-dollars; more decimals than six do not count.
-fn dollars(text: &str) -> Option<MicroDollars> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) || whole.len() > 6 {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let micros: i64 = format!("{fraction:0<6}")[..6].parse().ok()?;
-    Some(MicroDollars(whole * 1_000_000 + micros))
 }
 
 #[cfg(test)]

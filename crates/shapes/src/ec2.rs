@@ -15,6 +15,7 @@ pub static SERVICE: Service = Service { name: "ec2", endpoint: "ec2", signing: "
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "CancelSpotInstanceRequests", input: &CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST, output: &CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateFleet", input: &CREATE_FLEET_REQUEST, output: &CREATE_FLEET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplate", input: &CREATE_LAUNCH_TEMPLATE_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplateVersion", input: &CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_VERSION_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateTags", input: &CREATE_TAGS_REQUEST, output: &CREATE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
@@ -32,9 +33,11 @@ Operation { name: "DescribeLaunchTemplates", input: &DESCRIBE_LAUNCH_TEMPLATES_R
 Operation { name: "DescribeRegions", input: &DESCRIBE_REGIONS_REQUEST, output: &DESCRIBE_REGIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSecurityGroups", input: &DESCRIBE_SECURITY_GROUPS_REQUEST, output: &DESCRIBE_SECURITY_GROUPS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSpotInstanceRequests", input: &DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST, output: &DESCRIBE_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeSpotPriceHistory", input: &DESCRIBE_SPOT_PRICE_HISTORY_REQUEST, output: &DESCRIBE_SPOT_PRICE_HISTORY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSubnets", input: &DESCRIBE_SUBNETS_REQUEST, output: &DESCRIBE_SUBNETS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeVpcs", input: &DESCRIBE_VPCS_REQUEST, output: &DESCRIBE_VPCS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "GetSpotPlacementScores", input: &GET_SPOT_PLACEMENT_SCORES_REQUEST, output: &GET_SPOT_PLACEMENT_SCORES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyLaunchTemplate", input: &MODIFY_LAUNCH_TEMPLATE_REQUEST, output: &MODIFY_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RequestSpotInstances", input: &REQUEST_SPOT_INSTANCES_REQUEST, output: &REQUEST_SPOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RunInstances", input: &RUN_INSTANCES_REQUEST, output: &RUN_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
@@ -45,32 +48,35 @@ Operation { name: "TerminateInstances", input: &TERMINATE_INSTANCES_REQUEST, out
 
 operations! { Ec2 {
 0 CancelSpotInstanceRequests CancelSpotInstanceRequestsRequest CancelSpotInstanceRequestsResponse CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST,
-1 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
-2 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
-3 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
-4 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
-5 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-6 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-7 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
-8 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
-9 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
-10 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
-11 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
-12 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
-13 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-14 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
-15 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
-16 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
-17 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
-18 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
-19 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-20 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
-21 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
-22 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
-23 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
-24 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
-25 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
-26 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+1 CreateFleet CreateFleetRequest CreateFleetResponse CREATE_FLEET_REQUEST,
+2 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
+3 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
+4 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
+5 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
+6 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+7 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
+8 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
+9 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
+10 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
+11 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
+12 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
+13 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
+14 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+15 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
+16 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
+17 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
+18 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
+19 DescribeSpotPriceHistory DescribeSpotPriceHistoryRequest DescribeSpotPriceHistoryResponse DESCRIBE_SPOT_PRICE_HISTORY_REQUEST,
+20 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
+21 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+22 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
+23 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
+24 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
+25 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
+26 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
+27 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
+28 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
+29 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
 } }
 
 record! {
@@ -80,6 +86,28 @@ CancelSpotInstanceRequestsRequest {
 }
 CancelSpotInstanceRequestsResponse {
     cancelled_spot_instance_requests: Option<Vec<CancelledSpotInstanceRequest>>,
+}
+CreateFleetRequest {
+    dry_run: Option<bool>,
+    client_token: Option<String>,
+    spot_options: Option<SpotOptionsRequest>,
+    on_demand_options: Option<OnDemandOptionsRequest>,
+    reserved_capacity_options: Option<ReservedCapacityOptionsRequest>,
+    excess_capacity_termination_policy: Option<FleetExcessCapacityTerminationPolicy>,
+    launch_template_configs: Vec<FleetLaunchTemplateConfigRequest>,
+    target_capacity_specification: TargetCapacitySpecificationRequest,
+    terminate_instances_with_expiration: Option<bool>,
+    r#type: Option<FleetType>,
+    valid_from: Option<Time>,
+    valid_until: Option<Time>,
+    replace_unhealthy_instances: Option<bool>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    context: Option<String>,
+}
+CreateFleetResponse {
+    fleet_id: Option<String>,
+    errors: Option<Vec<CreateFleetError>>,
+    instances: Option<Vec<CreateFleetInstance>>,
 }
 CreateLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -275,6 +303,22 @@ DescribeSpotInstanceRequestsResponse {
     spot_instance_requests: Option<Vec<SpotInstanceRequest>>,
     next_token: Option<String>,
 }
+DescribeSpotPriceHistoryRequest {
+    availability_zone_id: Option<String>,
+    dry_run: Option<bool>,
+    start_time: Option<Time>,
+    end_time: Option<Time>,
+    instance_types: Option<Vec<String>>,
+    product_descriptions: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+    availability_zone: Option<String>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+DescribeSpotPriceHistoryResponse {
+    next_token: Option<String>,
+    spot_price_history: Option<Vec<SpotPrice>>,
+}
 DescribeSubnetsRequest {
     filters: Option<Vec<Filter>>,
     subnet_ids: Option<Vec<String>>,
@@ -306,6 +350,21 @@ DescribeVpcsRequest {
 DescribeVpcsResponse {
     next_token: Option<String>,
     vpcs: Option<Vec<Vpc>>,
+}
+GetSpotPlacementScoresRequest {
+    instance_types: Option<Vec<String>>,
+    target_capacity: i32,
+    target_capacity_unit_type: Option<TargetCapacityUnitType>,
+    single_availability_zone: Option<bool>,
+    region_names: Option<Vec<String>>,
+    instance_requirements_with_metadata: Option<InstanceRequirementsWithMetadataRequest>,
+    dry_run: Option<bool>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+GetSpotPlacementScoresResponse {
+    spot_placement_scores: Option<Vec<SpotPlacementScore>>,
+    next_token: Option<String>,
 }
 ModifyLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -476,12 +535,21 @@ BlockDeviceMapping {
     device_name: Option<String>,
     virtual_name: Option<String>,
 }
+BlockDeviceMappingResponse {
+    device_name: Option<String>,
+    virtual_name: Option<String>,
+    ebs: Option<EbsBlockDeviceResponse>,
+    no_device: Option<String>,
+}
 BlockPublicAccessStates {
     internet_gateway_block_mode: Option<BlockPublicAccessMode>,
 }
 CancelledSpotInstanceRequest {
     spot_instance_request_id: Option<String>,
     state: Option<CancelSpotInstanceRequestState>,
+}
+CapacityReservationOptionsRequest {
+    usage_strategy: Option<FleetCapacityReservationUsageStrategy>,
 }
 CapacityReservationSpecification {
     capacity_reservation_preference: Option<CapacityReservationPreference>,
@@ -532,6 +600,19 @@ CpuPerformanceFactor {
 CpuPerformanceFactorRequest {
     references: Option<Vec<PerformanceFactorReferenceRequest>>,
 }
+CreateFleetError {
+    launch_template_and_overrides: Option<LaunchTemplateAndOverridesResponse>,
+    lifecycle: Option<InstanceLifecycle>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+CreateFleetInstance {
+    launch_template_and_overrides: Option<LaunchTemplateAndOverridesResponse>,
+    lifecycle: Option<InstanceLifecycle>,
+    instance_ids: Option<Vec<String>>,
+    instance_type: Option<String>,
+    platform: Option<PlatformValues>,
+}
 CreditSpecification {
     cpu_credits: Option<String>,
 }
@@ -573,6 +654,16 @@ EbsBlockDevice {
     volume_initialization_rate: Option<i32>,
     availability_zone_id: Option<String>,
     ebs_card_index: Option<i32>,
+}
+EbsBlockDeviceResponse {
+    encrypted: Option<bool>,
+    delete_on_termination: Option<bool>,
+    iops: Option<i32>,
+    throughput: Option<i32>,
+    kms_key_id: Option<String>,
+    snapshot_id: Option<String>,
+    volume_size: Option<i32>,
+    volume_type: Option<VolumeType>,
 }
 EbsCardInfo {
     ebs_card_index: Option<i32>,
@@ -661,6 +752,69 @@ EnclaveOptionsRequest {
 Filter {
     name: Option<String>,
     values: Option<Vec<String>>,
+}
+FleetBlockDeviceMappingRequest {
+    device_name: Option<String>,
+    virtual_name: Option<String>,
+    ebs: Option<FleetEbsBlockDeviceRequest>,
+    no_device: Option<String>,
+}
+FleetEbsBlockDeviceRequest {
+    encrypted: Option<bool>,
+    delete_on_termination: Option<bool>,
+    iops: Option<i32>,
+    throughput: Option<i32>,
+    kms_key_id: Option<String>,
+    snapshot_id: Option<String>,
+    volume_size: Option<i32>,
+    volume_type: Option<VolumeType>,
+}
+FleetLaunchTemplateConfigRequest {
+    launch_template_specification: Option<FleetLaunchTemplateSpecificationRequest>,
+    overrides: Option<Vec<FleetLaunchTemplateOverridesRequest>>,
+}
+FleetLaunchTemplateOverrides {
+    instance_type: Option<String>,
+    max_price: Option<String>,
+    subnet_id: Option<String>,
+    availability_zone: Option<String>,
+    weighted_capacity: Option<f64>,
+    priority: Option<f64>,
+    placement: Option<PlacementResponse>,
+    instance_requirements: Option<InstanceRequirements>,
+    image_id: Option<String>,
+    block_device_mappings: Option<Vec<BlockDeviceMappingResponse>>,
+    availability_zone_id: Option<String>,
+}
+FleetLaunchTemplateOverridesRequest {
+    instance_type: Option<String>,
+    max_price: Option<String>,
+    subnet_id: Option<String>,
+    availability_zone: Option<String>,
+    weighted_capacity: Option<f64>,
+    priority: Option<f64>,
+    placement: Option<Placement>,
+    block_device_mappings: Option<Vec<FleetBlockDeviceMappingRequest>>,
+    instance_requirements: Option<InstanceRequirementsRequest>,
+    image_id: Option<String>,
+    availability_zone_id: Option<String>,
+}
+FleetLaunchTemplateSpecification {
+    launch_template_id: Option<String>,
+    launch_template_name: Option<String>,
+    version: Option<String>,
+}
+FleetLaunchTemplateSpecificationRequest {
+    launch_template_id: Option<String>,
+    launch_template_name: Option<String>,
+    version: Option<String>,
+}
+FleetSpotCapacityRebalanceRequest {
+    replacement_strategy: Option<FleetReplacementStrategy>,
+    termination_delay: Option<i32>,
+}
+FleetSpotMaintenanceStrategiesRequest {
+    capacity_rebalance: Option<FleetSpotCapacityRebalanceRequest>,
 }
 FpgaDeviceInfo {
     name: Option<String>,
@@ -1006,6 +1160,11 @@ InstanceRequirementsRequest {
     baseline_performance_factors: Option<BaselinePerformanceFactorsRequest>,
     require_encryption_in_transit: Option<bool>,
 }
+InstanceRequirementsWithMetadataRequest {
+    architecture_types: Option<Vec<ArchitectureType>>,
+    virtualization_types: Option<Vec<VirtualizationType>>,
+    instance_requirements: Option<InstanceRequirementsRequest>,
+}
 InstanceSecondaryInterface {
     attachment: Option<InstanceSecondaryInterfaceAttachment>,
     mac_address: Option<String>,
@@ -1179,6 +1338,10 @@ LaunchTemplate {
     latest_version_number: Option<i64>,
     tags: Option<Vec<Tag>>,
     operator: Option<OperatorResponse>,
+}
+LaunchTemplateAndOverridesResponse {
+    launch_template_specification: Option<FleetLaunchTemplateSpecification>,
+    overrides: Option<FleetLaunchTemplateOverrides>,
 }
 LaunchTemplateBlockDeviceMapping {
     device_name: Option<String>,
@@ -1567,6 +1730,14 @@ NeuronInfo {
 NitroTpmInfo {
     supported_versions: Option<Vec<String>>,
 }
+OnDemandOptionsRequest {
+    allocation_strategy: Option<FleetOnDemandAllocationStrategy>,
+    capacity_reservation_options: Option<CapacityReservationOptionsRequest>,
+    single_instance_type: Option<bool>,
+    single_availability_zone: Option<bool>,
+    min_target_capacity: Option<i32>,
+    max_total_price: Option<String>,
+}
 OperatorRequest {
     principal: Option<String>,
 }
@@ -1595,6 +1766,9 @@ Placement {
 }
 PlacementGroupInfo {
     supported_strategies: Option<Vec<PlacementGroupStrategy>>,
+}
+PlacementResponse {
+    group_name: Option<String>,
 }
 PrefixListId {
     description: Option<String>,
@@ -1699,6 +1873,9 @@ Reservation {
     groups: Option<Vec<GroupIdentifier>>,
     instances: Option<Vec<Instance>>,
 }
+ReservedCapacityOptionsRequest {
+    reservation_types: Option<Vec<FleetReservationType>>,
+}
 ResponseError {
     code: Option<LaunchTemplateErrorCode>,
     message: Option<String>,
@@ -1797,11 +1974,34 @@ SpotMarketOptions {
     valid_until: Option<Time>,
     instance_interruption_behavior: Option<InstanceInterruptionBehavior>,
 }
+SpotOptionsRequest {
+    allocation_strategy: Option<SpotAllocationStrategy>,
+    maintenance_strategies: Option<FleetSpotMaintenanceStrategiesRequest>,
+    instance_interruption_behavior: Option<SpotInstanceInterruptionBehavior>,
+    instance_pools_to_use_count: Option<i32>,
+    single_instance_type: Option<bool>,
+    single_availability_zone: Option<bool>,
+    min_target_capacity: Option<i32>,
+    max_total_price: Option<String>,
+}
 SpotPlacement {
     availability_zone: Option<String>,
     group_name: Option<String>,
     tenancy: Option<Tenancy>,
     availability_zone_id: Option<String>,
+}
+SpotPlacementScore {
+    region: Option<String>,
+    availability_zone_id: Option<String>,
+    score: Option<i32>,
+}
+SpotPrice {
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+    instance_type: Option<String>,
+    product_description: Option<RIProductDescription>,
+    spot_price: Option<String>,
+    timestamp: Option<Time>,
 }
 StateReason {
     code: Option<String>,
@@ -1856,6 +2056,13 @@ TagDescription {
 TagSpecification {
     resource_type: Option<String>,
     tags: Option<Vec<Tag>>,
+}
+TargetCapacitySpecificationRequest {
+    total_target_capacity: i32,
+    on_demand_target_capacity: Option<i32>,
+    spot_target_capacity: Option<i32>,
+    default_target_capacity_type: Option<DefaultTargetCapacityType>,
+    target_capacity_unit_type: Option<TargetCapacityUnitType>,
 }
 TotalLocalStorageGB {
     min: Option<f64>,
@@ -1973,6 +2180,7 @@ BurstablePerformance { Included "included", Required "required", Excluded "exclu
 CancelSpotInstanceRequestState { Active "active", Open "open", Closed "closed", Cancelled "cancelled", Completed "completed", }
 CapacityReservationPreference { CapacityReservationsOnly "capacity-reservations-only", Open "open", None "none", }
 CpuManufacturer { Intel "intel", Amd "amd", AmazonWebServices "amazon-web-services", Apple "apple", }
+DefaultTargetCapacityType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", ReservedCapacity "reserved-capacity", }
 DeviceType { Ebs "ebs", InstanceStore "instance-store", }
 DiskType { Hdd "hdd", Ssd "ssd", }
 EbsEncryptionSupport { Unsupported "unsupported", Supported "supported", }
@@ -1981,6 +2189,12 @@ EbsOptimizedSupport { Unsupported "unsupported", Supported "supported", Default 
 EnaSupport { Unsupported "unsupported", Supported "supported", Required "required", }
 EphemeralNvmeSupport { Unsupported "unsupported", Supported "supported", Required "required", }
 EventCode { InstanceReboot "instance-reboot", SystemReboot "system-reboot", SystemMaintenance "system-maintenance", InstanceRetirement "instance-retirement", InstanceStop "instance-stop", }
+FleetCapacityReservationUsageStrategy { UseCapacityReservationsFirst "use-capacity-reservations-first", }
+FleetExcessCapacityTerminationPolicy { NoTermination "no-termination", Termination "termination", }
+FleetOnDemandAllocationStrategy { LowestPrice "lowest-price", Prioritized "prioritized", }
+FleetReplacementStrategy { Launch "launch", LaunchBeforeTerminate "launch-before-terminate", }
+FleetReservationType { InterruptibleCapacityReservation "interruptible-capacity-reservation", }
+FleetType { Request "request", Maintain "maintain", Instant "instant", }
 FlexibleEnaQueuesSupport { Unsupported "unsupported", Supported "supported", }
 HostnameType { IpName "ip-name", ResourceName "resource-name", }
 HttpTokensState { Optional "optional", Required "required", }
@@ -1993,6 +2207,7 @@ InstanceBandwidthWeighting { Default "default", Vpc1 "vpc-1", Ebs1 "ebs-1", }
 InstanceBootModeValues { LegacyBios "legacy-bios", Uefi "uefi", }
 InstanceGeneration { Current "current", Previous "previous", }
 InstanceInterruptionBehavior { Hibernate "hibernate", Stop "stop", Terminate "terminate", }
+InstanceLifecycle { Spot "spot", OnDemand "on-demand", InterruptibleCapacityReservation "interruptible-capacity-reservation", }
 InstanceLifecycleType { Spot "spot", Scheduled "scheduled", CapacityBlock "capacity-block", InterruptibleCapacityReservation "interruptible-capacity-reservation", }
 InstanceMetadataEndpointState { Disabled "disabled", Enabled "enabled", }
 InstanceMetadataOptionsState { Pending "pending", Applied "applied", }
@@ -2030,6 +2245,8 @@ RootDeviceType { Ebs "ebs", InstanceStore "instance-store", }
 SecondaryInterfaceStatus { Available "available", InUse "in-use", }
 SecondaryInterfaceType { Secondary "secondary", }
 ShutdownBehavior { Stop "stop", Terminate "terminate", }
+SpotAllocationStrategy { LowestPrice "lowest-price", Diversified "diversified", CapacityOptimized "capacity-optimized", CapacityOptimizedPrioritized "capacity-optimized-prioritized", PriceCapacityOptimized "price-capacity-optimized", }
+SpotInstanceInterruptionBehavior { Hibernate "hibernate", Stop "stop", Terminate "terminate", }
 SpotInstanceState { Open "open", Active "active", Closed "closed", Cancelled "cancelled", Failed "failed", Disabled "disabled", }
 SpotInstanceType { OneTime "one-time", Persistent "persistent", }
 StatusName { Reachability "reachability", }
@@ -2038,6 +2255,7 @@ SubnetCidrBlockStateCode { Associating "associating", Associated "associated", D
 SubnetState { Pending "pending", Available "available", Unavailable "unavailable", Failed "failed", FailedInsufficientCapacity "failed-insufficient-capacity", }
 SummaryStatus { Ok "ok", Impaired "impaired", InsufficientData "insufficient-data", NotApplicable "not-applicable", Initializing "initializing", }
 SupportedAdditionalProcessorFeature { AmdSevSnp "amd-sev-snp", NestedVirtualization "nested-virtualization", }
+TargetCapacityUnitType { Vcpu "vcpu", MemoryMib "memory-mib", Units "units", }
 Tenancy { Default "default", Dedicated "dedicated", Host "host", }
 TpmSupportValues { V20 "v2.0", }
 UsageClassType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", }
@@ -2056,6 +2274,28 @@ pub static CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST: Schema = Schema { name: "Cance
 ] } };
 pub static CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE: Schema = Schema { name: "CancelSpotInstanceRequestsResult", kind: Kind::Record { members: &[
     Member { name: "CancelledSpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &CANCELLED_SPOT_INSTANCE_REQUEST_LIST },
+] } };
+pub static CREATE_FLEET_REQUEST: Schema = Schema { name: "CreateFleetRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "SpotOptions", wire: "SpotOptions", ec2: "SpotOptions", required: false, schema: &SPOT_OPTIONS_REQUEST },
+    Member { name: "OnDemandOptions", wire: "OnDemandOptions", ec2: "OnDemandOptions", required: false, schema: &ON_DEMAND_OPTIONS_REQUEST },
+    Member { name: "ReservedCapacityOptions", wire: "ReservedCapacityOptions", ec2: "ReservedCapacityOptions", required: false, schema: &RESERVED_CAPACITY_OPTIONS_REQUEST },
+    Member { name: "ExcessCapacityTerminationPolicy", wire: "ExcessCapacityTerminationPolicy", ec2: "ExcessCapacityTerminationPolicy", required: false, schema: &FLEET_EXCESS_CAPACITY_TERMINATION_POLICY },
+    Member { name: "LaunchTemplateConfigs", wire: "LaunchTemplateConfigs", ec2: "LaunchTemplateConfigs", required: true, schema: &FLEET_LAUNCH_TEMPLATE_CONFIG_LIST_REQUEST },
+    Member { name: "TargetCapacitySpecification", wire: "TargetCapacitySpecification", ec2: "TargetCapacitySpecification", required: true, schema: &TARGET_CAPACITY_SPECIFICATION_REQUEST },
+    Member { name: "TerminateInstancesWithExpiration", wire: "TerminateInstancesWithExpiration", ec2: "TerminateInstancesWithExpiration", required: false, schema: &BOOLEAN },
+    Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &FLEET_TYPE },
+    Member { name: "ValidFrom", wire: "ValidFrom", ec2: "ValidFrom", required: false, schema: &DATE_TIME },
+    Member { name: "ValidUntil", wire: "ValidUntil", ec2: "ValidUntil", required: false, schema: &DATE_TIME },
+    Member { name: "ReplaceUnhealthyInstances", wire: "ReplaceUnhealthyInstances", ec2: "ReplaceUnhealthyInstances", required: false, schema: &BOOLEAN },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "Context", wire: "Context", ec2: "Context", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_FLEET_RESPONSE: Schema = Schema { name: "CreateFleetResult", kind: Kind::Record { members: &[
+    Member { name: "FleetId", wire: "fleetId", ec2: "FleetId", required: false, schema: &FLEET_ID },
+    Member { name: "Errors", wire: "errorSet", ec2: "ErrorSet", required: false, schema: &CREATE_FLEET_ERRORS_SET },
+    Member { name: "Instances", wire: "fleetInstanceSet", ec2: "FleetInstanceSet", required: false, schema: &CREATE_FLEET_INSTANCES_SET },
 ] } };
 pub static CREATE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "CreateLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -2251,6 +2491,22 @@ pub static DESCRIBE_SPOT_INSTANCE_REQUESTS_RESPONSE: Schema = Schema { name: "De
     Member { name: "SpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &SPOT_INSTANCE_REQUEST_LIST },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static DESCRIBE_SPOT_PRICE_HISTORY_REQUEST: Schema = Schema { name: "DescribeSpotPriceHistoryRequest", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &AVAILABILITY_ZONE_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "StartTime", wire: "startTime", ec2: "StartTime", required: false, schema: &DATE_TIME },
+    Member { name: "EndTime", wire: "endTime", ec2: "EndTime", required: false, schema: &DATE_TIME },
+    Member { name: "InstanceTypes", wire: "InstanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE_LIST },
+    Member { name: "ProductDescriptions", wire: "ProductDescription", ec2: "ProductDescription", required: false, schema: &PRODUCT_DESCRIPTION_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "maxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_SPOT_PRICE_HISTORY_RESPONSE: Schema = Schema { name: "DescribeSpotPriceHistoryResult", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "SpotPriceHistory", wire: "spotPriceHistorySet", ec2: "SpotPriceHistorySet", required: false, schema: &SPOT_PRICE_HISTORY_LIST },
+] } };
 pub static DESCRIBE_SUBNETS_REQUEST: Schema = Schema { name: "DescribeSubnetsRequest", kind: Kind::Record { members: &[
     Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
     Member { name: "SubnetIds", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID_STRING_LIST },
@@ -2282,6 +2538,21 @@ pub static DESCRIBE_VPCS_REQUEST: Schema = Schema { name: "DescribeVpcsRequest",
 pub static DESCRIBE_VPCS_RESPONSE: Schema = Schema { name: "DescribeVpcsResult", kind: Kind::Record { members: &[
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Vpcs", wire: "vpcSet", ec2: "VpcSet", required: false, schema: &VPC_LIST },
+] } };
+pub static GET_SPOT_PLACEMENT_SCORES_REQUEST: Schema = Schema { name: "GetSpotPlacementScoresRequest", kind: Kind::Record { members: &[
+    Member { name: "InstanceTypes", wire: "InstanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPES },
+    Member { name: "TargetCapacity", wire: "TargetCapacity", ec2: "TargetCapacity", required: true, schema: &SPOT_PLACEMENT_SCORES_TARGET_CAPACITY },
+    Member { name: "TargetCapacityUnitType", wire: "TargetCapacityUnitType", ec2: "TargetCapacityUnitType", required: false, schema: &TARGET_CAPACITY_UNIT_TYPE },
+    Member { name: "SingleAvailabilityZone", wire: "SingleAvailabilityZone", ec2: "SingleAvailabilityZone", required: false, schema: &BOOLEAN },
+    Member { name: "RegionNames", wire: "RegionName", ec2: "RegionName", required: false, schema: &REGION_NAMES },
+    Member { name: "InstanceRequirementsWithMetadata", wire: "InstanceRequirementsWithMetadata", ec2: "InstanceRequirementsWithMetadata", required: false, schema: &INSTANCE_REQUIREMENTS_WITH_METADATA_REQUEST },
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &SPOT_PLACEMENT_SCORES_MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static GET_SPOT_PLACEMENT_SCORES_RESPONSE: Schema = Schema { name: "GetSpotPlacementScoresResult", kind: Kind::Record { members: &[
+    Member { name: "SpotPlacementScores", wire: "spotPlacementScoreSet", ec2: "SpotPlacementScoreSet", required: false, schema: &SPOT_PLACEMENT_SCORES },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static MODIFY_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "ModifyLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -2419,6 +2690,7 @@ pub static ALLOWED_INSTANCE_TYPE_SET: Schema = Schema { name: "AllowedInstanceTy
 pub static AMD_SEV_SNP_SPECIFICATION: Schema = Schema { name: "AmdSevSnpSpecification", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
 pub static ARCHITECTURE_TYPE: Schema = Schema { name: "ArchitectureType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"] } };
 pub static ARCHITECTURE_TYPE_LIST: Schema = Schema { name: "ArchitectureTypeList", kind: Kind::List { member: &ARCHITECTURE_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static ARCHITECTURE_TYPE_SET: Schema = Schema { name: "ArchitectureTypeSet", kind: Kind::List { member: &ARCHITECTURE_TYPE, name: "item", flat: false, min: Some(0), max: Some(3) } };
 pub static ARCHITECTURE_VALUES: Schema = Schema { name: "ArchitectureValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"] } };
 pub static ATTACHMENT_LIMIT_TYPE: Schema = Schema { name: "AttachmentLimitType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["shared", "dedicated"] } };
 pub static ATTACHMENT_STATUS: Schema = Schema { name: "AttachmentStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached"] } };
@@ -2449,6 +2721,7 @@ pub static AVAILABILITY_ZONE_MESSAGE: Schema = Schema { name: "AvailabilityZoneM
     Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static AVAILABILITY_ZONE_MESSAGE_LIST: Schema = Schema { name: "AvailabilityZoneMessageList", kind: Kind::List { member: &AVAILABILITY_ZONE_MESSAGE, name: "item", flat: false, min: None, max: None } };
+pub static AVAILABILITY_ZONE_NAME: Schema = Schema { name: "AvailabilityZoneName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static AVAILABILITY_ZONE_OPT_IN_STATUS: Schema = Schema { name: "AvailabilityZoneOptInStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["opt-in-not-required", "opted-in", "not-opted-in"] } };
 pub static AVAILABILITY_ZONE_STATE: Schema = Schema { name: "AvailabilityZoneState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["available", "information", "impaired", "unavailable", "constrained"] } };
 pub static AVAILABILITY_ZONE_SUB_GEOGRAPHY: Schema = Schema { name: "AvailabilityZoneSubGeography", kind: Kind::Record { members: &[
@@ -2485,6 +2758,13 @@ pub static BLOCK_DEVICE_MAPPING: Schema = Schema { name: "BlockDeviceMapping", k
 ] } };
 pub static BLOCK_DEVICE_MAPPING_LIST: Schema = Schema { name: "BlockDeviceMappingList", kind: Kind::List { member: &BLOCK_DEVICE_MAPPING, name: "item", flat: false, min: None, max: None } };
 pub static BLOCK_DEVICE_MAPPING_REQUEST_LIST: Schema = Schema { name: "BlockDeviceMappingRequestList", kind: Kind::List { member: &BLOCK_DEVICE_MAPPING, name: "BlockDeviceMapping", flat: false, min: None, max: None } };
+pub static BLOCK_DEVICE_MAPPING_RESPONSE: Schema = Schema { name: "BlockDeviceMappingResponse", kind: Kind::Record { members: &[
+    Member { name: "DeviceName", wire: "deviceName", ec2: "DeviceName", required: false, schema: &STRING_SHAPE },
+    Member { name: "VirtualName", wire: "virtualName", ec2: "VirtualName", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ebs", wire: "ebs", ec2: "Ebs", required: false, schema: &EBS_BLOCK_DEVICE_RESPONSE },
+    Member { name: "NoDevice", wire: "noDevice", ec2: "NoDevice", required: false, schema: &STRING_SHAPE },
+] } };
+pub static BLOCK_DEVICE_MAPPING_RESPONSE_LIST: Schema = Schema { name: "BlockDeviceMappingResponseList", kind: Kind::List { member: &BLOCK_DEVICE_MAPPING_RESPONSE, name: "item", flat: false, min: None, max: None } };
 pub static BLOCK_PUBLIC_ACCESS_MODE: Schema = Schema { name: "BlockPublicAccessMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["off", "block-bidirectional", "block-ingress"] } };
 pub static BLOCK_PUBLIC_ACCESS_STATES: Schema = Schema { name: "BlockPublicAccessStates", kind: Kind::Record { members: &[
     Member { name: "InternetGatewayBlockMode", wire: "internetGatewayBlockMode", ec2: "InternetGatewayBlockMode", required: false, schema: &BLOCK_PUBLIC_ACCESS_MODE },
@@ -2502,6 +2782,9 @@ pub static CANCELLED_SPOT_INSTANCE_REQUEST: Schema = Schema { name: "CancelledSp
 ] } };
 pub static CANCELLED_SPOT_INSTANCE_REQUEST_LIST: Schema = Schema { name: "CancelledSpotInstanceRequestList", kind: Kind::List { member: &CANCELLED_SPOT_INSTANCE_REQUEST, name: "item", flat: false, min: None, max: None } };
 pub static CAPACITY_RESERVATION_ID: Schema = Schema { name: "CapacityReservationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static CAPACITY_RESERVATION_OPTIONS_REQUEST: Schema = Schema { name: "CapacityReservationOptionsRequest", kind: Kind::Record { members: &[
+    Member { name: "UsageStrategy", wire: "UsageStrategy", ec2: "UsageStrategy", required: false, schema: &FLEET_CAPACITY_RESERVATION_USAGE_STRATEGY },
+] } };
 pub static CAPACITY_RESERVATION_PREFERENCE: Schema = Schema { name: "CapacityReservationPreference", kind: Kind::Text { min: None, max: None, pattern: "", values: &["capacity-reservations-only", "open", "none"] } };
 pub static CAPACITY_RESERVATION_SPECIFICATION: Schema = Schema { name: "CapacityReservationSpecification", kind: Kind::Record { members: &[
     Member { name: "CapacityReservationPreference", wire: "CapacityReservationPreference", ec2: "CapacityReservationPreference", required: false, schema: &CAPACITY_RESERVATION_PREFERENCE },
@@ -2558,6 +2841,21 @@ pub static CPU_PERFORMANCE_FACTOR: Schema = Schema { name: "CpuPerformanceFactor
 pub static CPU_PERFORMANCE_FACTOR_REQUEST: Schema = Schema { name: "CpuPerformanceFactorRequest", kind: Kind::Record { members: &[
     Member { name: "References", wire: "Reference", ec2: "Reference", required: false, schema: &PERFORMANCE_FACTOR_REFERENCE_SET_REQUEST },
 ] } };
+pub static CREATE_FLEET_ERROR: Schema = Schema { name: "CreateFleetError", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateAndOverrides", wire: "launchTemplateAndOverrides", ec2: "LaunchTemplateAndOverrides", required: false, schema: &LAUNCH_TEMPLATE_AND_OVERRIDES_RESPONSE },
+    Member { name: "Lifecycle", wire: "lifecycle", ec2: "Lifecycle", required: false, schema: &INSTANCE_LIFECYCLE },
+    Member { name: "ErrorCode", wire: "errorCode", ec2: "ErrorCode", required: false, schema: &STRING_SHAPE },
+    Member { name: "ErrorMessage", wire: "errorMessage", ec2: "ErrorMessage", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_FLEET_ERRORS_SET: Schema = Schema { name: "CreateFleetErrorsSet", kind: Kind::List { member: &CREATE_FLEET_ERROR, name: "item", flat: false, min: None, max: None } };
+pub static CREATE_FLEET_INSTANCE: Schema = Schema { name: "CreateFleetInstance", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateAndOverrides", wire: "launchTemplateAndOverrides", ec2: "LaunchTemplateAndOverrides", required: false, schema: &LAUNCH_TEMPLATE_AND_OVERRIDES_RESPONSE },
+    Member { name: "Lifecycle", wire: "lifecycle", ec2: "Lifecycle", required: false, schema: &INSTANCE_LIFECYCLE },
+    Member { name: "InstanceIds", wire: "instanceIds", ec2: "InstanceIds", required: false, schema: &INSTANCE_IDS_SET },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "Platform", wire: "platform", ec2: "Platform", required: false, schema: &PLATFORM_VALUES },
+] } };
+pub static CREATE_FLEET_INSTANCES_SET: Schema = Schema { name: "CreateFleetInstancesSet", kind: Kind::List { member: &CREATE_FLEET_INSTANCE, name: "item", flat: false, min: None, max: None } };
 pub static CREDIT_SPECIFICATION: Schema = Schema { name: "CreditSpecification", kind: Kind::Record { members: &[
     Member { name: "CpuCredits", wire: "cpuCredits", ec2: "CpuCredits", required: false, schema: &STRING_SHAPE },
 ] } };
@@ -2577,6 +2875,7 @@ pub static DEFAULT_CONNECTION_TRACKING_CONFIGURATION: Schema = Schema { name: "D
 ] } };
 pub static DEFAULT_ENA_QUEUE_COUNT_PER_INTERFACE: Schema = Schema { name: "DefaultEnaQueueCountPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DEFAULT_NETWORK_CARD_INDEX: Schema = Schema { name: "DefaultNetworkCardIndex", kind: Kind::Int { long: false, min: None, max: None } };
+pub static DEFAULT_TARGET_CAPACITY_TYPE: Schema = Schema { name: "DefaultTargetCapacityType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "on-demand", "capacity-block", "reserved-capacity"] } };
 pub static DEFAULT_TCP_ESTABLISHED_TIMEOUT: Schema = Schema { name: "DefaultTcpEstablishedTimeout", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DEFAULT_UDP_STREAM_TIMEOUT: Schema = Schema { name: "DefaultUdpStreamTimeout", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DEFAULT_UDP_TIMEOUT: Schema = Schema { name: "DefaultUdpTimeout", kind: Kind::Int { long: false, min: None, max: None } };
@@ -2622,6 +2921,16 @@ pub static EBS_BLOCK_DEVICE: Schema = Schema { name: "EbsBlockDevice", kind: Kin
     Member { name: "VolumeInitializationRate", wire: "VolumeInitializationRate", ec2: "VolumeInitializationRate", required: false, schema: &INTEGER },
     Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
     Member { name: "EbsCardIndex", wire: "EbsCardIndex", ec2: "EbsCardIndex", required: false, schema: &INTEGER },
+] } };
+pub static EBS_BLOCK_DEVICE_RESPONSE: Schema = Schema { name: "EbsBlockDeviceResponse", kind: Kind::Record { members: &[
+    Member { name: "Encrypted", wire: "encrypted", ec2: "Encrypted", required: false, schema: &BOOLEAN },
+    Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
+    Member { name: "Iops", wire: "iops", ec2: "Iops", required: false, schema: &INTEGER },
+    Member { name: "Throughput", wire: "throughput", ec2: "Throughput", required: false, schema: &INTEGER },
+    Member { name: "KmsKeyId", wire: "kmsKeyId", ec2: "KmsKeyId", required: false, schema: &KMS_KEY_ID },
+    Member { name: "SnapshotId", wire: "snapshotId", ec2: "SnapshotId", required: false, schema: &SNAPSHOT_ID },
+    Member { name: "VolumeSize", wire: "volumeSize", ec2: "VolumeSize", required: false, schema: &INTEGER },
+    Member { name: "VolumeType", wire: "volumeType", ec2: "VolumeType", required: false, schema: &VOLUME_TYPE },
 ] } };
 pub static EBS_CARD_INDEX: Schema = Schema { name: "EbsCardIndex", kind: Kind::Int { long: false, min: None, max: None } };
 pub static EBS_CARD_INFO: Schema = Schema { name: "EbsCardInfo", kind: Kind::Record { members: &[
@@ -2736,6 +3045,79 @@ pub static FILTER: Schema = Schema { name: "Filter", kind: Kind::Record { member
     Member { name: "Values", wire: "Value", ec2: "Value", required: false, schema: &VALUE_STRING_LIST },
 ] } };
 pub static FILTER_LIST: Schema = Schema { name: "FilterList", kind: Kind::List { member: &FILTER, name: "Filter", flat: false, min: None, max: None } };
+pub static FLEET_BLOCK_DEVICE_MAPPING_REQUEST: Schema = Schema { name: "FleetBlockDeviceMappingRequest", kind: Kind::Record { members: &[
+    Member { name: "DeviceName", wire: "DeviceName", ec2: "DeviceName", required: false, schema: &STRING_SHAPE },
+    Member { name: "VirtualName", wire: "VirtualName", ec2: "VirtualName", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ebs", wire: "Ebs", ec2: "Ebs", required: false, schema: &FLEET_EBS_BLOCK_DEVICE_REQUEST },
+    Member { name: "NoDevice", wire: "NoDevice", ec2: "NoDevice", required: false, schema: &STRING_SHAPE },
+] } };
+pub static FLEET_BLOCK_DEVICE_MAPPING_REQUEST_LIST: Schema = Schema { name: "FleetBlockDeviceMappingRequestList", kind: Kind::List { member: &FLEET_BLOCK_DEVICE_MAPPING_REQUEST, name: "BlockDeviceMapping", flat: false, min: None, max: None } };
+pub static FLEET_CAPACITY_RESERVATION_USAGE_STRATEGY: Schema = Schema { name: "FleetCapacityReservationUsageStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["use-capacity-reservations-first"] } };
+pub static FLEET_EBS_BLOCK_DEVICE_REQUEST: Schema = Schema { name: "FleetEbsBlockDeviceRequest", kind: Kind::Record { members: &[
+    Member { name: "Encrypted", wire: "Encrypted", ec2: "Encrypted", required: false, schema: &BOOLEAN },
+    Member { name: "DeleteOnTermination", wire: "DeleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
+    Member { name: "Iops", wire: "Iops", ec2: "Iops", required: false, schema: &INTEGER },
+    Member { name: "Throughput", wire: "Throughput", ec2: "Throughput", required: false, schema: &INTEGER },
+    Member { name: "KmsKeyId", wire: "KmsKeyId", ec2: "KmsKeyId", required: false, schema: &KMS_KEY_ID },
+    Member { name: "SnapshotId", wire: "SnapshotId", ec2: "SnapshotId", required: false, schema: &SNAPSHOT_ID },
+    Member { name: "VolumeSize", wire: "VolumeSize", ec2: "VolumeSize", required: false, schema: &INTEGER },
+    Member { name: "VolumeType", wire: "VolumeType", ec2: "VolumeType", required: false, schema: &VOLUME_TYPE },
+] } };
+pub static FLEET_EXCESS_CAPACITY_TERMINATION_POLICY: Schema = Schema { name: "FleetExcessCapacityTerminationPolicy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["no-termination", "termination"] } };
+pub static FLEET_ID: Schema = Schema { name: "FleetId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static FLEET_LAUNCH_TEMPLATE_CONFIG_LIST_REQUEST: Schema = Schema { name: "FleetLaunchTemplateConfigListRequest", kind: Kind::List { member: &FLEET_LAUNCH_TEMPLATE_CONFIG_REQUEST, name: "item", flat: false, min: Some(0), max: Some(50) } };
+pub static FLEET_LAUNCH_TEMPLATE_CONFIG_REQUEST: Schema = Schema { name: "FleetLaunchTemplateConfigRequest", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateSpecification", wire: "LaunchTemplateSpecification", ec2: "LaunchTemplateSpecification", required: false, schema: &FLEET_LAUNCH_TEMPLATE_SPECIFICATION_REQUEST },
+    Member { name: "Overrides", wire: "Overrides", ec2: "Overrides", required: false, schema: &FLEET_LAUNCH_TEMPLATE_OVERRIDES_LIST_REQUEST },
+] } };
+pub static FLEET_LAUNCH_TEMPLATE_OVERRIDES: Schema = Schema { name: "FleetLaunchTemplateOverrides", kind: Kind::Record { members: &[
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "MaxPrice", wire: "maxPrice", ec2: "MaxPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &AVAILABILITY_ZONE_NAME },
+    Member { name: "WeightedCapacity", wire: "weightedCapacity", ec2: "WeightedCapacity", required: false, schema: &DOUBLE },
+    Member { name: "Priority", wire: "priority", ec2: "Priority", required: false, schema: &DOUBLE },
+    Member { name: "Placement", wire: "placement", ec2: "Placement", required: false, schema: &PLACEMENT_RESPONSE },
+    Member { name: "InstanceRequirements", wire: "instanceRequirements", ec2: "InstanceRequirements", required: false, schema: &INSTANCE_REQUIREMENTS },
+    Member { name: "ImageId", wire: "imageId", ec2: "ImageId", required: false, schema: &IMAGE_ID },
+    Member { name: "BlockDeviceMappings", wire: "blockDeviceMappingSet", ec2: "BlockDeviceMappingSet", required: false, schema: &BLOCK_DEVICE_MAPPING_RESPONSE_LIST },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &AVAILABILITY_ZONE_ID },
+] } };
+pub static FLEET_LAUNCH_TEMPLATE_OVERRIDES_LIST_REQUEST: Schema = Schema { name: "FleetLaunchTemplateOverridesListRequest", kind: Kind::List { member: &FLEET_LAUNCH_TEMPLATE_OVERRIDES_REQUEST, name: "item", flat: false, min: None, max: None } };
+pub static FLEET_LAUNCH_TEMPLATE_OVERRIDES_REQUEST: Schema = Schema { name: "FleetLaunchTemplateOverridesRequest", kind: Kind::Record { members: &[
+    Member { name: "InstanceType", wire: "InstanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "MaxPrice", wire: "MaxPrice", ec2: "MaxPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID },
+    Member { name: "AvailabilityZone", wire: "AvailabilityZone", ec2: "AvailabilityZone", required: false, schema: &AVAILABILITY_ZONE_NAME },
+    Member { name: "WeightedCapacity", wire: "WeightedCapacity", ec2: "WeightedCapacity", required: false, schema: &DOUBLE },
+    Member { name: "Priority", wire: "Priority", ec2: "Priority", required: false, schema: &DOUBLE },
+    Member { name: "Placement", wire: "Placement", ec2: "Placement", required: false, schema: &PLACEMENT },
+    Member { name: "BlockDeviceMappings", wire: "BlockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &FLEET_BLOCK_DEVICE_MAPPING_REQUEST_LIST },
+    Member { name: "InstanceRequirements", wire: "InstanceRequirements", ec2: "InstanceRequirements", required: false, schema: &INSTANCE_REQUIREMENTS_REQUEST },
+    Member { name: "ImageId", wire: "ImageId", ec2: "ImageId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &AVAILABILITY_ZONE_ID },
+] } };
+pub static FLEET_LAUNCH_TEMPLATE_SPECIFICATION: Schema = Schema { name: "FleetLaunchTemplateSpecification", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateId", wire: "launchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &STRING_SHAPE },
+    Member { name: "LaunchTemplateName", wire: "launchTemplateName", ec2: "LaunchTemplateName", required: false, schema: &LAUNCH_TEMPLATE_NAME },
+    Member { name: "Version", wire: "version", ec2: "Version", required: false, schema: &STRING_SHAPE },
+] } };
+pub static FLEET_LAUNCH_TEMPLATE_SPECIFICATION_REQUEST: Schema = Schema { name: "FleetLaunchTemplateSpecificationRequest", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateId", wire: "LaunchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &LAUNCH_TEMPLATE_ID },
+    Member { name: "LaunchTemplateName", wire: "LaunchTemplateName", ec2: "LaunchTemplateName", required: false, schema: &LAUNCH_TEMPLATE_NAME },
+    Member { name: "Version", wire: "Version", ec2: "Version", required: false, schema: &STRING_SHAPE },
+] } };
+pub static FLEET_ON_DEMAND_ALLOCATION_STRATEGY: Schema = Schema { name: "FleetOnDemandAllocationStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["lowest-price", "prioritized"] } };
+pub static FLEET_REPLACEMENT_STRATEGY: Schema = Schema { name: "FleetReplacementStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["launch", "launch-before-terminate"] } };
+pub static FLEET_RESERVATION_TYPE: Schema = Schema { name: "FleetReservationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["interruptible-capacity-reservation"] } };
+pub static FLEET_SPOT_CAPACITY_REBALANCE_REQUEST: Schema = Schema { name: "FleetSpotCapacityRebalanceRequest", kind: Kind::Record { members: &[
+    Member { name: "ReplacementStrategy", wire: "ReplacementStrategy", ec2: "ReplacementStrategy", required: false, schema: &FLEET_REPLACEMENT_STRATEGY },
+    Member { name: "TerminationDelay", wire: "TerminationDelay", ec2: "TerminationDelay", required: false, schema: &INTEGER },
+] } };
+pub static FLEET_SPOT_MAINTENANCE_STRATEGIES_REQUEST: Schema = Schema { name: "FleetSpotMaintenanceStrategiesRequest", kind: Kind::Record { members: &[
+    Member { name: "CapacityRebalance", wire: "CapacityRebalance", ec2: "CapacityRebalance", required: false, schema: &FLEET_SPOT_CAPACITY_REBALANCE_REQUEST },
+] } };
+pub static FLEET_TYPE: Schema = Schema { name: "FleetType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["request", "maintain", "instant"] } };
 pub static FLEXIBLE_ENA_QUEUES_SUPPORT: Schema = Schema { name: "FlexibleEnaQueuesSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
 pub static FPGA_DEVICE_COUNT: Schema = Schema { name: "FpgaDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static FPGA_DEVICE_INFO: Schema = Schema { name: "FpgaDeviceInfo", kind: Kind::Record { members: &[
@@ -2950,6 +3332,7 @@ pub static INSTANCE_GENERATION: Schema = Schema { name: "InstanceGeneration", ki
 pub static INSTANCE_GENERATION_SET: Schema = Schema { name: "InstanceGenerationSet", kind: Kind::List { member: &INSTANCE_GENERATION, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_ID: Schema = Schema { name: "InstanceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static INSTANCE_ID_STRING_LIST: Schema = Schema { name: "InstanceIdStringList", kind: Kind::List { member: &INSTANCE_ID, name: "InstanceId", flat: false, min: None, max: None } };
+pub static INSTANCE_IDS_SET: Schema = Schema { name: "InstanceIdsSet", kind: Kind::List { member: &INSTANCE_ID, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_INTERRUPTION_BEHAVIOR: Schema = Schema { name: "InstanceInterruptionBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hibernate", "stop", "terminate"] } };
 pub static INSTANCE_IPV4_PREFIX: Schema = Schema { name: "InstanceIpv4Prefix", kind: Kind::Record { members: &[
     Member { name: "Ipv4Prefix", wire: "ipv4Prefix", ec2: "Ipv4Prefix", required: false, schema: &STRING_SHAPE },
@@ -2968,6 +3351,7 @@ pub static INSTANCE_IPV6_PREFIX: Schema = Schema { name: "InstanceIpv6Prefix", k
     Member { name: "Ipv6Prefix", wire: "ipv6Prefix", ec2: "Ipv6Prefix", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static INSTANCE_IPV6_PREFIX_LIST: Schema = Schema { name: "InstanceIpv6PrefixList", kind: Kind::List { member: &INSTANCE_IPV6_PREFIX, name: "item", flat: false, min: None, max: None } };
+pub static INSTANCE_LIFECYCLE: Schema = Schema { name: "InstanceLifecycle", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "on-demand", "interruptible-capacity-reservation"] } };
 pub static INSTANCE_LIFECYCLE_TYPE: Schema = Schema { name: "InstanceLifecycleType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"] } };
 pub static INSTANCE_LIST: Schema = Schema { name: "InstanceList", kind: Kind::List { member: &INSTANCE, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_MAINTENANCE_OPTIONS: Schema = Schema { name: "InstanceMaintenanceOptions", kind: Kind::Record { members: &[
@@ -3136,6 +3520,11 @@ pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema { name: "InstanceRequi
     Member { name: "BaselinePerformanceFactors", wire: "BaselinePerformanceFactors", ec2: "BaselinePerformanceFactors", required: false, schema: &BASELINE_PERFORMANCE_FACTORS_REQUEST },
     Member { name: "RequireEncryptionInTransit", wire: "RequireEncryptionInTransit", ec2: "RequireEncryptionInTransit", required: false, schema: &BOOLEAN },
 ] } };
+pub static INSTANCE_REQUIREMENTS_WITH_METADATA_REQUEST: Schema = Schema { name: "InstanceRequirementsWithMetadataRequest", kind: Kind::Record { members: &[
+    Member { name: "ArchitectureTypes", wire: "ArchitectureType", ec2: "ArchitectureType", required: false, schema: &ARCHITECTURE_TYPE_SET },
+    Member { name: "VirtualizationTypes", wire: "VirtualizationType", ec2: "VirtualizationType", required: false, schema: &VIRTUALIZATION_TYPE_SET },
+    Member { name: "InstanceRequirements", wire: "InstanceRequirements", ec2: "InstanceRequirements", required: false, schema: &INSTANCE_REQUIREMENTS_REQUEST },
+] } };
 pub static INSTANCE_SECONDARY_INTERFACE: Schema = Schema { name: "InstanceSecondaryInterface", kind: Kind::Record { members: &[
     Member { name: "Attachment", wire: "attachment", ec2: "Attachment", required: false, schema: &INSTANCE_SECONDARY_INTERFACE_ATTACHMENT },
     Member { name: "MacAddress", wire: "macAddress", ec2: "MacAddress", required: false, schema: &STRING_SHAPE },
@@ -3263,12 +3652,14 @@ pub static INSTANCE_TYPE_INFO: Schema = Schema { name: "InstanceTypeInfo", kind:
     Member { name: "SupportedInRegion", wire: "supportedInRegion", ec2: "SupportedInRegion", required: false, schema: &SUPPORTED_IN_REGION },
 ] } };
 pub static INSTANCE_TYPE_INFO_LIST: Schema = Schema { name: "InstanceTypeInfoList", kind: Kind::List { member: &INSTANCE_TYPE_INFO, name: "item", flat: false, min: None, max: None } };
+pub static INSTANCE_TYPE_LIST: Schema = Schema { name: "InstanceTypeList", kind: Kind::List { member: &INSTANCE_TYPE, name: "member", flat: false, min: None, max: None } };
 pub static INSTANCE_TYPE_OFFERING: Schema = Schema { name: "InstanceTypeOffering", kind: Kind::Record { members: &[
     Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
     Member { name: "LocationType", wire: "locationType", ec2: "LocationType", required: false, schema: &LOCATION_TYPE },
     Member { name: "Location", wire: "location", ec2: "Location", required: false, schema: &LOCATION },
 ] } };
 pub static INSTANCE_TYPE_OFFERINGS_LIST: Schema = Schema { name: "InstanceTypeOfferingsList", kind: Kind::List { member: &INSTANCE_TYPE_OFFERING, name: "item", flat: false, min: None, max: None } };
+pub static INSTANCE_TYPES: Schema = Schema { name: "InstanceTypes", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: Some(0), max: Some(1000) } };
 pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { long: false, min: None, max: None } };
 pub static IP_PERMISSION: Schema = Schema { name: "IpPermission", kind: Kind::Record { members: &[
     Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
@@ -3340,6 +3731,10 @@ pub static LAUNCH_TEMPLATE: Schema = Schema { name: "LaunchTemplate", kind: Kind
     Member { name: "LatestVersionNumber", wire: "latestVersionNumber", ec2: "LatestVersionNumber", required: false, schema: &LONG },
     Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
     Member { name: "Operator", wire: "operator", ec2: "Operator", required: false, schema: &OPERATOR_RESPONSE },
+] } };
+pub static LAUNCH_TEMPLATE_AND_OVERRIDES_RESPONSE: Schema = Schema { name: "LaunchTemplateAndOverridesResponse", kind: Kind::Record { members: &[
+    Member { name: "LaunchTemplateSpecification", wire: "launchTemplateSpecification", ec2: "LaunchTemplateSpecification", required: false, schema: &FLEET_LAUNCH_TEMPLATE_SPECIFICATION },
+    Member { name: "Overrides", wire: "overrides", ec2: "Overrides", required: false, schema: &FLEET_LAUNCH_TEMPLATE_OVERRIDES },
 ] } };
 pub static LAUNCH_TEMPLATE_AUTO_RECOVERY_STATE: Schema = Schema { name: "LaunchTemplateAutoRecoveryState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["default", "disabled"] } };
 pub static LAUNCH_TEMPLATE_BLOCK_DEVICE_MAPPING: Schema = Schema { name: "LaunchTemplateBlockDeviceMapping", kind: Kind::Record { members: &[
@@ -3802,6 +4197,14 @@ pub static NITRO_TPM_INFO: Schema = Schema { name: "NitroTpmInfo", kind: Kind::R
 pub static NITRO_TPM_SUPPORT: Schema = Schema { name: "NitroTpmSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
 pub static NITRO_TPM_SUPPORTED_VERSION_TYPE: Schema = Schema { name: "NitroTpmSupportedVersionType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NITRO_TPM_SUPPORTED_VERSIONS_LIST: Schema = Schema { name: "NitroTpmSupportedVersionsList", kind: Kind::List { member: &NITRO_TPM_SUPPORTED_VERSION_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static ON_DEMAND_OPTIONS_REQUEST: Schema = Schema { name: "OnDemandOptionsRequest", kind: Kind::Record { members: &[
+    Member { name: "AllocationStrategy", wire: "AllocationStrategy", ec2: "AllocationStrategy", required: false, schema: &FLEET_ON_DEMAND_ALLOCATION_STRATEGY },
+    Member { name: "CapacityReservationOptions", wire: "CapacityReservationOptions", ec2: "CapacityReservationOptions", required: false, schema: &CAPACITY_RESERVATION_OPTIONS_REQUEST },
+    Member { name: "SingleInstanceType", wire: "SingleInstanceType", ec2: "SingleInstanceType", required: false, schema: &BOOLEAN },
+    Member { name: "SingleAvailabilityZone", wire: "SingleAvailabilityZone", ec2: "SingleAvailabilityZone", required: false, schema: &BOOLEAN },
+    Member { name: "MinTargetCapacity", wire: "MinTargetCapacity", ec2: "MinTargetCapacity", required: false, schema: &INTEGER },
+    Member { name: "MaxTotalPrice", wire: "MaxTotalPrice", ec2: "MaxTotalPrice", required: false, schema: &STRING_SHAPE },
+] } };
 pub static OPERATOR_REQUEST: Schema = Schema { name: "OperatorRequest", kind: Kind::Record { members: &[
     Member { name: "Principal", wire: "Principal", ec2: "Principal", required: false, schema: &STRING_SHAPE },
 ] } };
@@ -3840,6 +4243,9 @@ pub static PLACEMENT_GROUP_INFO: Schema = Schema { name: "PlacementGroupInfo", k
 pub static PLACEMENT_GROUP_NAME: Schema = Schema { name: "PlacementGroupName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PLACEMENT_GROUP_STRATEGY: Schema = Schema { name: "PlacementGroupStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["cluster", "partition", "spread"] } };
 pub static PLACEMENT_GROUP_STRATEGY_LIST: Schema = Schema { name: "PlacementGroupStrategyList", kind: Kind::List { member: &PLACEMENT_GROUP_STRATEGY, name: "item", flat: false, min: None, max: None } };
+pub static PLACEMENT_RESPONSE: Schema = Schema { name: "PlacementResponse", kind: Kind::Record { members: &[
+    Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &PLACEMENT_GROUP_NAME },
+] } };
 pub static PLATFORM_VALUES: Schema = Schema { name: "PlatformValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Windows"] } };
 pub static PREFIX_LIST_ID: Schema = Schema { name: "PrefixListId", kind: Kind::Record { members: &[
     Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
@@ -3879,6 +4285,7 @@ pub static PRODUCT_CODE: Schema = Schema { name: "ProductCode", kind: Kind::Reco
 ] } };
 pub static PRODUCT_CODE_LIST: Schema = Schema { name: "ProductCodeList", kind: Kind::List { member: &PRODUCT_CODE, name: "item", flat: false, min: None, max: None } };
 pub static PRODUCT_CODE_VALUES: Schema = Schema { name: "ProductCodeValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["devpay", "marketplace"] } };
+pub static PRODUCT_DESCRIPTION_LIST: Schema = Schema { name: "ProductDescriptionList", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: None, max: None } };
 pub static RI_PRODUCT_DESCRIPTION: Schema = Schema { name: "RIProductDescription", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"] } };
 pub static RAMDISK_ID: Schema = Schema { name: "RamdiskId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static REBOOT_MIGRATION_SUPPORT: Schema = Schema { name: "RebootMigrationSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
@@ -3894,6 +4301,7 @@ pub static REGION_GEOGRAPHY: Schema = Schema { name: "RegionGeography", kind: Ki
 pub static REGION_GEOGRAPHY_LIST: Schema = Schema { name: "RegionGeographyList", kind: Kind::List { member: &REGION_GEOGRAPHY, name: "item", flat: false, min: None, max: None } };
 pub static REGION_LIST: Schema = Schema { name: "RegionList", kind: Kind::List { member: &REGION, name: "item", flat: false, min: None, max: None } };
 pub static REGION_NAME_STRING_LIST: Schema = Schema { name: "RegionNameStringList", kind: Kind::List { member: &STRING_SHAPE, name: "RegionName", flat: false, min: None, max: None } };
+pub static REGION_NAMES: Schema = Schema { name: "RegionNames", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: Some(0), max: Some(10) } };
 pub static REQUEST_INSTANCE_TYPE_LIST: Schema = Schema { name: "RequestInstanceTypeList", kind: Kind::List { member: &INSTANCE_TYPE, name: "member", flat: false, min: Some(0), max: Some(100) } };
 pub static REQUEST_LAUNCH_TEMPLATE_DATA: Schema = Schema { name: "RequestLaunchTemplateData", kind: Kind::Record { members: &[
     Member { name: "KernelId", wire: "KernelId", ec2: "KernelId", required: false, schema: &KERNEL_ID },
@@ -3959,6 +4367,10 @@ pub static RESERVATION: Schema = Schema { name: "Reservation", kind: Kind::Recor
     Member { name: "Instances", wire: "instancesSet", ec2: "InstancesSet", required: false, schema: &INSTANCE_LIST },
 ] } };
 pub static RESERVATION_LIST: Schema = Schema { name: "ReservationList", kind: Kind::List { member: &RESERVATION, name: "item", flat: false, min: None, max: None } };
+pub static RESERVATION_TYPE_LIST_REQUEST: Schema = Schema { name: "ReservationTypeListRequest", kind: Kind::List { member: &FLEET_RESERVATION_TYPE, name: "ReservationType", flat: false, min: None, max: None } };
+pub static RESERVED_CAPACITY_OPTIONS_REQUEST: Schema = Schema { name: "ReservedCapacityOptionsRequest", kind: Kind::Record { members: &[
+    Member { name: "ReservationTypes", wire: "ReservationType", ec2: "ReservationType", required: false, schema: &RESERVATION_TYPE_LIST_REQUEST },
+] } };
 pub static RESOURCE_ID_LIST: Schema = Schema { name: "ResourceIdList", kind: Kind::List { member: &TAGGABLE_RESOURCE_ID, name: "member", flat: false, min: None, max: None } };
 pub static RESOURCE_TYPE: Schema = Schema { name: "ResourceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static RESPONSE_ERROR: Schema = Schema { name: "ResponseError", kind: Kind::Record { members: &[
@@ -4040,6 +4452,8 @@ pub static SECURITY_GROUP_STRING_LIST: Schema = Schema { name: "SecurityGroupStr
 pub static SENSITIVE_USER_DATA: Schema = Schema { name: "SensitiveUserData", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SHUTDOWN_BEHAVIOR: Schema = Schema { name: "ShutdownBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["stop", "terminate"] } };
 pub static SNAPSHOT_ID: Schema = Schema { name: "SnapshotId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SPOT_ALLOCATION_STRATEGY: Schema = Schema { name: "SpotAllocationStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"] } };
+pub static SPOT_INSTANCE_INTERRUPTION_BEHAVIOR: Schema = Schema { name: "SpotInstanceInterruptionBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hibernate", "stop", "terminate"] } };
 pub static SPOT_INSTANCE_REQUEST: Schema = Schema { name: "SpotInstanceRequest", kind: Kind::Record { members: &[
     Member { name: "ActualBlockHourlyPrice", wire: "actualBlockHourlyPrice", ec2: "ActualBlockHourlyPrice", required: false, schema: &STRING_SHAPE },
     Member { name: "AvailabilityZoneGroup", wire: "availabilityZoneGroup", ec2: "AvailabilityZoneGroup", required: false, schema: &STRING_SHAPE },
@@ -4083,12 +4497,39 @@ pub static SPOT_MARKET_OPTIONS: Schema = Schema { name: "SpotMarketOptions", kin
     Member { name: "ValidUntil", wire: "ValidUntil", ec2: "ValidUntil", required: false, schema: &DATE_TIME },
     Member { name: "InstanceInterruptionBehavior", wire: "InstanceInterruptionBehavior", ec2: "InstanceInterruptionBehavior", required: false, schema: &INSTANCE_INTERRUPTION_BEHAVIOR },
 ] } };
+pub static SPOT_OPTIONS_REQUEST: Schema = Schema { name: "SpotOptionsRequest", kind: Kind::Record { members: &[
+    Member { name: "AllocationStrategy", wire: "AllocationStrategy", ec2: "AllocationStrategy", required: false, schema: &SPOT_ALLOCATION_STRATEGY },
+    Member { name: "MaintenanceStrategies", wire: "MaintenanceStrategies", ec2: "MaintenanceStrategies", required: false, schema: &FLEET_SPOT_MAINTENANCE_STRATEGIES_REQUEST },
+    Member { name: "InstanceInterruptionBehavior", wire: "InstanceInterruptionBehavior", ec2: "InstanceInterruptionBehavior", required: false, schema: &SPOT_INSTANCE_INTERRUPTION_BEHAVIOR },
+    Member { name: "InstancePoolsToUseCount", wire: "InstancePoolsToUseCount", ec2: "InstancePoolsToUseCount", required: false, schema: &INTEGER },
+    Member { name: "SingleInstanceType", wire: "SingleInstanceType", ec2: "SingleInstanceType", required: false, schema: &BOOLEAN },
+    Member { name: "SingleAvailabilityZone", wire: "SingleAvailabilityZone", ec2: "SingleAvailabilityZone", required: false, schema: &BOOLEAN },
+    Member { name: "MinTargetCapacity", wire: "MinTargetCapacity", ec2: "MinTargetCapacity", required: false, schema: &INTEGER },
+    Member { name: "MaxTotalPrice", wire: "MaxTotalPrice", ec2: "MaxTotalPrice", required: false, schema: &STRING_SHAPE },
+] } };
 pub static SPOT_PLACEMENT: Schema = Schema { name: "SpotPlacement", kind: Kind::Record { members: &[
     Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
     Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &PLACEMENT_GROUP_NAME },
     Member { name: "Tenancy", wire: "tenancy", ec2: "Tenancy", required: false, schema: &TENANCY },
     Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static SPOT_PLACEMENT_SCORE: Schema = Schema { name: "SpotPlacementScore", kind: Kind::Record { members: &[
+    Member { name: "Region", wire: "region", ec2: "Region", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Score", wire: "score", ec2: "Score", required: false, schema: &INTEGER },
+] } };
+pub static SPOT_PLACEMENT_SCORES: Schema = Schema { name: "SpotPlacementScores", kind: Kind::List { member: &SPOT_PLACEMENT_SCORE, name: "item", flat: false, min: None, max: None } };
+pub static SPOT_PLACEMENT_SCORES_MAX_RESULTS: Schema = Schema { name: "SpotPlacementScoresMaxResults", kind: Kind::Int { long: false, min: Some(10), max: Some(1000) } };
+pub static SPOT_PLACEMENT_SCORES_TARGET_CAPACITY: Schema = Schema { name: "SpotPlacementScoresTargetCapacity", kind: Kind::Int { long: false, min: Some(1), max: Some(2000000000) } };
+pub static SPOT_PRICE: Schema = Schema { name: "SpotPrice", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPE },
+    Member { name: "ProductDescription", wire: "productDescription", ec2: "ProductDescription", required: false, schema: &RI_PRODUCT_DESCRIPTION },
+    Member { name: "SpotPrice", wire: "spotPrice", ec2: "SpotPrice", required: false, schema: &STRING_SHAPE },
+    Member { name: "Timestamp", wire: "timestamp", ec2: "Timestamp", required: false, schema: &DATE_TIME },
+] } };
+pub static SPOT_PRICE_HISTORY_LIST: Schema = Schema { name: "SpotPriceHistoryList", kind: Kind::List { member: &SPOT_PRICE, name: "item", flat: false, min: None, max: None } };
 pub static STATE_REASON: Schema = Schema { name: "StateReason", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
     Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
@@ -4161,6 +4602,14 @@ pub static TAG_SPECIFICATION: Schema = Schema { name: "TagSpecification", kind: 
 ] } };
 pub static TAG_SPECIFICATION_LIST: Schema = Schema { name: "TagSpecificationList", kind: Kind::List { member: &TAG_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static TAGGABLE_RESOURCE_ID: Schema = Schema { name: "TaggableResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static TARGET_CAPACITY_SPECIFICATION_REQUEST: Schema = Schema { name: "TargetCapacitySpecificationRequest", kind: Kind::Record { members: &[
+    Member { name: "TotalTargetCapacity", wire: "TotalTargetCapacity", ec2: "TotalTargetCapacity", required: true, schema: &INTEGER },
+    Member { name: "OnDemandTargetCapacity", wire: "OnDemandTargetCapacity", ec2: "OnDemandTargetCapacity", required: false, schema: &INTEGER },
+    Member { name: "SpotTargetCapacity", wire: "SpotTargetCapacity", ec2: "SpotTargetCapacity", required: false, schema: &INTEGER },
+    Member { name: "DefaultTargetCapacityType", wire: "DefaultTargetCapacityType", ec2: "DefaultTargetCapacityType", required: false, schema: &DEFAULT_TARGET_CAPACITY_TYPE },
+    Member { name: "TargetCapacityUnitType", wire: "TargetCapacityUnitType", ec2: "TargetCapacityUnitType", required: false, schema: &TARGET_CAPACITY_UNIT_TYPE },
+] } };
+pub static TARGET_CAPACITY_UNIT_TYPE: Schema = Schema { name: "TargetCapacityUnitType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["vcpu", "memory-mib", "units"] } };
 pub static TENANCY: Schema = Schema { name: "Tenancy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["default", "dedicated", "host"] } };
 pub static THREADS_PER_CORE: Schema = Schema { name: "ThreadsPerCore", kind: Kind::Int { long: false, min: None, max: None } };
 pub static THREADS_PER_CORE_LIST: Schema = Schema { name: "ThreadsPerCoreList", kind: Kind::List { member: &THREADS_PER_CORE, name: "item", flat: false, min: None, max: None } };
@@ -4215,6 +4664,7 @@ pub static VERSION_DESCRIPTION: Schema = Schema { name: "VersionDescription", ki
 pub static VERSION_STRING_LIST: Schema = Schema { name: "VersionStringList", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: None, max: None } };
 pub static VIRTUALIZATION_TYPE: Schema = Schema { name: "VirtualizationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hvm", "paravirtual"] } };
 pub static VIRTUALIZATION_TYPE_LIST: Schema = Schema { name: "VirtualizationTypeList", kind: Kind::List { member: &VIRTUALIZATION_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static VIRTUALIZATION_TYPE_SET: Schema = Schema { name: "VirtualizationTypeSet", kind: Kind::List { member: &VIRTUALIZATION_TYPE, name: "item", flat: false, min: Some(0), max: Some(2) } };
 pub static VOLUME_TYPE: Schema = Schema { name: "VolumeType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"] } };
 pub static VPC: Schema = Schema { name: "Vpc", kind: Kind::Record { members: &[
     Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },

@@ -9,8 +9,9 @@ use super::rows::{
     ActivityIndex, Adjustment, Group, GroupInstanceIndex, Name, Policy, PolicyIndex, PolicyKind, Step,
     TargetTracking, Warmup,
 };
-use super::scaling::{self, Size, millionths};
+use super::scaling::{self, Size};
 use super::{capacity, invalid};
+use crate::kernel::millionths;
 use crate::{Caller, Engine};
 
 /// Alarms repeat their actions every minute: a wish that is older was not repeated.

@@ -1,13 +1,14 @@
 //! Where the next instances go: On-Demand or Spot, zone, subnet, instance type.
 //!
 //! Zones are balanced first, then the strategy of the purchase option picks inside the zone (ASG guide,
-//! allocation-strategies). Pools have fixed prices and unlimited capacity, so that "most spare capacity" is a tie; ties
-//! go to the lower price where the strategy looks at prices, and then by name.
+//! allocation-strategies). Prices and spare capacity are the market's of the moment.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use capstan_model::{MicroDollars, catalogue};
+use capstan_market::Pool as SpotPool;
+use capstan_model::{MicroDollars, Time, catalogue};
+
+use crate::ec2::{Offer, Preference, Quotes, depth, order};
 
 use super::rows::{Distribution, GroupInstance, Name, OnDemandStrategy, SpotStrategy, Zone};
 use super::scaling::on_demand_target;
@@ -22,6 +23,7 @@ pub(super) struct Fleet<'a> {
     candidates: &'a [Candidate],
     distribution: Option<&'a Distribution>,
     region: &'a str,
+    quotes: Quotes,
     /// Capacity units in all, and those of them that are On-Demand.
     capacity: i64,
     on_demand: i64,
@@ -68,6 +70,7 @@ impl<'a> Fleet<'a> {
         candidates: &'a [Candidate],
         distribution: Option<&'a Distribution>,
         region: &'a str,
+        quotes: Quotes,
         instances: impl Iterator<Item = &'a GroupInstance>,
     ) -> Self {
         let mut fleet = Self {
@@ -75,6 +78,7 @@ impl<'a> Fleet<'a> {
             candidates,
             distribution,
             region,
+            quotes,
             capacity: 0,
             on_demand: 0,
             in_zone: vec![[0; 2]; zones.len()],
@@ -248,7 +252,7 @@ impl<'a> Fleet<'a> {
 
     fn order_of(&self, zone: usize, spot: bool) -> Vec<usize> {
         let zone_name = &*self.zones[zone].name;
-        let mut found: Vec<usize> = (0..self.candidates.len())
+        let found: Vec<usize> = (0..self.candidates.len())
             .filter(|&candidate| {
                 !self.closed.contains(&(zone, candidate, spot))
                     && self.offered(candidate, zone_name, spot)
@@ -256,47 +260,64 @@ impl<'a> Fleet<'a> {
             })
             .collect();
         let Some(distribution) = self.distribution else { return found };
-        let price = |candidate: &usize| {
-            let kind =
-                self.candidates[*candidate].instance_type.as_deref().and_then(catalogue::instance_type);
-            let price = kind.and_then(|kind| {
-                if spot { kind.spot_price(zone_name) } else { kind.on_demand_price(self.region) }
-            });
-            // Without a price it is the last choice.
-            price.map_or(i64::MAX, |price| price.0)
-        };
-        let by_name =
-            |a: &usize, b: &usize| type_name(&self.candidates[*a]).cmp(&type_name(&self.candidates[*b]));
-        let by_price = |a: &usize, b: &usize| -> Ordering {
-            let (of_a, of_b) = (i128::from(price(a)), i128::from(price(b)));
-            let weight = |each: &usize| i128::from(self.candidates[*each].weight);
-            (of_a * weight(b)).cmp(&(of_b * weight(a))).then_with(|| by_name(a, b))
-        };
-        match (spot, distribution.on_demand_strategy, distribution.spot_strategy) {
-            (false, OnDemandStrategy::Prioritized, _)
-            | (true, _, SpotStrategy::CapacityOptimizedPrioritized) => {
-                found.sort_by_key(|&candidate| self.candidates[candidate].rank);
+        let preference = match (spot, distribution.on_demand_strategy, distribution.spot_strategy) {
+            (false, OnDemandStrategy::Prioritized, _) => Preference::Priority,
+            (false, OnDemandStrategy::LowestPrice, _) | (true, _, SpotStrategy::LowestPrice) => {
+                Preference::LowestPrice
             }
-            (true, _, SpotStrategy::CapacityOptimized) => found.sort_by(by_name),
-            (false, OnDemandStrategy::LowestPrice, _)
-            | (true, _, SpotStrategy::LowestPrice | SpotStrategy::PriceCapacityOptimized) => {
-                found.sort_by(by_price);
+            (true, _, SpotStrategy::CapacityOptimized) => Preference::Capacity,
+            (true, _, SpotStrategy::CapacityOptimizedPrioritized) => Preference::CapacityPrioritized,
+            (true, _, SpotStrategy::PriceCapacityOptimized) => Preference::PriceAndCapacity,
+        };
+        let offer = |candidate: &usize| {
+            let candidate = &self.candidates[*candidate];
+            let name = candidate.instance_type.as_deref().unwrap_or_default();
+            let pool = SpotPool::find(name, zone_name).filter(|_| spot);
+            let on_demand = || catalogue::instance_type(name)?.on_demand_price(self.region);
+            Offer {
+                price: pool.map_or_else(on_demand, |pool| self.quotes.price(pool)),
+                weight: candidate.weight,
+                spare: pool.and_then(|pool| self.quotes.spare(pool)),
+                rank: candidate.rank,
+                name,
             }
-        }
-        found
+        };
+        let offers: Vec<Offer<'_>> = found.iter().map(offer).collect();
+        let order = order(preference, &offers);
+        order.into_iter().map(|at| found[at]).collect()
+    }
+
+    /// The Spot pool of a place.
+    fn spot_pool(&self, zone: usize, candidate: usize) -> Option<SpotPool> {
+        let name = self.candidates[candidate].instance_type.as_deref()?;
+        SpotPool::find(name, &self.zones[zone].name)
+    }
+
+    /// How deep the pool of a place is (`ec2::depth`); On-Demand is as deep as can be.
+    pub(super) fn depth(&self, place: &Place) -> u32 {
+        let pool = self.spot_pool(place.zone, place.candidate).filter(|_| place.spot);
+        depth(pool.and_then(|pool| self.quotes.spare(pool)))
+    }
+
+    /// When a pool that EC2 has refused may have room again.
+    pub(super) fn reopens_at(&self) -> Option<Time> {
+        let closed = self.closed.iter().filter(|pool| pool.2);
+        closed.filter_map(|pool| self.quotes.next_change(self.spot_pool(pool.0, pool.1)?)).min()
     }
 
     /// Types that the catalogue does not know are EC2's to refuse.
     fn offered(&self, candidate: usize, zone: &str, spot: bool) -> bool {
-        let kind = self.candidates[candidate].instance_type.as_deref().and_then(catalogue::instance_type);
-        kind.is_none_or(|kind| kind.offered_in(zone) && (kind.spot || !spot))
+        let candidate = &self.candidates[candidate];
+        let kind = candidate.instance_type.as_deref().and_then(catalogue::instance_type);
+        candidate.affordable[usize::from(spot)]
+            && kind.is_none_or(|kind| kind.offered_in(zone) && (kind.spot || !spot))
     }
 
     /// The pool's price, when it is above what the group pays.
     fn too_dear(&self, candidate: usize, zone: &str) -> Option<MicroDollars> {
         let bid = self.distribution?.spot_max_price?;
-        let kind = self.candidates[candidate].instance_type.as_deref().and_then(catalogue::instance_type)?;
-        kind.spot_price(zone).filter(|price| *price > bid)
+        let pool = SpotPool::find(self.candidates[candidate].instance_type.as_deref()?, zone)?;
+        self.quotes.price(pool).filter(|price| *price > bid)
     }
 
     fn no_pool(&self, spot: bool) -> NoPool {
@@ -342,6 +363,7 @@ mod tests {
                 image_id: None,
                 weight: *weight,
                 name_type: true,
+                affordable: [true; 2],
             })
             .collect()
     }
@@ -369,7 +391,14 @@ mod tests {
         desired: i64,
     ) -> Vec<String> {
         let (zones, candidates) = (zones(zone_names), candidates(types));
-        let mut fleet = Fleet::new(&zones, &candidates, Some(distribution), "us-east-1", std::iter::empty());
+        let mut fleet = Fleet::new(
+            &zones,
+            &candidates,
+            Some(distribution),
+            "us-east-1",
+            Quotes::calm(),
+            std::iter::empty(),
+        );
         let mut told = Vec::new();
         while fleet.capacity() < desired {
             let place = fleet.next(desired).unwrap();
@@ -445,11 +474,13 @@ mod tests {
             ..distribution(0, 0, SpotStrategy::LowestPrice)
         };
         let (zones, candidates) = (zones(&["us-east-1d", "us-east-1e"]), candidates(&[("m5.large", 1)]));
-        let mut fleet = Fleet::new(&zones, &candidates, Some(&policy), "us-east-1", std::iter::empty());
+        let mut fleet =
+            Fleet::new(&zones, &candidates, Some(&policy), "us-east-1", Quotes::calm(), std::iter::empty());
         let expect = NoPool::PriceTooLow { bid: MicroDollars(10_000), needed: MicroDollars(37_300) };
         assert_eq!(fleet.next(1), Err(expect));
         let open = distribution(0, 0, SpotStrategy::LowestPrice);
-        let mut fleet = Fleet::new(&zones, &candidates, Some(&open), "us-east-1", std::iter::empty());
+        let mut fleet =
+            Fleet::new(&zones, &candidates, Some(&open), "us-east-1", Quotes::calm(), std::iter::empty());
         let place = fleet.next(1).unwrap();
         fleet.uncount(&place);
         fleet.close(&place);
@@ -457,7 +488,8 @@ mod tests {
         // Another zone takes over, unless the group wants its zones in balance at any price.
         let two = self::zones(&["us-east-1a", "us-east-1b"]);
         for (balanced_only, expect) in [(false, Ok(1)), (true, Err(NoPool::Closed))] {
-            let fleet = Fleet::new(&two, &candidates, Some(&open), "us-east-1", std::iter::empty());
+            let fleet =
+                Fleet::new(&two, &candidates, Some(&open), "us-east-1", Quotes::calm(), std::iter::empty());
             let mut fleet = fleet.balanced_only(balanced_only);
             let place = fleet.next(1).unwrap();
             fleet.uncount(&place);
@@ -465,7 +497,8 @@ mod tests {
             assert_eq!(fleet.next(1).map(|place| place.zone), expect);
         }
         let only_e = self::zones(&["us-east-1e"]);
-        let mut fleet = Fleet::new(&only_e, &candidates, Some(&open), "us-east-1", std::iter::empty());
+        let mut fleet =
+            Fleet::new(&only_e, &candidates, Some(&open), "us-east-1", Quotes::calm(), std::iter::empty());
         assert_eq!(fleet.next(1), Err(NoPool::NotOffered));
     }
 }

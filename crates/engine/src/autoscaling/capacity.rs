@@ -18,7 +18,7 @@ use super::rows::{
 use super::template::{self, Candidate};
 use super::termination::Queue;
 use super::{activity, balance, health, lifecycle};
-use crate::ec2::InstanceIndex;
+use crate::ec2::{InstanceIndex, Quotes};
 use crate::{Caller, Engine};
 
 /// The tag by which an instance tells its group.
@@ -185,10 +185,11 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
     let instances: Vec<GroupInstance> = current(cx, &group.name).cloned().collect();
     let strategy =
         group.settings.zone_distribution.as_ref().and_then(|zones| zones.capacity_distribution_strategy);
-    let mut fleet = Fleet::new(&group.zones, &candidates, distribution, region, instances.iter())
-        .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly))
-        .crowd(|zone| in_zone(cx, zone))
-        .purchase(order.moves.map(|(_, spot)| spot));
+    let mut fleet =
+        Fleet::new(&group.zones, &candidates, distribution, region, Quotes::new(cx), instances.iter())
+            .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly))
+            .crowd(|zone| in_zone(cx, zone))
+            .purchase(order.moves.map(|(_, spot)| spot));
     let mut refused: Option<(Place, Refusal)> = None;
     while fleet.capacity() < order.desired {
         let mut calls: BTreeMap<Place, i32> = BTreeMap::new();
@@ -261,14 +262,11 @@ fn no_pool_message(
     let zones = || group.zones.iter().map(|zone| &*zone.name).collect::<Vec<_>>().join(", ");
     match no_pool {
         NoPool::PriceTooLow { bid, needed } => {
-            let text = |price: capstan_model::MicroDollars| {
-                price.to_string().trim_end_matches('0').trim_end_matches('.').to_owned()
-            };
             format!(
                 "Your Spot request price of {} is lower than the minimum required Spot request fulfillment price of \
                  {}. {FAILED}",
-                text(bid),
-                text(needed)
+                bid.decimal(),
+                needed.decimal()
             )
         }
         NoPool::NotOffered => format!(
@@ -286,9 +284,9 @@ fn no_pool_message(
                 ),
             };
             match (spot, group.mixed().is_some()) {
-                (true, _) => format!("Could not launch Spot Instances. {code} - {message} {FAILED}"),
+                (true, true) => format!("Could not launch Spot Instances. {code} - {message} {FAILED}"),
                 (false, true) => format!("Could not launch On-Demand Instances. {code} - {message} {FAILED}"),
-                (false, false) => format!("{message} {FAILED}"),
+                (_, false) => format!("{message} {FAILED}"),
             }
         }
     }
@@ -457,7 +455,8 @@ impl<'a> View<'a> {
     pub(super) fn fleet<'b>(&'b self, cx: &Engine, instances: &[&'b GroupInstance]) -> Fleet<'b> {
         let distribution = self.group.mixed().map(|policy| &policy.distribution);
         let region = cx.config.region.name;
-        Fleet::new(&self.group.zones, &self.candidates, distribution, region, instances.iter().copied())
+        let instances = instances.iter().copied();
+        Fleet::new(&self.group.zones, &self.candidates, distribution, region, Quotes::new(cx), instances)
     }
 
     /// The instances in the order in which the policies take them.

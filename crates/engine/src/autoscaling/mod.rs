@@ -19,7 +19,6 @@ mod instance;
 mod lifecycle;
 mod metrics;
 mod policy;
-mod requirements;
 mod rows;
 mod scaling;
 mod suspend;

@@ -7,9 +7,8 @@ use capstan_shapes::{autoscaling as shapes, cloudwatch};
 use super::rows::{
     Adjustment, AdjustmentKind, Name, OwnAlarm, Policy, PolicyIndex, PolicyKind, Step, TargetTracking,
 };
-use super::scaling::millionths;
 use super::{invalid, invalid_token, number};
-use crate::kernel::page;
+use crate::kernel::{millionths, page};
 use crate::{Caller, Engine};
 
 /// Policies of a group, and steps of a policy (Auto Scaling quotas).

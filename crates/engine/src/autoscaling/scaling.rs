@@ -1,15 +1,9 @@
 //! The arithmetic of scaling policies: pure functions over integers.
 //!
-//! Metric values arrive as floats, as CloudWatch publishes them. [`millionths`] makes integers of them once; from there
-//! on only integers decide.
+//! Metric values arrive as floats, as CloudWatch publishes them. `kernel::millionths` makes integers of them once; from
+//! there on only integers decide.
 
 use super::rows::{Adjustment, AdjustmentKind, Step};
-
-/// A published value in millionths, rounded to the nearest; what is not finite or too large goes to the ends.
-pub(super) fn millionths(value: f64) -> i64 {
-    // `as` saturates and makes 0 of NaN; the only float that decides is this rounding of a published number.
-    (value * 1_000_000.0).round() as i64
-}
 
 /// `ceil(capacity × metric / target)`, the metric taken as the least value that rounds to its millionths: two thirds of
 /// three instances are two, although 66.666667 × 3 is above 200.
@@ -106,6 +100,7 @@ pub(super) fn on_demand_target(capacity: i64, base: i64, percent: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::millionths;
     use proptest::prelude::*;
 
     fn size(running: i64, desired: i64) -> Size {

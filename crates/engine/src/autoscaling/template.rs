@@ -8,10 +8,11 @@ use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
 use capstan_shapes::ec2::MarketType;
 
+use super::invalid;
 use super::rows::{
     Distribution, Group, MixedPolicy, Name, OnDemandStrategy, Override, Source, SpotStrategy, TemplateSpec,
 };
-use super::{invalid, requirements};
+use crate::ec2::requirements;
 use crate::{Engine, ec2, ssm};
 
 /// Launch template of a group, looked up at the moment of a launch.
@@ -225,7 +226,7 @@ fn distribution(
     let spot_max_price = match given.spot_max_price.as_deref() {
         // An empty text takes a price back.
         Some("") => None,
-        Some(text) => Some(price(text).ok_or_else(|| {
+        Some(text) => Some(MicroDollars::parse(text).filter(|price| price.0 >= 1_000).ok_or_else(|| {
             invalid(format!("SpotMaxPrice must be a decimal number of at least 0.001, not {text}"))
         })?),
         None => before.and_then(|before| before.spot_max_price),
@@ -246,25 +247,6 @@ fn distribution(
         spot_pools: given.spot_instance_pools.map_or(before.spot_pools, i64::from),
         spot_max_price,
     })
-}
-
-/// Dollars in decimals, as micro-dollars.
-fn price(text: &str) -> Option<MicroDollars> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) || whole.len() > 9 {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
-    let price = whole * 1_000_000 + micros;
-    (price >= 1_000).then_some(MicroDollars(price))
-}
-
-/// Micro-dollars as the decimals they were given in.
-fn price_text(price: MicroDollars) -> String {
-    let text = price.to_string();
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 pub(super) fn spec_shape(spec: &TemplateSpec) -> shapes::LaunchTemplateSpecification {
@@ -296,7 +278,7 @@ pub(super) fn mixed_shape(policy: &MixedPolicy) -> shapes::MixedInstancesPolicy 
             on_demand_percentage_above_base_capacity: Some(super::number(distribution.percent)),
             spot_allocation_strategy: Some(distribution.spot_strategy.as_str().to_owned()),
             spot_instance_pools: lowest_price.then(|| super::number(distribution.spot_pools)),
-            spot_max_price: distribution.spot_max_price.map(price_text),
+            spot_max_price: distribution.spot_max_price.map(MicroDollars::decimal),
         }),
     }
 }
@@ -313,6 +295,8 @@ pub(super) struct Candidate {
     pub(super) weight: i64,
     /// The request must name the type; the template alone would not give it.
     pub(super) name_type: bool,
+    /// Whether its InstanceRequirements' price protection lets it: On-Demand, Spot.
+    pub(super) affordable: [bool; 2],
 }
 
 /// Every way that the group may launch, in the order of priority.
@@ -329,6 +313,7 @@ pub(super) fn candidates(
         image_id: None,
         weight: 1,
         name_type: false,
+        affordable: [true; 2],
     };
     let policy = match source {
         Source::Mixed(policy) if !policy.overrides.is_empty() => policy,
@@ -342,15 +327,18 @@ pub(super) fn candidates(
         };
         let image = each.image_id.as_deref().and_then(|image| architecture(engine, image));
         let image = image.or(resolved.architecture);
-        let types: Vec<Option<Name>> = match &each.requirements {
+        let types: Vec<(Option<Name>, [bool; 2])> = match &each.requirements {
             // Only types that the image can run on (ASG guide, attribute-based instance type selection).
-            Some(requirements) => requirements::types(requirements, engine.config.region.name, image)
-                .into_iter()
-                .map(|found| Some(Name::from(found.name.as_str())))
-                .collect(),
-            None => vec![each.instance_type.clone().or_else(|| resolved.instance_type.clone())],
+            Some(given) => {
+                let given = requirements::of((**given).clone(), &shapes::INSTANCE_REQUIREMENTS);
+                let found = requirements::matching(engine, &given, image).into_iter();
+                found.map(|fit| (Some(fit.kind.name.as_str().into()), [fit.on_demand, fit.spot])).collect()
+            }
+            None => {
+                vec![(each.instance_type.clone().or_else(|| resolved.instance_type.clone()), [true; 2])]
+            }
         };
-        for instance_type in types {
+        for (instance_type, affordable) in types {
             let catalogued = instance_type.as_deref().and_then(catalogue::instance_type);
             let weight = match (capacity_type, catalogued) {
                 (Some("vcpu"), Some(found)) => i64::from(found.vcpus),
@@ -364,6 +352,7 @@ pub(super) fn candidates(
                 instance_type,
                 image_id: each.image_id.clone(),
                 weight,
+                affordable,
             });
         }
     }
@@ -387,29 +376,5 @@ pub(super) fn types(engine: &Engine, group: &Group) -> Vec<String> {
 impl Resolved {
     pub(super) fn of(spec: TemplateSpec) -> Self {
         Self { spec: Arc::new(spec), instance_type: None, spot: false, architecture: None }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_read_and_told_in_decimals() {
-        let check = |text: &str, expect: Option<i64>| {
-            assert_eq!(price(text).map(|price| price.0), expect, "{text}");
-        };
-        check("0.05", Some(50_000));
-        check("1", Some(1_000_000));
-        check(".0735", Some(73_500));
-        check("0.001", Some(1_000));
-        check("0.0009", None);
-        check("-1", None);
-        check("", None);
-        check(".", None);
-        check("1e3", None);
-        check("9999999999", None);
-        assert_eq!(price_text(MicroDollars(73_500)), "0.0735");
-        assert_eq!(price_text(MicroDollars(2_000_000)), "2");
     }
 }

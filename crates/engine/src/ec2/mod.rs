@@ -2,7 +2,9 @@
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ec2`] owns the tables.
 
+mod bill;
 mod filter;
+mod fleet;
 mod image;
 mod instance;
 mod instance_type;
@@ -10,6 +12,7 @@ mod launch_template;
 mod metadata;
 mod network;
 mod recast;
+pub(crate) mod requirements;
 mod rows;
 mod run;
 mod spot;
@@ -24,16 +27,18 @@ mod zone;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, ec2};
 
-use crate::kernel::{Page, Table, dispatch, page};
+use crate::kernel::{Event, Page, Table, dispatch, page};
 use crate::{Caller, Engine};
 
+pub use bill::{BillKey, BillLine, Meter, Sums, bill, total};
+pub use fleet::Fleet;
 pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
 pub use metadata::{identity_document, metadata};
 pub use rows::*;
-pub(crate) use spot::interrupt;
-pub use spot::{Cause, Interruption, NOTICE, Spot, SpotRequest, Stage};
+pub use spot::{Cause, Interruption, NOTICE, PoolInUse, Spot, SpotRequest, Stage};
+pub(crate) use spot::{Offer, Preference, Quotes, depth, interrupt, order};
 pub(crate) use stop::instance_stopped;
 pub use user_data::ecs_config;
 
@@ -47,6 +52,10 @@ pub struct Ec2 {
     subnets: Table<Subnet>,
     security_groups: Table<SecurityGroup>,
     spot_requests: Table<SpotRequest>,
+    spot_pools: Table<PoolInUse>,
+    fleets: Table<Fleet>,
+    meters: Table<Meter>,
+    bill: Table<BillLine>,
 }
 
 impl Ec2 {
@@ -93,8 +102,14 @@ impl Ec2 {
         &self.spot_requests
     }
 
+    /// Pools with Spot Instances in them, when the market is not calm.
+    pub fn spot_pools(&self) -> &Table<PoolInUse> {
+        &self.spot_pools
+    }
+
     pub(crate) fn next_due(&self) -> Option<Time> {
-        [self.instances.next_due(), self.spot_requests.next_due()].into_iter().flatten().min()
+        let due = [self.instances.next_due(), self.spot_pools.next_due(), self.spot_requests.next_due()];
+        due.into_iter().flatten().min()
     }
 
     pub(crate) fn record_changes(&mut self, on: bool) {
@@ -105,6 +120,10 @@ impl Ec2 {
         self.subnets.record_changes(on);
         self.security_groups.record_changes(on);
         self.spot_requests.record_changes(on);
+        self.spot_pools.record_changes(on);
+        self.fleets.record_changes(on);
+        self.meters.record_changes(on);
+        self.bill.record_changes(on);
     }
 
     pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
@@ -115,6 +134,10 @@ impl Ec2 {
         self.subnets.take_changed(put);
         self.security_groups.take_changed(put);
         self.spot_requests.take_changed(put);
+        self.spot_pools.take_changed(put);
+        self.fleets.take_changed(put);
+        self.meters.take_changed(put);
+        self.bill.take_changed(put);
     }
 }
 
@@ -125,6 +148,7 @@ pub(crate) fn handle(
 ) -> Result<ec2::Response, Refusal> {
     Ok(dispatch!(cx, caller, request, ec2 {
         CancelSpotInstanceRequests => spot::cancel,
+        CreateFleet => fleet::create,
         CreateLaunchTemplate => launch_template::create,
         CreateLaunchTemplateVersion => launch_template::create_version,
         CreateTags => tag::create,
@@ -142,9 +166,11 @@ pub(crate) fn handle(
         DescribeRegions => zone::describe_regions,
         DescribeSecurityGroups => network::describe_security_groups,
         DescribeSpotInstanceRequests => spot::describe,
+        DescribeSpotPriceHistory => spot::history,
         DescribeSubnets => network::describe_subnets,
         DescribeTags => tag::describe,
         DescribeVpcs => network::describe_vpcs,
+        GetSpotPlacementScores => spot::scores,
         ModifyLaunchTemplate => launch_template::modify,
         RequestSpotInstances => spot::request,
         RunInstances => run::run_instances,
@@ -154,7 +180,8 @@ pub(crate) fn handle(
     }))
 }
 
-/// Does what is due first: a terminated instance is forgotten, an interruption goes on, a Spot request is looked at.
+/// Does what is due first: a terminated instance is forgotten, an interruption goes on, a pool has changed, a Spot request is
+/// looked at.
 pub(crate) fn on_due(cx: &mut Engine) {
     let now = cx.now;
     if let Some((time, id)) = cx.ec2.instances.first_due()
@@ -165,8 +192,18 @@ pub(crate) fn on_due(cx: &mut Engine) {
         } else {
             spot::due(cx, id);
         }
+    } else if let Some((time, pool)) = cx.ec2.spot_pools.first_due()
+        && time <= now
+    {
+        spot::look(cx, pool);
     } else if let Some((_, id)) = cx.ec2.spot_requests.first_due() {
         spot::evaluate(cx, &id);
+    }
+}
+
+pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
+    if let Event::InstanceState { instance, state } = event {
+        bill::instance_state(cx, *instance, state);
     }
 }
 
@@ -245,6 +282,16 @@ pub const INERT: &[(&str, &str)] = &[
         "CreateLaunchTemplate.LaunchTemplateData.*",
         "what RunInstances lists as without effect has none from a template either",
     ),
+    ("CreateFleet.Context", "reserved by AWS"),
+    ("CreateFleet.ExcessCapacityTerminationPolicy", "an instant fleet never changes"),
+    ("CreateFleet.OnDemandOptions.CapacityReservationOptions", "there are no capacity reservations"),
+    ("CreateFleet.ReplaceUnhealthyInstances", "an instant fleet never changes"),
+    ("CreateFleet.ReservedCapacityOptions", "there are no capacity reservations"),
+    ("CreateFleet.SpotOptions.MaintenanceStrategies", "an instant fleet never changes"),
+    ("CreateFleet.TagSpecifications", "tags of other resources than the instances are not kept"),
+    ("CreateFleet.TerminateInstancesWithExpiration", "an instant fleet never changes"),
+    ("CreateFleet.ValidFrom", "an instant fleet is launched at once"),
+    ("CreateFleet.ValidUntil", "an instant fleet is launched at once"),
     ("DescribeImages.ExecutableUsers", "every image here is public"),
     ("DescribeImages.IncludeDeprecated", "no image here is deprecated"),
     ("DescribeImages.IncludeDisabled", "no image here is disabled"),

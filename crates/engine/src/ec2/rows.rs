@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use capstan_market::Pool;
 use capstan_model::catalogue::InstanceType;
 use capstan_model::{AvailabilityZone, InstanceId, Time};
 use capstan_shapes::ec2::{InstanceMetadataOptionsResponse, InstanceStateName, ResponseLaunchTemplateData};
@@ -97,6 +98,8 @@ pub enum InstanceIndex {
     ClientToken(String),
     /// The Auto Scaling group named by the tag [`GROUP_TAG`], terminated instances included.
     Group(String),
+    /// Spot Instances that take capacity of that pool: `pending` and `running` ones.
+    Pool(Pool),
     State(InstanceStateName),
     /// Instances that hold an address of that subnet.
     Subnet(String),
@@ -112,6 +115,11 @@ impl Instance {
     /// `spot` or `on-demand`, as the instance's metadata says it.
     pub fn lifecycle(&self) -> &'static str {
         if self.is_spot() { "spot" } else { "on-demand" }
+    }
+
+    /// Its type and zone.
+    pub fn pool(&self) -> Pool {
+        Pool { instance_type: self.instance_type, zone: self.zone }
     }
 
     /// `pending` or `running`.
@@ -180,6 +188,9 @@ impl Row for Instance {
         }
         if let Some(token) = &self.client_token {
             put(InstanceIndex::ClientToken(token.clone()));
+        }
+        if self.is_spot() && self.is_alive() {
+            put(InstanceIndex::Pool(self.pool()));
         }
         if self.state != InstanceStateName::Terminated {
             put(InstanceIndex::Address(self.private_ip));

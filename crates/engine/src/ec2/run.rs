@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use capstan_market::Pool;
 use capstan_model::catalogue::{self, InstanceType};
 use capstan_model::{InstanceId, MicroDollars};
 use capstan_shapes::Refusal;
@@ -67,7 +68,7 @@ pub(super) fn check(
 
 fn max_price(request: &RunInstancesRequest) -> Option<MicroDollars> {
     let options = request.instance_market_options.as_ref()?.spot_options.as_ref()?;
-    dollars(options.max_price.as_deref()?)
+    MicroDollars::parse(options.max_price.as_deref()?)
 }
 
 /// Launches the instance of a Spot request.
@@ -216,7 +217,15 @@ fn plan(
     }
     let private_ip = request.private_ip_address.as_ref().or(interface.private_ip_address.as_ref());
     let private_ip = private_ip.map(|text| address(cx, &subnet, text, max)).transpose()?;
-    let spot = spot_terms(&request, instance_type, &subnet)?;
+    let pool = Pool { instance_type, zone: subnet.zone };
+    let spot = spot_terms(cx, &request, pool)?;
+    let spare = match spot {
+        Some(_) => spot::spare(cx, pool).unwrap_or(u32::MAX),
+        None => u32::MAX,
+    };
+    if spare < min {
+        return Err(spot::no_capacity());
+    }
     let mut tags = tag::of_specifications(caller, request.tag_specifications, TAGGABLE)?
         .remove("instance")
         .unwrap_or_default();
@@ -238,7 +247,7 @@ fn plan(
         termination_protection: request.disable_api_termination == Some(true),
     };
     Ok(Plan {
-        count: max.min(free),
+        count: max.min(free).min(spare),
         dry_run: request.dry_run,
         instance_type,
         image,
@@ -310,6 +319,7 @@ fn launch(
     cx.effect(Effect::LaunchInstance { instance: id });
     if let Some(terms) = &plan.spot {
         spot::fulfilled(cx, id, terms.kind, terms.again.clone());
+        spot::used(cx, Pool { instance_type: plan.instance_type, zone: plan.subnet.zone });
     }
     id
 }
@@ -492,11 +502,7 @@ fn free_address(cx: &mut Engine, subnet: &Subnet) -> Ipv4Addr {
         .expect("the plan has counted the free addresses")
 }
 
-fn spot_terms(
-    request: &RunInstancesRequest,
-    instance_type: &InstanceType,
-    subnet: &Subnet,
-) -> Result<Option<SpotTerms>, Refusal> {
+fn spot_terms(cx: &Engine, request: &RunInstancesRequest, pool: Pool) -> Result<Option<SpotTerms>, Refusal> {
     let Some(options) = request.instance_market_options.clone() else { return Ok(None) };
     match options.market_type {
         Some(MarketType::Spot) => {}
@@ -506,10 +512,10 @@ fn spot_terms(
             return Err(Refusal::new("Unsupported", format!("The market type '{other}' is not supported.")));
         }
     }
-    let Some(price) = instance_type.spot_price(subnet.zone.name) else {
+    let Some(price) = cx.config.market.price(pool, cx.now) else {
         return Err(Refusal::new(
             "Unsupported",
-            format!("Spot Instances are not supported for instance type '{}'.", instance_type.name),
+            format!("Spot Instances are not supported for instance type '{}'.", pool.instance_type.name),
         ));
     };
     let terms = options.spot_options.unwrap_or_default();
@@ -529,14 +535,18 @@ fn spot_terms(
     let max_price = terms
         .max_price
         .filter(|text| !text.is_empty())
-        .map(|text| dollars(&text).ok_or_else(|| invalid(format!("Invalid value '{text}' for MaxPrice."))))
+        .map(|text| {
+            MicroDollars::parse(&text).ok_or_else(|| invalid(format!("Invalid value '{text}' for MaxPrice.")))
+        })
         .transpose()?;
     if let Some(max_price) = max_price.filter(|max_price| *max_price < price) {
         return Err(Refusal::new(
             "SpotMaxPriceTooLow",
             format!(
-                "Your Spot request price of {max_price} is lower than the minimum required Spot request fulfillment \
-                 price of {price}."
+                "Your Spot request price of {} is lower than the minimum required Spot request fulfillment price of \
+                 {}.",
+                max_price.decimal(),
+                price.decimal()
             ),
         ));
     }
@@ -544,18 +554,6 @@ fn spot_terms(
         Box::new(RunInstancesRequest { min_count: 1, max_count: 1, client_token: None, ..request.clone() })
     });
     Ok(Some(SpotTerms { max_price, interruption_behavior, kind, again }))
-}
-
-/// A decimal number of dollars, six decimals at most that count.
-fn dollars(text: &str) -> Option<MicroDollars> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let micros: i64 = format!("{:0<6}", fraction)[..6].parse().ok()?;
-    Some(MicroDollars(whole.checked_mul(1_000_000)?.checked_add(micros)?))
 }
 
 /// User data as the instance reads it.
@@ -595,28 +593,5 @@ fn metadata_options(
         http_endpoint: given.http_endpoint.or(Some(InstanceMetadataEndpointState::Enabled)),
         http_protocol_ipv6: given.http_protocol_ipv6.or(Some(InstanceMetadataProtocolState::Disabled)),
         instance_metadata_tags: given.instance_metadata_tags.or(Some(InstanceMetadataTagsState::Disabled)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_read_exactly() {
-        let cases = [
-            ("0.05", Some(50_000)),
-            (".05", Some(50_000)),
-            ("1", Some(1_000_000)),
-            ("0.0123456789", Some(12_345)),
-            ("", None),
-            (".", None),
-            ("-1", None),
-            ("1e3", None),
-            ("99999999999999999999", None),
-        ];
-        for (text, micros) in cases {
-            assert_eq!(dollars(text), micros.map(MicroDollars), "{text}");
-        }
     }
 }

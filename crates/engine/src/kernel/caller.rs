@@ -16,6 +16,7 @@ pub enum Caller {
 impl Caller {
     pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
+    pub const EC2_FLEET: Self = Self::Service("ec2fleet.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");
     pub const EVENTS: Self = Self::Service("events.amazonaws.com");
     pub const FIS: Self = Self::Service("fis.amazonaws.com");

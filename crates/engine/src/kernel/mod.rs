@@ -16,3 +16,9 @@ pub use effect::{Effect, Fact, HealthReport};
 pub(crate) use event::Event;
 pub(crate) use page::{Page, page};
 pub use table::{NoIndex, Row, Table};
+
+/// A published value in millionths, rounded to the nearest; what is not finite or too large goes to the ends.
+pub(crate) fn millionths(value: f64) -> i64 {
+    // `as` saturates and makes 0 of NaN; the only float that decides is this rounding of a published number.
+    (value * 1_000_000.0).round() as i64
+}

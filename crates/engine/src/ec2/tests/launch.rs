@@ -213,7 +213,7 @@ fn what_cannot_be_launched() {
                 placement: zone("us-east-1a"),
                 ..one.clone()
             },
-            "SpotMaxPriceTooLow: Your Spot request price of 0.000100 is lower than the minimum required Spot request \
+            "SpotMaxPriceTooLow: Your Spot request price of 0.0001 is lower than the minimum required Spot request \
              fulfillment price of 0.0",
         ),
         (
