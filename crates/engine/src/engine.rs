@@ -237,6 +237,7 @@ impl Engine {
             Fact::TargetHealth { target_group, target, port, health } => {
                 elb::target_health(self, &target_group, &target, port, health);
             }
+            Fact::Traffic(traffic) => elb::traffic(self, traffic),
         }
     }
 

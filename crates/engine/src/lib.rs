@@ -26,4 +26,4 @@ pub mod sts;
 pub use config::Config;
 pub use engine::{CallRecord, Change, Engine, Input, Outcome};
 pub use explain::{Explanation, inert};
-pub use kernel::{Caller, Effect, Fact, HealthReport};
+pub use kernel::{Caller, Effect, Fact, HealthReport, ResponseTimes, Traffic};

@@ -11,6 +11,7 @@ pub mod gateway;
 mod hosts;
 mod process;
 mod slice;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

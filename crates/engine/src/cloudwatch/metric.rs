@@ -34,9 +34,23 @@ pub(crate) fn put(
     at: Time,
 ) {
     let id = MetricId::new(namespace, metric, dimensions);
-    let datum =
-        Datum { at, unit: shapes::StandardUnit::None, set: StatisticSet::of(value), high_resolution: false };
-    store(cx, id, &datum);
+    put_set(cx, id, shapes::StandardUnit::None, StatisticSet::of(value), at);
+}
+
+/// An AWS service publishes what it saw in a minute, of which `at` is the start.
+pub(crate) fn put_set(
+    cx: &mut Engine,
+    id: MetricId,
+    unit: shapes::StandardUnit,
+    set: StatisticSet,
+    at: Time,
+) {
+    store(cx, id, &Datum { at, unit, set, high_resolution: false });
+}
+
+/// Whether a service has published a point of its metric for that minute or a later one.
+pub(crate) fn has_point(cx: &Engine, id: MetricId, at: Time) -> bool {
+    cx.cloudwatch.series.get(&Arc::new(id)).is_some_and(|series| series.newest >= at)
 }
 
 struct Datum {

@@ -29,7 +29,7 @@ use capstan_shapes::{Refusal, cloudwatch};
 use crate::kernel::{Table, dispatch};
 use crate::{Caller, Engine};
 
-pub(crate) use metric::put;
+pub(crate) use metric::{has_point, put, put_set};
 pub use rows::{Alarm, AlarmSettings, Dashboard, HistoryItem, MetricId, MissingData, Series};
 pub use series::{Point, StatisticSet};
 pub use statistic::Statistic;

@@ -36,7 +36,7 @@ pub struct StatisticSet {
 }
 
 impl StatisticSet {
-    pub(super) fn of(value: f64) -> Self {
+    pub(crate) fn of(value: f64) -> Self {
         Self { count: 1.0, sum: value, min: value, max: value, values: None }
     }
 
@@ -46,7 +46,7 @@ impl StatisticSet {
     }
 
     /// Values with their counts, in any order; `None` when there is none.
-    pub(super) fn of_values(values: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
+    pub(crate) fn of_values(values: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
         let mut values: Vec<(f64, f64)> = values.into_iter().filter(|(_, count)| *count > 0.0).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (min, max) = (values.first()?.0, values.last()?.0);

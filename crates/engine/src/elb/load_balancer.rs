@@ -8,8 +8,8 @@ use capstan_shapes::{Refusal, elbv2 as shapes};
 use super::attributes::{Attributes, Owner};
 use super::rows::{ListenerIndex, LoadBalancer, LoadBalancerSubnet, Name};
 use super::{
-    action, changed, check_name, hex_id, invalid_configuration, invalid_marker, listener, network, tag,
-    target, validation,
+    action, changed, check_name, hex_id, invalid_configuration, invalid_marker, listener, metrics, network,
+    tag, target, validation,
 };
 use crate::kernel::page;
 use crate::{Caller, Engine};
@@ -32,6 +32,20 @@ pub(super) fn find<'a>(cx: &'a Engine, arn: &str) -> Result<&'a LoadBalancer, Re
 
 fn not_found() -> Refusal {
     Refusal::of(&shapes::LOAD_BALANCER_NOT_FOUND_EXCEPTION, "One or more load balancers not found")
+}
+
+/// It has become `active`, or a minute of its metrics is over.
+pub(super) fn due(cx: &mut Engine, arn: &Name) {
+    let now = cx.now;
+    let Some(mut balancer) = cx.elb.load_balancers.edit(arn) else { return };
+    balancer.measured_at = Some(now.next_multiple(metrics::MINUTE));
+    let begins = balancer.active_at.take().is_some();
+    drop(balancer);
+    if begins {
+        changed(cx);
+    } else {
+        metrics::put_minute(cx, arn);
+    }
 }
 
 pub(super) fn create(
@@ -87,6 +101,7 @@ pub(super) fn create(
         ip_address_type,
         attributes: Attributes::defaults(Owner::LoadBalancer),
         active_at: Some(cx.now + PROVISIONING),
+        measured_at: None,
         tags,
     };
     let told = shown(&row);

@@ -1,7 +1,8 @@
 //! Elastic Load Balancing v2: Application Load Balancers, their listeners and rules, target groups and targets.
 //!
 //! The room decides what is served and says so with [`Effect::LoadBalancing`](crate::Effect); the data plane reads the
-//! tables and reports what its health checks find as [`Fact::TargetHealth`](crate::Fact).
+//! tables, reports what its health checks find as [`Fact::TargetHealth`](crate::Fact) and what it counts as
+//! [`Fact::Traffic`](crate::Fact).
 
 mod action;
 pub mod attributes;
@@ -9,6 +10,7 @@ mod condition;
 mod health_check;
 mod listener;
 mod load_balancer;
+mod metrics;
 mod network;
 mod rows;
 mod rule;
@@ -25,6 +27,7 @@ use crate::kernel::{Effect, Event, Table, dispatch};
 use crate::{Caller, Engine};
 
 pub use attributes::Attributes;
+pub(crate) use metrics::traffic;
 pub use rows::*;
 pub(crate) use target::target_health;
 
@@ -204,10 +207,7 @@ pub(crate) fn on_due(cx: &mut Engine) {
     if let Some((time, arn)) = cx.elb.load_balancers.first_due()
         && time <= now
     {
-        if let Some(mut balancer) = cx.elb.load_balancers.edit(&arn) {
-            balancer.active_at = None;
-        }
-        changed(cx);
+        load_balancer::due(cx, &arn);
     } else if let Some((time, key)) = cx.elb.targets.first_due()
         && time <= now
     {

@@ -32,6 +32,8 @@ pub struct LoadBalancer {
     pub attributes: Attributes,
     /// While it is `provisioning`: when it becomes `active`.
     pub active_at: Option<Time>,
+    /// Once it is `active`: when its metrics are put next.
+    pub measured_at: Option<Time>,
     pub tags: Tags,
 }
 
@@ -57,7 +59,7 @@ impl Row for LoadBalancer {
         self.arn.clone()
     }
     fn deadline(&self) -> Option<Time> {
-        self.active_at
+        self.active_at.or(self.measured_at)
     }
     fn index(&self, put: &mut dyn FnMut(String)) {
         put(self.name.clone());
@@ -323,6 +325,8 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TargetIndex {
     Group(Name),
+    /// Those of a group in a zone and a state.
+    Health(Name, Option<String>, &'static str),
     /// The target's id, in whatever group.
     Id(String),
     /// Those of a group that nobody has checked yet: their state is `initial`.
@@ -343,6 +347,8 @@ impl Row for Target {
     fn index(&self, put: &mut dyn FnMut(TargetIndex)) {
         put(TargetIndex::Group(self.target_group.clone()));
         put(TargetIndex::Id(self.id.clone()));
+        let state = self.health.state.as_str();
+        put(TargetIndex::Health(self.target_group.clone(), self.zone.clone(), state));
         if self.health.state == shapes::TargetHealthStateEnum::Initial {
             put(TargetIndex::Unchecked(self.target_group.clone()));
         }

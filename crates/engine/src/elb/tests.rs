@@ -6,6 +6,8 @@ use capstan_shapes::{Call, Refusal, ec2, elbv2 as shapes, ssm};
 
 use crate::{Caller, Config, Effect, Engine, Fact, HealthReport, Input};
 
+mod metrics;
+
 const START: Time = Time::from_secs(1_767_225_600);
 
 struct World {

@@ -41,6 +41,37 @@ pub enum Fact {
     SpotInterruption { instance: InstanceId },
     /// A health check changed its mind about a target (elb.md §4).
     TargetHealth { target_group: String, target: String, port: u16, health: HealthReport },
+    /// What load balancers served since the last time, told at the end of each minute in which something happened.
+    Traffic(Vec<Traffic>),
+}
+
+/// What one load balancer, or one of its target groups, served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// ARN.
+    pub load_balancer: String,
+    /// ARN; `None` for what belongs to the load balancer as a whole.
+    pub target_group: Option<String>,
+    /// Metrics of `AWS/ApplicationELB` that count something, by name, and how much.
+    pub counts: Vec<(&'static str, u64)>,
+    pub response_times: ResponseTimes,
+}
+
+impl Traffic {
+    pub(crate) fn count(&self, metric: &str) -> u64 {
+        self.counts.iter().find(|(name, _)| *name == metric).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// How long targets took to begin their answers, in microseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseTimes {
+    pub count: u64,
+    pub sum: u64,
+    pub min: u64,
+    pub max: u64,
+    /// Times, ascending and a little too low, and how often each was seen.
+    pub values: Vec<(u64, u64)>,
 }
 
 /// A health checker's verdict.

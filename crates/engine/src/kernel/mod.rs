@@ -12,7 +12,7 @@ mod table;
 pub use caller::Caller;
 pub use chance::Chance;
 pub(crate) use dispatch::dispatch;
-pub use effect::{Effect, Fact, HealthReport};
+pub use effect::{Effect, Fact, HealthReport, ResponseTimes, Traffic};
 pub(crate) use event::Event;
 pub(crate) use page::{Page, page};
 pub use table::{NoIndex, Row, Table};

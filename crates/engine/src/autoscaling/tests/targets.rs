@@ -144,3 +144,48 @@ fn a_failing_target_is_replaced_after_its_grace_period() {
     world.mins(2);
     assert_eq!(world.states(), "InService 2");
 }
+
+#[test]
+fn requests_per_target_scale_a_group() {
+    let mut world = World::new();
+    let arn = balanced(&mut world, "0");
+    let mut request = create_request(1, 10, 2);
+    request.target_group_arns = Some(vec![arn.clone()]);
+    world.call(request).unwrap();
+    world.mins(1);
+    for id in world.instances().iter().map(|row| row.id).collect::<Vec<_>>() {
+        health(&mut world, &arn, id, HealthReport::Healthy);
+    }
+    let balancer = world.engine.elb().load_balancers().iter().next().unwrap().arn.to_string();
+    let (_, of_balancer) = balancer.split_once("loadbalancer/").unwrap();
+    let (_, of_group) = arn.rsplit_once(':').unwrap();
+    let policy = shapes::PutScalingPolicyRequest {
+        auto_scaling_group_name: "g".into(),
+        policy_name: "requests".into(),
+        policy_type: Some("TargetTrackingScaling".into()),
+        target_tracking_configuration: Some(shapes::TargetTrackingConfiguration {
+            predefined_metric_specification: Some(shapes::PredefinedMetricSpecification {
+                predefined_metric_type: shapes::MetricType::ALBRequestCountPerTarget,
+                resource_label: Some(format!("{of_balancer}/{of_group}")),
+            }),
+            target_value: 100.0,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    world.call(policy).unwrap();
+    // 600 requests a minute for two targets, where each is to get 100: three such minutes make it six.
+    world.secs(59);
+    for _ in 0..3 {
+        assert_eq!(world.group().desired, 2);
+        let traffic = crate::Traffic {
+            load_balancer: balancer.clone(),
+            target_group: Some(arn.clone()),
+            counts: vec![("RequestCount", 600)],
+            ..Default::default()
+        };
+        let _ = world.step(Input::Fact(Fact::Traffic(vec![traffic])));
+        world.secs(60);
+    }
+    assert_eq!(world.group().desired, 6);
+}
