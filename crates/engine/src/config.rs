@@ -15,6 +15,9 @@ pub struct Config {
     pub endpoint: String,
     /// What Spot costs, and how much of it there is.
     pub market: Market,
+    /// Spot Instances that one action of an experiment may interrupt: AWS's quota, 100 today, 5 in its console and older
+    /// pages (FIS guide, fis-quotas).
+    pub fis_spot_targets: usize,
 }
 
 impl Config {
@@ -27,6 +30,7 @@ impl Config {
             seed,
             endpoint: "http://127.0.0.1:4566".to_owned(),
             market: Market::Calm,
+            fis_spot_targets: crate::fis::SPOT_TARGETS,
         }
     }
 }

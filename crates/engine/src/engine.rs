@@ -63,6 +63,7 @@ pub struct Engine {
     pub(crate) elb: elb::Elb,
     pub(crate) events: events::Events,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
+    pub(crate) fis: fis::Fis,
     pub(crate) logs: logs::Logs,
     effects: Vec<Effect>,
     /// What rooms announced and the others were not told yet.
@@ -86,6 +87,7 @@ impl Engine {
             elb: elb::Elb::default(),
             events: events::Events::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
+            fis: fis::Fis::default(),
             logs: logs::Logs::default(),
             effects: Vec::new(),
             news: VecDeque::new(),
@@ -93,6 +95,7 @@ impl Engine {
         };
         ec2::start(&mut engine);
         ecs::start(&mut engine);
+        fis::start(&mut engine);
         events::start(&mut engine);
         engine
     }
@@ -130,6 +133,10 @@ impl Engine {
         &self.cloudwatch
     }
 
+    pub fn fis(&self) -> &fis::Fis {
+        &self.fis
+    }
+
     pub fn logs(&self) -> &logs::Logs {
         &self.logs
     }
@@ -143,6 +150,7 @@ impl Engine {
         self.elb.record_changes(on);
         self.events.record_changes(on);
         self.cloudwatch.record_changes(on);
+        self.fis.record_changes(on);
         self.logs.record_changes(on);
     }
 
@@ -172,6 +180,7 @@ impl Engine {
             self.elb.take_changed(&mut put);
             self.events.take_changed(&mut put);
             self.cloudwatch.take_changed(&mut put);
+            self.fis.take_changed(&mut put);
             self.logs.take_changed(&mut put);
         }
         outcome
@@ -185,17 +194,18 @@ impl Engine {
     /// The earliest deadline and its room. At one moment the order of the list counts: a metric is put before the alarm
     /// on it is evaluated, and the policy has run before instances are launched.
     fn next_due(&self) -> Option<(Time, OnDue)> {
-        let rooms: [(Option<Time>, OnDue); 7] = [
+        let rooms: &[(Option<Time>, OnDue)] = &[
             (self.ec2.next_due(), ec2::on_due),
             (self.elb.next_due(), elb::on_due),
             (self.ecs.next_due(), ecs::on_due),
             (self.cloudwatch.next_due(), cloudwatch::on_due),
             (self.autoscaling.next_due(), autoscaling::on_due),
+            (self.fis.next_due(), fis::on_due),
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
-        for (time, room) in rooms {
+        for &(time, room) in rooms {
             let Some(time) = time else { continue };
             if earliest.is_none_or(|(first, _)| time < first) {
                 earliest = Some((time, room));
@@ -289,6 +299,7 @@ impl Engine {
             elb::on_event(self, &event);
             ecs::on_event(self, &event);
             autoscaling::on_event(self, &event);
+            fis::on_event(self, &event);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, logs, ssm};
+use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("elbv2", elb::INERT),
         ("events", events::INERT),
         ("logs", logs::INERT),
+        ("fis", fis::INERT),
         ("ssm", ssm::INERT),
     ]
 }

@@ -186,7 +186,8 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         Event::TargetState { target_group, target, state, .. } => {
             lifecycle::target_state(cx, target_group, target, state);
         }
-        Event::LifecycleAction { .. }
+        Event::AlarmState { .. }
+        | Event::LifecycleAction { .. }
         | Event::RebalanceRecommendation { .. }
         | Event::SpotInstanceEvicted { .. }
         | Event::SpotInterruption { .. }

@@ -164,6 +164,7 @@ pub(super) fn set(
     drop(alarm);
     history::transition(cx, name, &before);
     history::actions(cx, name);
+    cx.announce(Event::AlarmState { alarm: name.to_string(), state: state.as_str() });
     invoke_policies(cx, name, newest);
 }
 

@@ -16,9 +16,9 @@ use capstan_shapes::ec2::{
     TargetCapacityUnitType as Unit,
 };
 
-use super::recast::recast;
 use super::spot::{Offer, Preference, Quotes, order};
 use super::{digest, dry_run, image, invalid, launch_template, missing, requirements};
+use crate::kernel::recast;
 use crate::kernel::{NoIndex, Row, millionths};
 use crate::{Caller, Engine};
 

@@ -15,11 +15,11 @@ use capstan_shapes::{Refusal, ec2};
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
-use super::recast::{overlay, recast};
 use super::{
     Ec2, LaunchTemplate, LaunchTemplateIndex, LaunchTemplateVersion, Tags, creator, draw_id, dry_run, image,
     invalid, page_of, tag,
 };
+use crate::kernel::{overlay, recast};
 
 /// Versions that a template can have (EC2 guide, launch-template-restrictions).
 const VERSIONS_MAX: usize = 10_000;

@@ -11,7 +11,6 @@ mod instance_type;
 mod launch_template;
 mod metadata;
 mod network;
-mod recast;
 pub(crate) mod requirements;
 mod rows;
 mod run;

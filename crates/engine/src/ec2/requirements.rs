@@ -10,9 +10,9 @@ use capstan_shapes::ec2::{
 };
 use capstan_shapes::{Schema, Shape};
 
-use super::recast::recast;
 use crate::Engine;
 use crate::kernel::millionths;
+use crate::kernel::recast;
 
 /// On-Demand types that cost more than the cheapest one by this are left out, when the request does not say otherwise
 /// (model, OnDemandMaxPricePercentageOverLowestPrice).

@@ -17,13 +17,12 @@ use capstan_shapes::ec2::{
     RUN_INSTANCES_REQUEST, RunInstancesRequest, RunInstancesResponse, SpotInstanceType, TagSpecification,
 };
 
-use crate::kernel::{Effect, Event};
-use crate::{Caller, Engine};
+use crate::kernel::{Effect, Event, overlay, recast};
+use crate::{Caller, Engine, fis};
 
-use super::recast::{overlay, recast};
 use super::{
-    AmazonLinux, Instance, InstanceIndex, LaunchedFrom, Release, Spot, StateReason, Subnet, Tags, draw_id,
-    dry_run, image, instance, invalid, launch_template, missing, network, spot, tag,
+    AmazonLinux, GROUP_TAG, Instance, InstanceIndex, LaunchedFrom, Release, Spot, StateReason, Subnet, Tags,
+    draw_id, dry_run, image, instance, invalid, launch_template, missing, network, spot, tag,
 };
 
 /// Bytes of user data before base64 (EC2 guide, user-data).
@@ -48,6 +47,8 @@ pub(super) fn run_instances(
     let (request, launch_template) = with_template(cx, caller, request)?;
     let plan = plan(cx, caller, request, launch_template)?;
     dry_run(plan.dry_run)?;
+    let group = plan.common.tags.get(GROUP_TAG).map(String::as_str);
+    fis::capacity_error(cx, caller, plan.subnet.zone.name, group)?;
     let launched = launch_all(cx, &plan, digest, None);
     Ok(answer(cx, &launched))
 }

@@ -1,6 +1,8 @@
 //! StopInstances and StartInstances: an instance without its machine keeps its id, address and row (EC2 guide,
 //! Stop_Start).
 
+use std::collections::BTreeSet;
+
 use capstan_model::InstanceId;
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
@@ -11,7 +13,7 @@ use capstan_shapes::ec2::{
 use super::instance::{announce, existing, gmt, state};
 use super::{Instance, StateReason, dry_run, missing, spot};
 use crate::kernel::Effect;
-use crate::{Caller, Engine};
+use crate::{Caller, Engine, fis};
 
 pub(super) fn stop(
     cx: &mut Engine,
@@ -111,7 +113,7 @@ pub(crate) fn instance_stopped(cx: &mut Engine, id: InstanceId) {
 
 pub(super) fn start(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: StartInstancesRequest,
 ) -> Result<StartInstancesResponse, Refusal> {
     if request.instance_ids.is_empty() {
@@ -125,6 +127,11 @@ pub(super) fn start(
         }
     }
     dry_run(request.dry_run)?;
+    let zones: BTreeSet<&str> =
+        ids.iter().filter_map(|id| cx.ec2.instances.get(id)).map(|row| row.zone.name).collect();
+    for zone in zones {
+        fis::capacity_error(cx, caller, zone, None)?;
+    }
     let starting_instances = ids.into_iter().map(|id| changed(cx, id, start_one)).collect();
     Ok(StartInstancesResponse { starting_instances: Some(starting_instances) })
 }

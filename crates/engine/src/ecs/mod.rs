@@ -284,6 +284,7 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         }
         Event::SpotInterruption { instance, .. } => managed_draining::on_spot_notice(cx, *instance),
         Event::AlarmAction { .. }
+        | Event::AlarmState { .. }
         | Event::RebalanceRecommendation { .. }
         | Event::SpotInstanceEvicted { .. }
         | Event::SpotRequestFulfilled { .. } => {}

@@ -7,6 +7,8 @@ use capstan_model::{InstanceId, Time};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
+    /// An alarm's state changed its value: `OK`, `ALARM`, `INSUFFICIENT_DATA`.
+    AlarmState { alarm: String, state: &'static str },
     /// CloudWatch carries out an alarm's action on a scaling policy: at each transition to the state, and every minute
     /// while it lasts (CloudWatch guide, alarm actions of Auto Scaling).
     AlarmAction {

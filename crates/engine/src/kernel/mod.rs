@@ -7,6 +7,7 @@ mod effect;
 mod event;
 pub(crate) mod json;
 mod page;
+mod recast;
 mod table;
 
 pub use caller::Caller;
@@ -15,6 +16,7 @@ pub(crate) use dispatch::dispatch;
 pub use effect::{Effect, Fact, HealthReport, ResponseTimes, Traffic};
 pub(crate) use event::Event;
 pub(crate) use page::{Page, page};
+pub(crate) use recast::{overlay, recast};
 pub use table::{NoIndex, Row, Table};
 
 /// A published value in millionths, rounded to the nearest; what is not finite or too large goes to the ends.

@@ -1,15 +1,15 @@
 //! Between AWS's shapes for the same thing: a launch template's data as it is given, as it is described and as
-//! RunInstances takes it differ in names and order, not in meaning.
+//! RunInstances takes it, or an experiment template and its experiment, differ in names and order, not in meaning.
 
 use capstan_shapes::{Kind, Schema, Shape, Value};
 
 /// A shape as another one: members meet by their names in the model; what the other does not have is dropped.
-pub(super) fn recast<A: Shape, B: Shape>(shape: A, from: &'static Schema, to: &'static Schema) -> B {
+pub(crate) fn recast<A: Shape, B: Shape>(shape: A, from: &'static Schema, to: &'static Schema) -> B {
     B::read(shape.write().map(|value| recast_value(value, from, to)))
 }
 
-/// `over` where it says something, else `base`; of the outermost members only, as EC2 does.
-pub(super) fn overlay<T: Shape>(base: T, over: T) -> T {
+/// `over` where it says something, else `base`; of the outermost members only.
+pub(crate) fn overlay<T: Shape>(base: T, over: T) -> T {
     match (base.write(), over.write()) {
         (Some(Value::Record(base)), Some(Value::Record(over))) => {
             let said = |value: &Value| !matches!(value, Value::List(items) if items.is_empty());
@@ -32,6 +32,10 @@ fn recast_value(value: Value, from: &'static Schema, to: &'static Schema) -> Val
         }
         (Value::List(items), Kind::List { member: from, .. }, Kind::List { member: to, .. }) => {
             Value::List(items.into_iter().map(|item| recast_value(item, from, to)).collect())
+        }
+        (Value::Map(items), Kind::Map { value: from, .. }, Kind::Map { value: to, .. }) => {
+            let recast = |(key, item)| (key, recast_value(item, from, to));
+            Value::Map(items.into_iter().map(recast).collect())
         }
         (value, _, _) => value,
     }
