@@ -50,6 +50,12 @@ fn victim(world: &World) -> (InstanceId, Vec<Hex32>) {
     (fullest.ec2_instance.expect("an EC2 instance"), tasks_of(fullest))
 }
 
+/// A task that has left its load balancer and is not stopped yet.
+fn leaving(world: &World) -> Hex32 {
+    let mut tasks = world.engine().ecs().tasks().iter();
+    tasks.find(|task| task.status == TaskStatus::Deactivating).expect("a task that leaves").id
+}
+
 fn why(world: &World, subject: &str) -> String {
     world.engine().explain(subject).expect("an explanation").why.join("\n")
 }
@@ -71,10 +77,7 @@ fn a_delay_longer_than_the_notice_loses_requests_and_says_so() {
         let _ = world.input(Input::Fact(Fact::SpotInterruption { instance }));
         // Replacements first where there is room; some tasks leave at once.
         world.advance(Span::from_secs(40));
-        let mut all = world.engine().ecs().tasks().iter();
-        let leaving =
-            all.find(|task| task.status == TaskStatus::Deactivating).map(|task| task.id.to_string());
-        let leaving = leaving.expect("a task that leaves");
+        let leaving = leaving(&world).to_string();
         let told = why(&world, &leaving);
         assert!(told.contains("It gets no new requests"), "{told}");
         assert_eq!(told.contains("Its instance is gone before that"), loses, "{told}");
