@@ -1,5 +1,6 @@
 """The operations that Capstan holds: the project's own list, read against botocore's models."""
 
+import json
 import re
 
 import botocore.exceptions
@@ -38,8 +39,10 @@ def method(name):
 def errors(service, name):
     """The modelled errors of an operation: code → HTTP status."""
     found = {}
+    overlay = ROOT / "xtask" / "overlays" / f"{service}.json"
+    older = json.loads(overlay.read_text())["shapes"] if overlay.exists() else {}
     for shape in operation(service, name).error_shapes:
-        error = shape.metadata.get("error") or {}
+        error = older.get(shape.name, {}).get("error") or shape.metadata.get("error") or {}
         found[error.get("code", shape.name)] = error.get("httpStatusCode", 400)
     return found
 

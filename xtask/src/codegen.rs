@@ -25,7 +25,12 @@ pub(crate) fn run(models: &Path) -> Result<String, String> {
                 path.display()
             )
         })?;
-        let model: Json = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut model: Json = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let overlay = root.join("xtask/overlays").join(format!("{service}.json"));
+        if let Ok(text) = std::fs::read_to_string(&overlay) {
+            let json = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", overlay.display()))?;
+            lay_over(&mut model, json);
+        }
         let code = Generator::new(&service, &model).generate(&operations)?;
         let out = root.join("crates/shapes/src").join(format!("{service}.rs"));
         // A file that is right already keeps its time, or everything above it would be built anew.
@@ -38,6 +43,19 @@ pub(crate) fn run(models: &Path) -> Result<String, String> {
             writeln!(summary, "{service}: {} operations, {} lines", operations.len(), code.lines().count());
     }
     Ok(summary)
+}
+
+/// Adds what a model does not say. SQS was a query service and still answers as one, but its model speaks of JSON only: the
+/// names of the query protocol and its error codes (SQS API reference) stand in `overlays/sqs.json`.
+fn lay_over(model: &mut Json, overlay: Json) {
+    match (model, overlay) {
+        (Json::Object(model), Json::Object(overlay)) => {
+            for (key, value) in overlay {
+                lay_over(model.entry(key).or_insert(Json::Null), value);
+            }
+        }
+        (model, overlay) => *model = overlay,
+    }
 }
 
 /// Name, version and operations of each service in `operations.txt`.
@@ -386,7 +404,11 @@ impl<'a> Generator<'a> {
         out.push_str("static OPERATIONS: &[Operation] = &[\n");
         for name in operations {
             let operation = &self.model["operations"][name.as_str()];
-            let wrapper = operation["output"]["resultWrapper"].as_str().unwrap_or_default();
+            // A service that only answers older clients by query has lost its wrappers.
+            let lost =
+                !operation["output"].is_null() && !self.model["metadata"]["awsQueryCompatible"].is_null();
+            let usual = if lost { format!("{name}Result") } else { String::new() };
+            let wrapper = operation["output"]["resultWrapper"].as_str().unwrap_or(&usual);
             let errors: Vec<String> = operation["errors"]
                 .as_array()
                 .into_iter()

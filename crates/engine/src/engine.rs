@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, ssm, sts};
+use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -65,6 +65,7 @@ pub struct Engine {
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) fis: fis::Fis,
     pub(crate) logs: logs::Logs,
+    pub(crate) sqs: sqs::Sqs,
     effects: Vec<Effect>,
     /// What rooms announced and the others were not told yet.
     news: VecDeque<Event>,
@@ -89,6 +90,7 @@ impl Engine {
             cloudwatch: cloudwatch::CloudWatch::default(),
             fis: fis::Fis::default(),
             logs: logs::Logs::default(),
+            sqs: sqs::Sqs::default(),
             effects: Vec::new(),
             news: VecDeque::new(),
             calls: None,
@@ -141,6 +143,10 @@ impl Engine {
         &self.logs
     }
 
+    pub fn sqs(&self) -> &sqs::Sqs {
+        &self.sqs
+    }
+
     /// Whether outcomes shall tell changed rows and calls. Off at first: a simulation need not pay for them.
     pub fn record(&mut self, on: bool) {
         self.calls = on.then(Vec::new);
@@ -152,6 +158,7 @@ impl Engine {
         self.cloudwatch.record_changes(on);
         self.fis.record_changes(on);
         self.logs.record_changes(on);
+        self.sqs.record_changes(on);
     }
 
     /// The one door. First what fell due until `now` happens, each at its own moment and in order; then the input.
@@ -182,6 +189,7 @@ impl Engine {
             self.cloudwatch.take_changed(&mut put);
             self.fis.take_changed(&mut put);
             self.logs.take_changed(&mut put);
+            self.sqs.take_changed(&mut put);
         }
         outcome
     }
@@ -203,6 +211,7 @@ impl Engine {
             (self.fis.next_due(), fis::on_due),
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
+            (self.sqs.next_due(), sqs::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for &(time, room) in rooms {
@@ -272,6 +281,7 @@ impl Engine {
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
             Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
             Request::Logs(request) => logs::handle(self, caller, request).map(Response::Logs),
+            Request::Sqs(request) => sqs::handle(self, caller, request).map(Response::Sqs),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
         };

@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, ssm};
+use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("events", events::INERT),
         ("logs", logs::INERT),
         ("fis", fis::INERT),
+        ("sqs", sqs::INERT),
         ("ssm", ssm::INERT),
     ]
 }

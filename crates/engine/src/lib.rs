@@ -20,6 +20,7 @@ pub mod elb;
 pub mod events;
 pub mod fis;
 pub mod logs;
+pub mod sqs;
 pub mod ssm;
 pub mod sts;
 

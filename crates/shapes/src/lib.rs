@@ -29,6 +29,8 @@ pub mod fis;
 #[rustfmt::skip]
 pub mod logs;
 #[rustfmt::skip]
+pub mod sqs;
+#[rustfmt::skip]
 pub mod ssm;
 #[rustfmt::skip]
 pub mod sts;
@@ -50,6 +52,7 @@ services! {
     Events events,
     Fis fis,
     Logs logs,
+    Sqs sqs,
     Ssm ssm,
     Sts sts,
 }

@@ -149,9 +149,9 @@ pub enum TimeFormat {
 
 #[derive(Debug)]
 pub struct Member {
-    /// Name in the model; also in CBOR.
+    /// Name in the model; also in JSON and CBOR.
     pub name: &'static str,
-    /// Name in JSON, query and XML (the model's `locationName`, else the name).
+    /// Name in query and XML (the model's `locationName`, else the name).
     pub wire: &'static str,
     /// Name in an ec2Query request (the model's `queryName`, else the wire name with an upper-case initial).
     pub ec2: &'static str,

@@ -29,6 +29,13 @@ impl Form {
         self.0.extend(other.0);
     }
 
+    /// Adds a pair unless there is one of that name, or the value is no more than the root path.
+    pub(crate) fn or_default(&mut self, name: &str, value: &str) {
+        if value.len() > 1 && self.get(name).is_none() {
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

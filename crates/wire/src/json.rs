@@ -32,7 +32,7 @@ fn read(schema: &Schema, json: Json) -> Result<Option<Value>, Refusal> {
         (_, Json::Null) => return Ok(None),
         (Kind::Record { members }, Json::Object(mut map)) => {
             // Members that the schema does not have are ignored, as AWS does.
-            let values = members.iter().map(|member| match map.remove(member.wire) {
+            let values = members.iter().map(|member| match map.remove(member.name) {
                 Some(json) => read(member.schema, json),
                 None => Ok(None),
             });
@@ -132,7 +132,7 @@ pub(crate) fn encode(schema: &Schema, value: &Value, out: &mut Vec<u8>) {
             let mut first = true;
             for (member, value) in members.iter().zip(values) {
                 if let Some(value) = value {
-                    key(member.wire, &mut first, out);
+                    key(member.name, &mut first, out);
                     encode(member.schema, value, out);
                 }
             }

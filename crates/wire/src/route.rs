@@ -110,7 +110,7 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
         return rest_route(service, request, scope);
     }
     let format = query_format(scope.as_ref());
-    let form = match form(request) {
+    let mut form = match form(request) {
         Ok(form) => form,
         Err(refusal) => return Err(Unrouted::of(format, refusal, scope)),
     };
@@ -123,6 +123,10 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
             Some(service) if service.protocols.contains(&Protocol::Ec2Query) => Protocol::Ec2Query,
             _ => Protocol::AwsQuery,
         };
+        if service.is_some_and(|service| service.name == "sqs") {
+            // Calls may go to the queue's own URL, and then need not name it again.
+            form.or_default("QueueUrl", request.path);
+        }
         return found(service, &name, &operation, protocol, format, scope, form);
     }
     match scope {

@@ -16,6 +16,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
             refusal.shape = "MissingRequiredParameterException".into();
             refusal
         }
+        ("sqs", Some(violation)) => sqs(violation),
         ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
         ("fis" | "ssm", _) => Refusal::new("ValidationException", common(violations)),
         _ => Refusal::new("ValidationError", common(violations)),
@@ -81,6 +82,29 @@ fn path(violation: &Violation, name: impl Fn(&capstan_shapes::Member) -> String)
         Step::Key(key) => format!("{key}.member"),
     });
     steps.collect::<Vec<_>>().join(".")
+}
+
+/// SQS: an unknown attribute has a code of its own.
+fn sqs(violation: &Violation) -> Refusal {
+    let name = path(violation, |member| member.name.to_owned());
+    let (code, shape, message) = match &violation.constraint {
+        Constraint::Required => {
+            let message = format!("The request must contain the parameter {name}.");
+            ("MissingParameter", "MissingRequiredParameterException", message)
+        }
+        Constraint::Items(schema) | Constraint::Keys(schema) if schema.name.ends_with("AttributeName") => {
+            let value = violation.value.as_deref().unwrap_or_default();
+            ("InvalidAttributeName", "InvalidAttributeName", format!("Unknown Attribute {value}."))
+        }
+        other => {
+            let value = violation.value.as_deref().unwrap_or_default();
+            let message = format!("Value {value} for parameter {name} is invalid. {}.", text(other));
+            ("InvalidParameterValue", "InvalidParameterValueException", message)
+        }
+    };
+    let mut refusal = Refusal::new(code, message);
+    refusal.shape = shape.into();
+    refusal
 }
 
 fn lower_initial(name: &str) -> String {

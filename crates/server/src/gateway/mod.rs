@@ -78,7 +78,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: 1 << 20,
+            // A mebibyte of log events or messages, and what JSON and base64 add to it.
+            body_bytes: 4 << 20,
             head_bytes: 64 << 10,
             headers: 100,
             head_timeout: Duration::from_secs(75),

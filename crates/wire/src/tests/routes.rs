@@ -54,6 +54,10 @@ fn routes() {
         "ecs DescribeClusters AwsJson AKID us-east-1",
     );
     check("/", &[target("AmazonSSM.GetParameters")], "{}", "ssm GetParameters AwsJson  ");
+    // Older clients of SQS post to the queue's own URL.
+    let send = "Action=SendMessage&Version=2012-11-05&MessageBody=x";
+    check("/000000000000/q", &[FORM], send, "sqs SendMessage AwsQuery  ");
+    check("/000000000000/q", &[target("AmazonSQS.SendMessage")], "{}", "sqs SendMessage AwsJson  ");
     check(
         "/service/GraniteServiceVersion20100801/operation/PutMetricData",
         &[CBOR],
