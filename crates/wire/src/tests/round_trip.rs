@@ -89,7 +89,10 @@ proptest! {
                     }
                 }
             };
-            assert_eq!(read, value, "{} {protocol:?}", operation.name);
+            // SQS flattens its lists: an empty one leaves no trace in XML.
+            let whole = (service.name, protocol) != ("sqs", Protocol::AwsQuery);
+            let shown = |value| if whole { Some(value) } else { pruned(value, true) };
+            assert_eq!(shown(read), shown(value), "{} {protocol:?}", operation.name);
         });
     }
 
