@@ -4,6 +4,7 @@
 mod autoscaling;
 mod ec2;
 mod ecs;
+mod sums;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,7 @@ impl Checker {
         self.tasks = ecs::tasks(engine, &self.tasks, &mut found);
         self.services = ecs::services(engine, &self.services, &mut found);
         autoscaling::groups(engine, &mut found);
+        sums::all(engine, &mut found);
         ec2::instances(engine, &mut found);
         found
     }

@@ -253,6 +253,7 @@ impl Engine {
             Fact::SpotInterruption { instance } => {
                 ec2::interrupt(self, instance, self.now, true, ec2::Cause::Capacity);
             }
+            Fact::TaskUsage { task, usage } => ecs::task_usage(self, task, usage),
             Fact::TargetHealth { target_group, target, port, health } => {
                 elb::target_health(self, &target_group, &target, port, health);
             }

@@ -7,7 +7,8 @@ use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
 
 use super::invalid;
-use super::rows::{Group, GroupInstance, GroupInstanceIndex, LifecycleState as State, Name};
+use super::rows::{Group, GroupInstanceIndex, Name};
+use crate::kernel::Amounts;
 use crate::{Caller, Engine, cloudwatch};
 
 const MINUTE: Span = Span::from_mins(1);
@@ -89,37 +90,31 @@ pub(super) fn put(cx: &mut Engine, name: &Name) {
     let group = row.clone();
     drop(row);
     let index = GroupInstanceIndex::Group(name.clone());
-    let instances: Vec<GroupInstance> = cx.autoscaling.instances.by(&index).cloned().collect();
+    let instances = i64::try_from(cx.autoscaling.instances.count_by(&index)).unwrap_or(i64::MAX);
+    let sums = cx.autoscaling.instances.sum(&index);
     for metric in &group.metrics {
-        let value = value(metric, &group, &instances);
+        let value = value(metric, &group, instances, &sums);
         let dimensions = [("AutoScalingGroupName", &**name)];
         cloudwatch::put(cx, "AWS/AutoScaling", metric, &dimensions, value as f64, now - MINUTE);
     }
 }
 
-fn value(metric: &str, group: &Group, instances: &[GroupInstance]) -> i64 {
-    type Holds = fn(&GroupInstance) -> bool;
-    let count =
-        |holds: Holds| i64::try_from(instances.iter().filter(|row| holds(row)).count()).unwrap_or(i64::MAX);
-    let units = |holds: Holds| instances.iter().filter(|row| holds(row)).map(|row| row.weight).sum();
-    let in_service: Holds = |row| row.state == State::InService;
-    let pending: Holds = |row| row.is_current() && row.state != State::InService;
-    let standby: Holds = |row| matches!(row.state, State::Standby | State::EnteringStandby);
-    let terminating: Holds = GroupInstance::is_terminating;
+/// The sums are those of [`GroupInstance`](super::GroupInstance).
+fn value(metric: &str, group: &Group, instances: i64, sums: &Amounts) -> i64 {
     match metric {
         "GroupMinSize" => group.min,
         "GroupMaxSize" => group.max,
         "GroupDesiredCapacity" | "GroupAndWarmPoolDesiredCapacity" => group.desired,
-        "GroupInServiceInstances" => count(in_service),
-        "GroupPendingInstances" => count(pending),
-        "GroupStandbyInstances" => count(standby),
-        "GroupTerminatingInstances" => count(terminating),
-        "GroupTotalInstances" => count(|_| true),
-        "GroupInServiceCapacity" => units(in_service),
-        "GroupPendingCapacity" => units(pending),
-        "GroupStandbyCapacity" => units(standby),
-        "GroupTerminatingCapacity" => units(terminating),
-        "GroupTotalCapacity" | "GroupAndWarmPoolTotalCapacity" => units(|_| true),
+        "GroupInServiceInstances" => sums[0],
+        "GroupInServiceCapacity" => sums[1],
+        "GroupPendingInstances" => sums[2],
+        "GroupPendingCapacity" => sums[3],
+        "GroupStandbyInstances" => sums[4],
+        "GroupStandbyCapacity" => sums[5],
+        "GroupTerminatingInstances" => sums[6],
+        "GroupTerminatingCapacity" => sums[7],
+        "GroupTotalInstances" => instances,
+        "GroupTotalCapacity" | "GroupAndWarmPoolTotalCapacity" => sums[8],
         _ => 0,
     }
 }

@@ -12,7 +12,7 @@ pub use capstan_shapes::autoscaling::{LifecycleState, ScalingActivityStatusCode}
 pub use policy::*;
 
 use super::decision::Decision;
-use crate::kernel::{NoIndex, Row};
+use crate::kernel::{Amounts, NoIndex, Row};
 
 /// A name that many rows carry: groups, zones, instance types.
 pub type Name = Arc<str>;
@@ -366,6 +366,24 @@ impl Row for GroupInstance {
         if self.state == LifecycleState::InService {
             put(GroupInstanceIndex::InService(self.group.clone()));
         }
+    }
+    /// Of a group, instances and units of capacity in turn: in service, pending, in standby, terminating, and the
+    /// capacity of all.
+    fn amounts(&self, put: &mut dyn FnMut(GroupInstanceIndex, Amounts)) {
+        let mut amounts = Amounts::default();
+        let stage = match self.state {
+            LifecycleState::InService => Some(0),
+            _ if self.is_current() => Some(2),
+            LifecycleState::Standby | LifecycleState::EnteringStandby => Some(4),
+            _ if self.is_terminating() => Some(6),
+            _ => None,
+        };
+        if let Some(stage) = stage {
+            amounts[stage] = 1;
+            amounts[stage + 1] = self.weight;
+        }
+        amounts[8] = self.weight;
+        put(GroupInstanceIndex::Group(self.group.clone()), amounts);
     }
 }
 

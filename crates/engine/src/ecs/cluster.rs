@@ -7,7 +7,7 @@ use capstan_shapes::{Refusal, ecs as shapes};
 
 use super::association::{self, Wanted};
 use super::{Cluster, ClusterStatus, InstanceIndex, Name, ProviderKind, ServiceIndex, ServiceStatus};
-use super::{StrategyItem, TaskIndex, TaskStatus, settings, tags};
+use super::{StrategyItem, TaskIndex, TaskStatus, metrics, settings, tags};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -98,6 +98,7 @@ pub(super) fn create(
                 ));
             }
             cx.ecs.clusters.insert(cluster);
+            metrics::watch(cx, &name);
             if !wanted.providers.is_empty() {
                 association::attach(cx, &name, wanted);
                 if let Some(mut cluster) = cx.ecs.clusters.edit(&name) {
@@ -158,6 +159,7 @@ fn change_settings(cx: &mut Engine, name: &Name, given: &[shapes::ClusterSetting
     if let Some(mut cluster) = cx.ecs.clusters.edit(name) {
         cluster.settings = settings;
     }
+    metrics::watch(cx, name);
     Ok(())
 }
 

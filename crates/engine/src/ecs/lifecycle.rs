@@ -110,6 +110,7 @@ pub(super) fn create(cx: &mut Engine, seed: Seed) -> Hex32 {
         unhealthy: None,
         tags: seed.tags,
         placed_because: None,
+        usage: None,
     });
     id
 }

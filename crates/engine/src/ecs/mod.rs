@@ -16,6 +16,7 @@ mod leaving;
 mod lifecycle;
 mod managed_draining;
 mod managed_scaling;
+mod metrics;
 mod placement;
 mod protection;
 mod query;
@@ -43,6 +44,10 @@ pub use rows::*;
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
+    (
+        "CreateCluster.settings",
+        "containerInsights enhanced publishes what enabled does: nothing by task, container or instance; so with UpdateCluster and UpdateClusterSettings",
+    ),
     ("CreateService.serviceRegistries", "service discovery is not built"),
     ("CreateService.serviceConnectConfiguration", "Service Connect is not built"),
     ("CreateService.volumeConfigurations", "volumes are not attached"),
@@ -75,6 +80,7 @@ pub struct Ecs {
     providers: Table<Provider>,
     associations: Table<Association>,
     drains: Table<ManagedDrain>,
+    metric_reports: Table<MetricReport>,
     families: Table<Family>,
     task_definitions: Table<TaskDefinition>,
     instances: Table<ContainerInstance>,
@@ -131,6 +137,7 @@ impl Ecs {
             self.providers.next_due(),
             self.associations.next_due(),
             self.drains.next_due(),
+            self.metric_reports.next_due(),
             self.task_definitions.next_due(),
             self.instances.next_due(),
             self.tasks.next_due(),
@@ -146,6 +153,7 @@ impl Ecs {
         self.providers.record_changes(on);
         self.associations.record_changes(on);
         self.drains.record_changes(on);
+        self.metric_reports.record_changes(on);
         self.families.record_changes(on);
         self.task_definitions.record_changes(on);
         self.instances.record_changes(on);
@@ -160,6 +168,7 @@ impl Ecs {
         self.providers.take_changed(put);
         self.associations.take_changed(put);
         self.drains.take_changed(put);
+        self.metric_reports.take_changed(put);
         self.families.take_changed(put);
         self.task_definitions.take_changed(put);
         self.instances.take_changed(put);
@@ -258,11 +267,20 @@ pub(crate) fn on_due(cx: &mut Engine) {
         managed_draining::on_due(cx, instance);
     } else if let Some(key) = first(cx.ecs.associations.first_due(), time) {
         managed_scaling::on_due(cx, &key);
+    } else if let Some(cluster) = first(cx.ecs.metric_reports.first_due(), time) {
+        metrics::on_due(cx, &cluster);
     }
 }
 
 pub(crate) fn agent_connection(cx: &mut Engine, instance: InstanceId, connected: bool) {
     container_instance::agent_connection(cx, instance, connected);
+}
+
+/// A runtime has measured what a task uses.
+pub(crate) fn task_usage(cx: &mut Engine, task: Hex32, usage: Usage) {
+    if let Some(mut task) = cx.ecs.tasks.edit(&task) {
+        task.usage = Some(usage);
+    }
 }
 
 /// A container's own health check changed its mind.

@@ -2,6 +2,8 @@
 
 use capstan_model::{Hex32, InstanceId};
 
+use crate::ecs::Usage;
+
 /// Work for the driver: flat data, executed by one match at the edge. Each may be repeated or lost without harm: details
 /// are read from the state ([`Engine::task_spec`](crate::Engine) and the rooms' views), and reports carry the generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Fact {
     InstanceTerminated { instance: InstanceId },
     /// EC2 takes a Spot Instance back now, with the two minutes' notice: the market outside, or whoever rehearses it.
     SpotInterruption { instance: InstanceId },
+    /// What a task's processes use, measured by the runtime that runs them (ECS agents send it as telemetry).
+    TaskUsage { task: Hex32, usage: Usage },
     /// A health check changed its mind about a target (elb.md §4).
     TargetHealth { target_group: String, target: String, port: u16, health: HealthReport },
     /// What load balancers served since the last time, told at the end of each minute in which something happened.

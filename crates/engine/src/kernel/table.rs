@@ -1,13 +1,17 @@
 //! Tables: the only place where state lives, and the only way to change it.
 //!
-//! A table keeps its rows in key order, knows which rows changed (when somebody asks), and derives two things from the
-//! rows themselves: the deadlines and the indexes. Neither is stored twice, so both can be rebuilt from rows alone.
+//! A table keeps its rows in key order, knows which rows changed (when somebody asks), and derives three things from the
+//! rows themselves: the deadlines, the indexes and sums of what rows amount to. None is stored twice, so all can be
+//! rebuilt from rows alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
 
 use capstan_model::Time;
+
+/// What a row amounts to in up to so many respects; each kind of row says which.
+pub type Amounts = [i64; 10];
 
 /// One kind of row.
 pub trait Row: Clone + Debug + 'static {
@@ -28,6 +32,11 @@ pub trait Row: Clone + Debug + 'static {
     fn index(&self, put: &mut dyn FnMut(Self::Index)) {
         let _ = put;
     }
+
+    /// Gives `put` what the row adds to the sums of an index; see [`Table::sum`].
+    fn amounts(&self, put: &mut dyn FnMut(Self::Index, Amounts)) {
+        let _ = put;
+    }
 }
 
 /// The index of a table that has none.
@@ -41,6 +50,7 @@ pub struct Table<R: Row> {
     rows: BTreeMap<R::Key, Box<R>>,
     due: BTreeSet<(Time, R::Key)>,
     index: BTreeMap<R::Index, BTreeSet<R::Key>>,
+    sums: BTreeMap<R::Index, Amounts>,
     /// Keys of rows that changed since the last [`Table::take_changed`]; `None` when nobody wants to know.
     changed: Option<BTreeSet<R::Key>>,
     revision: u64,
@@ -52,6 +62,7 @@ impl<R: Row> Default for Table<R> {
             rows: BTreeMap::new(),
             due: BTreeSet::new(),
             index: BTreeMap::new(),
+            sums: BTreeMap::new(),
             changed: None,
             revision: 0,
         }
@@ -105,6 +116,11 @@ impl<R: Row> Table<R> {
         self.index.get(index).map_or(0, BTreeSet::len)
     }
 
+    /// What the rows amount to together that gave amounts for that index: kept ready, so that nobody counts rows.
+    pub fn sum(&self, index: &R::Index) -> Amounts {
+        self.sums.get(index).copied().unwrap_or_default()
+    }
+
     /// Index entries that some row has, in order, from `from` on.
     pub fn indexes_from(&self, from: R::Index) -> impl Iterator<Item = &R::Index> {
         self.index.range(from..).map(|(index, _)| index)
@@ -127,6 +143,7 @@ impl<R: Row> Table<R> {
         let deadline = row.deadline();
         let mut entries = Vec::with_capacity(8);
         row.index(&mut |entry| entries.push(entry));
+        row.amounts(&mut |index, amounts| add(&mut self.sums, index, &amounts, 1));
         if let Some(before) = self.rows.insert(key.clone(), Box::new(row)) {
             self.unlink(&key, &before);
         }
@@ -152,6 +169,7 @@ impl<R: Row> Table<R> {
             self.due.remove(&(time, key.clone()));
         }
         row.index(&mut |entry| drop_entry(&mut self.index, &entry, key));
+        row.amounts(&mut |index, amounts| add(&mut self.sums, index, &amounts, -1));
     }
 
     /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
@@ -165,13 +183,17 @@ impl<R: Row> Table<R> {
         let mut index_before = Vec::with_capacity(8);
         row.index(&mut |entry| index_before.push(entry));
         let deadline_before = row.deadline();
+        let mut amounts_before = Vec::new();
+        row.amounts(&mut |index, amounts| amounts_before.push((index, amounts)));
         Some(Edit {
             row,
             key: key.clone(),
             deadline_before,
             index_before,
+            amounts_before,
             due: &mut self.due,
             index: &mut self.index,
+            sums: &mut self.sums,
         })
     }
 
@@ -203,14 +225,30 @@ fn drop_entry<I: Ord, K: Ord>(index: &mut BTreeMap<I, BTreeSet<K>>, entry: &I, k
     }
 }
 
+/// Adds the amounts to the sum of the index, or takes them away.
+fn add<I: Ord + Clone>(sums: &mut BTreeMap<I, Amounts>, index: I, amounts: &Amounts, times: i64) {
+    if *amounts == Amounts::default() {
+        return;
+    }
+    let sum = sums.entry(index.clone()).or_default();
+    for (sum, amount) in sum.iter_mut().zip(amounts) {
+        *sum += amount * times;
+    }
+    if *sum == Amounts::default() {
+        sums.remove(&index);
+    }
+}
+
 /// A row being changed.
 pub(crate) struct Edit<'a, R: Row> {
     row: &'a mut R,
     key: R::Key,
     deadline_before: Option<Time>,
     index_before: Vec<R::Index>,
+    amounts_before: Vec<(R::Index, Amounts)>,
     due: &'a mut BTreeSet<(Time, R::Key)>,
     index: &'a mut BTreeMap<R::Index, BTreeSet<R::Key>>,
+    sums: &'a mut BTreeMap<R::Index, Amounts>,
 }
 
 impl<R: Row> Deref for Edit<'_, R> {
@@ -236,6 +274,16 @@ impl<R: Row> Drop for Edit<'_, R> {
             if let Some(time) = deadline {
                 self.due.insert((time, self.key.clone()));
             }
+        }
+        let mut unchanged = 0;
+        let before = &self.amounts_before;
+        let sums = &mut *self.sums;
+        self.row.amounts(&mut |index, amounts| match before.get(unchanged) {
+            Some(same) if *same == (index.clone(), amounts) => unchanged += 1,
+            _ => add(sums, index, &amounts, 1),
+        });
+        for (index, amounts) in self.amounts_before.drain(..).skip(unchanged) {
+            add(self.sums, index, &amounts, -1);
         }
         let mut index_after = Vec::with_capacity(self.index_before.len());
         self.row.index(&mut |entry| index_after.push(entry));
@@ -279,6 +327,12 @@ mod tests {
         fn index(&self, put: &mut dyn FnMut(u8)) {
             put(self.pot);
         }
+        fn amounts(&self, put: &mut dyn FnMut(u8, Amounts)) {
+            let mut amounts = Amounts::default();
+            amounts[0] = 1;
+            amounts[1] = i64::from(self.id);
+            put(self.pot, amounts);
+        }
     }
 
     #[test]
@@ -290,6 +344,7 @@ mod tests {
         }
         assert_eq!(table.first_due(), Some((Time::from_secs(7), 3)));
         assert_eq!(table.by(&1).map(|egg| egg.id).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(table.sum(&1)[..2], [2, 4]);
         {
             let mut egg = table.edit(&3).unwrap();
             egg.pot = 0;
@@ -298,7 +353,11 @@ mod tests {
         assert_eq!(table.first_due(), Some((Time::from_secs(8), 2)));
         assert_eq!(table.by(&0).map(|egg| egg.id).collect::<Vec<_>>(), [0, 2, 3]);
         assert_eq!(table.count_by(&1), 1);
+        assert_eq!((&table.sum(&0)[..2], &table.sum(&1)[..2]), (&[3, 5][..], &[1, 1][..]));
+        table.insert(Egg { id: 1, boils_until: None, pot: 1 });
+        assert_eq!(table.sum(&1)[..2], [1, 1]);
         table.remove(&1);
+        assert!(!table.sums.contains_key(&1));
         assert_eq!(table.count_by(&1), 0);
         assert_eq!(table.indexes_from(0).collect::<Vec<_>>(), [&0]);
         let mut changed = Vec::new();

@@ -237,7 +237,7 @@ fn filled(given: &str, label: &str, points: &[(f64, f64)]) -> String {
         ("${MIN}", told(values().reduce(f64::min))),
         ("${MAX}", told(values().reduce(f64::max))),
         ("${FIRST}", told(values().next())),
-        ("${LAST}", told(values().last())),
+        ("${LAST}", told(points.last().map(|(_, value)| *value))),
         ("${DATAPOINT_COUNT}", points.len().to_string()),
     ];
     parts.into_iter().fold(given.to_owned(), |text, (part, value)| text.replace(part, &value))

@@ -35,6 +35,17 @@ pub struct Cluster {
     pub tags: BTreeMap<String, String>,
 }
 
+impl Cluster {
+    /// Whether CloudWatch Container Insights are on, enhanced or not.
+    pub fn insights(&self) -> bool {
+        let on = |setting: &shapes::ClusterSetting| {
+            setting.name == Some(shapes::ClusterSettingName::ContainerInsights)
+                && matches!(setting.value.as_deref(), Some("enabled" | "enhanced"))
+        };
+        self.status != ClusterStatus::Inactive && self.settings.iter().any(on)
+    }
+}
+
 impl Row for Cluster {
     type Key = Name;
     type Index = NoIndex;
@@ -166,6 +177,26 @@ impl Row for Association {
     }
     fn index(&self, put: &mut dyn FnMut(Name)) {
         put(self.provider.clone());
+    }
+}
+
+/// A cluster whose metrics are published once a minute.
+#[derive(Clone, Debug)]
+pub struct MetricReport {
+    pub cluster: Name,
+    /// The next whole minute.
+    pub at: Time,
+}
+
+impl Row for MetricReport {
+    type Key = Name;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ecs.metric_reports";
+    fn key(&self) -> Name {
+        self.cluster.clone()
+    }
+    fn deadline(&self) -> Option<Time> {
+        Some(self.at)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use capstan_model::{Hex32, InstanceId, Resources, Time};
 
 use super::*;
-use crate::kernel::Row;
+use crate::kernel::{Amounts, Row};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstanceStatus {
@@ -92,6 +92,14 @@ impl Row for ContainerInstance {
             if let Some(instance) = self.ec2_instance {
                 put(InstanceIndex::Ec2(instance));
             }
+        }
+    }
+    /// Of a cluster, as its index counts them: CPU units and MiB registered, then those that are left.
+    fn amounts(&self, put: &mut dyn FnMut(InstanceIndex, Amounts)) {
+        if self.status != InstanceStatus::Inactive {
+            let (all, left) = (self.registered, self.remaining);
+            let amounts = [all.cpu, all.memory, left.cpu, left.memory, 0, 0, 0, 0, 0, 0];
+            put(InstanceIndex::Cluster(self.cluster.clone()), amounts);
         }
     }
 }

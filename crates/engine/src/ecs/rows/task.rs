@@ -7,7 +7,7 @@ use capstan_model::{Hex32, Time};
 use capstan_shapes::ecs as shapes;
 
 use super::*;
-use crate::kernel::{NoIndex, Row};
+use crate::kernel::{Amounts, NoIndex, Row, Table};
 
 /// `lastStatus`, in the order of a task's life (spec ecs.md §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +99,15 @@ pub struct Protection {
     pub until: Time,
 }
 
+/// What a task uses, as the runtime that runs it has measured it; virtual tasks use nothing that could be measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Thousandths of a CPU unit (1,024,000 = one CPU busy all the time), on average since the measurement before.
+    pub cpu_milli_units: i64,
+    /// Resident memory of its processes.
+    pub memory_kib: i64,
+}
+
 #[derive(Clone, Debug)]
 // The scheduler looks at all tasks of a service at a time: what it asks stands together, on few cache lines.
 #[repr(C)]
@@ -156,6 +165,7 @@ pub struct Task {
     pub tags: BTreeMap<String, String>,
     /// Why it was placed where it is.
     pub placed_because: Option<String>,
+    pub usage: Option<Usage>,
 }
 
 /// A target that stands for a task.
@@ -235,6 +245,55 @@ impl Row for Task {
         if self.waiting.is_some() {
             put(TaskIndex::Waiting(self.cluster.clone(), self.provider.clone()));
         }
+    }
+    /// See [`TaskSums`]. Tasks without a service add to their cluster's sums only when their use is known.
+    fn amounts(&self, put: &mut dyn FnMut(TaskIndex, Amounts)) {
+        if self.status == TaskStatus::Stopped || (self.service.is_none() && self.usage.is_none()) {
+            return;
+        }
+        let placed = i64::from(self.instance.is_some());
+        let needs = self.needs.resources;
+        let usage = self.usage.unwrap_or_default();
+        let amounts = [
+            i64::from(self.status < TaskStatus::Running),
+            i64::from(matches!(self.status, TaskStatus::Running | TaskStatus::Deactivating)),
+            needs.cpu * placed,
+            needs.memory * placed,
+            i64::from(self.usage.is_some()),
+            usage.cpu_milli_units,
+            usage.memory_kib,
+            0,
+            0,
+            0,
+        ];
+        if let Some(service) = &self.service {
+            put(TaskIndex::Service(service.clone()), amounts);
+        }
+        if self.usage.is_some() {
+            put(TaskIndex::Cluster(self.cluster.clone()), amounts);
+        }
+    }
+}
+
+/// Sums over the tasks of a service that are not STOPPED; or over those of a cluster whose use is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskSums {
+    /// Not RUNNING yet.
+    pub pending: i64,
+    /// RUNNING, those that leave their load balancer included.
+    pub running: i64,
+    /// CPU units and MiB that tasks hold of their instances.
+    pub cpu: i64,
+    pub memory: i64,
+    /// Tasks whose use is known, and what they use.
+    pub measured: i64,
+    pub used: Usage,
+}
+
+impl TaskSums {
+    pub fn of(tasks: &Table<Task>, index: &TaskIndex) -> Self {
+        let [pending, running, cpu, memory, measured, cpu_milli_units, memory_kib, ..] = tasks.sum(index);
+        Self { pending, running, cpu, memory, measured, used: Usage { cpu_milli_units, memory_kib } }
     }
 }
 
