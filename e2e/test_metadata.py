@@ -1,17 +1,13 @@
-"""Instance metadata as stock readers see it: boto3's fetcher and curl, at the gateway in virtual time, and in a task."""
+"""Instance metadata as stock readers see it: boto3's fetcher and curl, at the gateway in virtual time."""
 
 import json
 import subprocess
-import time
-import urllib.error
-import urllib.request
-from datetime import datetime, timedelta
 
 import boto3
 import botocore.session
 import pytest
 
-from support.server import ANSWER_WITHIN_SECS, Server
+from support.server import ANSWER_WITHIN_SECS
 
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
 
@@ -139,98 +135,3 @@ def test_boto3_finds_region_and_credentials(server, instance, monkeypatch):
     assert sts.get_caller_identity()["Account"] == server.account
     fetcher = botocore.utils.IMDSRegionProvider(session, fetcher=None)
     assert fetcher.provide() == server.region
-
-
-USER_DATA = """#!/bin/sh
-echo ECS_CLUSTER=live >> /etc/ecs/ecs.config
-echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config
-echo 'ECS_INSTANCE_ATTRIBUTES={"stack":"blue"}' >> /etc/ecs/ecs.config
-echo ECS_RESERVED_MEMORY=1024 >> /etc/ecs/ecs.config
-"""
-
-
-def within(seconds, condition):
-    """What the condition gives, once it is true; for a server whose time runs by itself."""
-    until = datetime.now() + timedelta(seconds=seconds)
-    while True:
-        result = condition()
-        if result or datetime.now() > until:
-            assert result, "not in time"
-            return result
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    """A server with real processes, sixty times faster than real time."""
-    with Server(tmp_path_factory.mktemp("live"), clock="x60", runtime="process") as running:
-        yield running
-
-
-def test_a_task_reads_its_instance_and_answers_behind_a_load_balancer(live):
-    ec2, ecs, elb = live.boto("ec2"), live.boto("ecs"), live.boto("elbv2")
-    image = live.boto("ssm").get_parameter(Name=AMI)["Parameter"]["Value"]
-    ecs.create_cluster(clusterName="live")
-    launched = ec2.run_instances(
-        ImageId=image,
-        InstanceType="m5.large",
-        MinCount=1,
-        MaxCount=1,
-        UserData=USER_DATA,
-        InstanceMarketOptions={"MarketType": "spot"},
-    )
-    instance = launched["Instances"][0]["InstanceId"]
-    registered = within(30, lambda: ecs.list_container_instances(cluster="live")["containerInstanceArns"])
-    row = ecs.describe_container_instances(cluster="live", containerInstances=registered)["containerInstances"][0]
-    assert {"name": "stack", "value": "blue"} in row["attributes"]
-    memory = {resource["name"]: resource for resource in row["registeredResources"]}["MEMORY"]["integerValue"]
-    assert memory == 7680 - 1024
-
-    subnets = ec2.describe_subnets()["Subnets"]
-    balancer = elb.create_load_balancer(Name="live", Subnets=[subnet["SubnetId"] for subnet in subnets])["LoadBalancers"][0]
-    group = elb.create_target_group(
-        Name="live", Protocol="HTTP", Port=80, VpcId=subnets[0]["VpcId"], HealthCheckPath="/health", HealthCheckIntervalSeconds=6
-    )["TargetGroups"][0]["TargetGroupArn"]
-    elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"],
-        Protocol="HTTP",
-        Port=80,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
-    )
-    web = {
-        "name": "web",
-        "image": "capstan/web",
-        "cpu": 128,
-        "memory": 64,
-        "portMappings": [{"containerPort": 80, "hostPort": 0}],
-    }
-    reader = {
-        "name": "reader",
-        "image": "any",
-        "cpu": 128,
-        "memory": 64,
-        "essential": False,
-        "entryPoint": ["/bin/sh", "-c"],
-        "command": ['curl --silent "$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest/meta-data/instance-id" > "$READ_TO"'],
-        "environment": [{"name": "READ_TO", "value": str(live.directory / "read")}],
-    }
-    ecs.register_task_definition(family="web", containerDefinitions=[web, reader])
-    ecs.create_service(
-        cluster="live",
-        serviceName="web",
-        taskDefinition="web",
-        desiredCount=1,
-        launchType="EC2",
-        loadBalancers=[{"targetGroupArn": group, "containerName": "web", "containerPort": 80}],
-    )
-
-    def answered():
-        request = urllib.request.Request(live.endpoint, headers={"Host": balancer["DNSName"]})
-        try:
-            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_SECS) as answer:
-                return answer.read().decode()
-        except urllib.error.HTTPError:
-            return None
-
-    assert instance in within(60, answered)
-    assert within(30, lambda: (live.directory / "read").exists() and (live.directory / "read").read_text()) == instance

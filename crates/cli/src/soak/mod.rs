@@ -58,7 +58,11 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         clock: args.clock,
         runtime: Runtime::Process,
-        config: Config::new(1),
+        config: Config {
+            region: capstan_model::region(stack::REGION).ok_or("the region is not in the catalogue")?,
+            account: stack::ACCOUNT.to_owned(),
+            ..Config::new(1)
+        },
         capstan_exe: serve::this_program()?,
         port_offset: 8000,
     };

@@ -1,12 +1,15 @@
 //! One round after the other: things happen to the instances and tasks all at once, and everything settles again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use capstan_model::Span;
-use capstan_shapes::{autoscaling, ecs, elbv2};
+use capstan_shapes::{autoscaling, ec2, ecs, elbv2, fis};
 
-use super::stack::{BY_AGENT, BY_ECS, CLUSTER, FEWER_TASKS, INSTANCES, Provider, Service, Stack, TASKS};
+use super::stack::{
+    ACCOUNT, BY_AGENT, BY_ECS, CLUSTER, FEWER_TASKS, INSTANCES, Provider, REGION, Service, Stack, TASKS,
+};
 use crate::api::text;
 
 /// Instances that Spot takes back in one round: half of all.
@@ -104,10 +107,14 @@ impl Rounds {
         if self.done.deployments < self.goals.deployments && !self.number.is_multiple_of(2) {
             self.deploy().await?;
         }
-        for host in &next {
-            let instance = host.ec2.parse().map_err(|_| format!("{} is no instance id", host.ec2))?;
-            self.stack.api.control.interrupt(instance);
-            self.done.interruptions += 1;
+        // One time the market takes them, the next time an experiment does.
+        if self.number.is_multiple_of(2) {
+            self.experiment(&next).await?;
+        } else {
+            for host in &next {
+                let instance = host.ec2.parse().map_err(|_| format!("{} is no instance id", host.ec2))?;
+                self.stack.api.control.interrupt(instance);
+            }
         }
         self.scale(FEWER_TASKS).await?;
         self.done.scale_ins += 1;
@@ -128,6 +135,7 @@ impl Rounds {
             _ => {}
         }
         self.settle_but(drained.as_ref()).await?;
+        self.done.interruptions += self.taken(&next).await?;
         if let Some(host) = drained {
             self.set_state(&host, ecs::ContainerInstanceStatus::Active).await?;
         }
@@ -246,6 +254,58 @@ impl Rounds {
             tasks: row.running_tasks_count.unwrap_or(0),
         };
         Ok(rows.into_iter().map(host).collect())
+    }
+
+    /// How many of them Spot has taken back, as EC2 says it.
+    async fn taken(&self, hosts: &[Host]) -> Result<u32, String> {
+        let describe = ec2::DescribeInstancesRequest {
+            instance_ids: Some(hosts.iter().map(|host| host.ec2.clone()).collect()),
+            ..Default::default()
+        };
+        let reservations = self.stack.api.call(describe).await?.reservations.unwrap_or_default();
+        let instances = reservations.into_iter().flat_map(|each| each.instances.unwrap_or_default());
+        let taken = instances.filter(|instance| {
+            let code = instance.state_reason.as_ref().and_then(|reason| reason.code.as_deref());
+            code == Some("Server.SpotInstanceTermination")
+        });
+        Ok(u32::try_from(taken.count()).unwrap_or_default())
+    }
+
+    /// The Fault Injection Service interrupts them: the notice at once, two minutes before the end.
+    async fn experiment(&self, hosts: &[Host]) -> Result<(), String> {
+        let pair = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+        let arn = |host: &Host| format!("arn:aws:ec2:{}:{}:instance/{}", REGION, ACCOUNT, host.ec2);
+        let target = fis::CreateExperimentTemplateTargetInput {
+            resource_type: "aws:ec2:spot-instance".to_owned(),
+            resource_arns: Some(hosts.iter().map(arn).collect()),
+            selection_mode: "ALL".to_owned(),
+            ..Default::default()
+        };
+        let action = fis::CreateExperimentTemplateActionInput {
+            action_id: "aws:ec2:send-spot-instance-interruptions".to_owned(),
+            parameters: Some(pair("durationBeforeInterruption", "PT2M")),
+            targets: Some(pair("SpotInstances", "victims")),
+            ..Default::default()
+        };
+        let template = fis::CreateExperimentTemplateRequest {
+            client_token: format!("soak-template-{}", self.number),
+            description: "Spot takes instances back".to_owned(),
+            stop_conditions: vec![fis::CreateExperimentTemplateStopConditionInput {
+                source: "none".to_owned(),
+                value: None,
+            }],
+            targets: Some(BTreeMap::from([("victims".to_owned(), target)])),
+            actions: BTreeMap::from([("interrupt".to_owned(), action)]),
+            role_arn: format!("arn:aws:iam::{ACCOUNT}:role/soak"),
+            ..Default::default()
+        };
+        let template = self.stack.api.call(template).await?.experiment_template.unwrap_or_default();
+        let start = fis::StartExperimentRequest {
+            client_token: format!("soak-{}", self.number),
+            experiment_template_id: template.id.unwrap_or_default(),
+            ..Default::default()
+        };
+        self.stack.api.call(start).await.map(drop)
     }
 
     async fn deploy(&mut self) -> Result<(), String> {

@@ -9,6 +9,8 @@ use capstan_shapes::{autoscaling, ec2, ecs};
 use crate::api::{Api, Balanced, Front, Network, text};
 use crate::demo::free_port;
 
+pub(super) const REGION: &str = "us-east-1";
+pub(super) const ACCOUNT: &str = "012345678910";
 pub(super) const CLUSTER: &str = "soak";
 const CONTAINER: &str = "web";
 const CONTAINER_PORT: i32 = 3000;
