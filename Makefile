@@ -66,9 +66,20 @@ simulate: | tools ## 10,000 virtual hours of rough weather: every invariant hold
 	@cargo test --profile bench-dev --package capstan-simulator --test faults -- --ignored --nocapture
 
 .PHONY: bench
-bench: $(MOTO)/ready | tools ## The budgets, side by side with moto
+bench: $(MOTO)/ready | tools proxies ## The budgets, side by side with moto, nginx and HAProxy
 	@cargo build --release --package capstan-cli --package capstan-bench
+	cargo build --release --package capstan-balancer --example proxy
 	MOTO_SERVER="$$PWD/$(MOTO)/bin/moto_server" cargo run --release --package capstan-bench
+
+# What the balancer is measured against.
+.PHONY: proxies
+proxies:
+	@for program in nginx haproxy; do
+	    command -v $$program >/dev/null && continue
+	    echo "installing $$program (apt-get)"
+	    { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$program; } \
+	        || echo "$$program cannot be installed here: the balancer is not compared with it"
+	done
 
 # What Rust itself links with.
 .PHONY: tools

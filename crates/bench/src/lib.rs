@@ -1,11 +1,12 @@
 //! Benchmarks against the budgets of the design, side by side with a peer in one run on one machine.
 //!
 //! [`placement`] and [`day`] measure the engine in this process; [`load`] and [`server`] measure whole servers, ours and
-//! moto's, with the same requests.
+//! moto's, with the same requests; [`proxy`] measures the balancer beside other proxies.
 
 pub mod day;
 pub mod load;
 pub mod placement;
+pub mod proxy;
 pub mod server;
 pub mod table;
 

@@ -1,6 +1,6 @@
-//! `capstan-bench [--capstan PATH] [api] [start] [placement] [day]`: measures, and prints a table. Without a name
-//! everything is measured. The peer is the program that `MOTO_SERVER` names. Always ends with success: a benchmark is no
-//! test.
+//! `capstan-bench [--capstan PATH] [api] [start] [proxy] [placement] [day]`: measures, and prints a table. Without a name
+//! everything is measured. The peer is the program that `MOTO_SERVER` names; of the balancer it is nginx and HAProxy,
+//! where they are installed. Always ends with success: a benchmark is no test.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use capstan_bench::load::{self, Load, ecs_request};
 use capstan_bench::server::{Program, Running};
 use capstan_bench::table::{Row, grouped, render};
-use capstan_bench::{day, placement};
+use capstan_bench::{day, placement, proxy};
 
 const CONNECTIONS: usize = 16;
 const LOAD_FOR: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ fn main() {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
+            "--backend" => return backend(&args.next().unwrap_or_default()),
             "--capstan" => capstan = PathBuf::from(args.next().unwrap_or_default()),
             name => names.push(name.to_owned()),
         }
@@ -43,6 +44,9 @@ fn main() {
     }
     if wanted("start") {
         rows.extend(start(&capstan, moto.as_deref()));
+    }
+    if wanted("proxy") {
+        rows.extend(proxies(&capstan.with_file_name("examples").join("proxy")));
     }
     if wanted("placement") {
         rows.extend(placements());
@@ -171,6 +175,52 @@ fn stripped_size(binary: &Path) -> Result<u64, String> {
         Ok(status) => Err(format!("strip {} ended with {status}", binary.display())),
         Err(e) => Err(format!("failed to run strip (of binutils): {e}")),
     }
+}
+
+/// What the proxies are measured in front of.
+fn backend(address: &str) {
+    let address = or_say(address.parse().map_err(|_| format!("--backend {address}: not an address")));
+    if let Some(address) = address {
+        or_say(proxy::serve(address).map_err(|e| format!("the backend ended: {e}")));
+    }
+}
+
+fn proxies(ours: &Path) -> Vec<Row> {
+    let mut say = |message| eprintln!("capstan-bench: {message}");
+    let Some(measured) = or_say(proxy::run(ours, &mut say)) else { return Vec::new() };
+    let Some((own, peers)) = measured.split_first() else { return Vec::new() };
+    let requests: fn(&Load) -> f64 = |load| load.per_second;
+    let p99: fn(&Load) -> f64 = |load| load.p99.as_secs_f64();
+    let show = |proxied: &proxy::Proxied, text: String| match proxied.failed() {
+        0 => text,
+        failed => format!("{text} ({failed} failed)"),
+    };
+    let row = |peer: &proxy::Proxied,
+               what: &str,
+               figure,
+               text: fn(f64) -> String,
+               budget,
+               kept: fn(f64) -> bool| {
+        let ratio = own.ratio(peer, figure);
+        Row {
+            what: format!("balancer beside {}, {} connections: {what}", peer.name, proxy::CONNECTIONS),
+            measured: format!("{} (x {ratio:.2})", show(own, text(own.median(figure)))),
+            peer: show(peer, text(peer.median(figure))),
+            budget,
+            kept: Some(kept(ratio)),
+        }
+    };
+    let per_second: fn(f64) -> String = |rate| format!("{} /s", grouped(rate));
+    let time: fn(f64) -> String = |seconds| milliseconds(Duration::from_secs_f64(seconds));
+    peers
+        .iter()
+        .flat_map(|peer| {
+            [
+                row(peer, "requests", requests, per_second, ">= 0.9 of its", |ratio| ratio >= 0.9),
+                row(peer, "p99", p99, time, "<= 1.1 of its", |ratio| ratio <= 1.1),
+            ]
+        })
+        .collect()
 }
 
 fn placements() -> Vec<Row> {

@@ -78,7 +78,8 @@ impl Drop for Running {
     }
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+/// A port of the loopback address at which nobody listens.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 

@@ -5,7 +5,7 @@
 pub struct Row {
     pub what: String,
     pub measured: String,
-    /// The same of the peer, where it does the same.
+    /// The same of the peer, where it does the same; moto's, if the row names no other.
     pub peer: String,
     pub budget: &'static str,
     /// Whether the budget is kept; `None` where there is none, or nothing was measured.
@@ -14,7 +14,7 @@ pub struct Row {
 
 /// Columns of their own width, headed and underlined.
 pub fn render(rows: &[Row]) -> String {
-    let header = ["what", "measured", "moto", "budget", ""].map(str::to_owned);
+    let header = ["what", "measured", "peer", "budget", ""].map(str::to_owned);
     let mut lines = vec![header];
     lines.extend(rows.iter().map(|row| {
         let verdict = match row.kept {
@@ -72,7 +72,7 @@ mod tests {
             kept,
         };
         let expected = "\
-what  measured  moto  budget
+what  measured  peer  budget
 ----  --------  ----  -------  -----
 a     7 ms            < 50 ms  ok
 long  7 ms            < 50 ms  short

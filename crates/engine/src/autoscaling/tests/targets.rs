@@ -152,7 +152,8 @@ fn requests_per_target_scale_a_group() {
     let mut request = create_request(1, 10, 2);
     request.target_group_arns = Some(vec![arn.clone()]);
     world.call(request).unwrap();
-    world.mins(1);
+    // Longer than their warm-up.
+    world.mins(10);
     for id in world.instances().iter().map(|row| row.id).collect::<Vec<_>>() {
         health(&mut world, &arn, id, HealthReport::Healthy);
     }
