@@ -12,6 +12,12 @@ TASK = {"containerDefinitions": [{"name": "a", "image": "b", "memory": 16}]}
 TG = {"Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}
 FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
 
+EXPERIMENT = {
+    "description": "stops nothing", "stopConditions": [{"source": "none"}], "roleArn": "arn:aws:iam::000000000000:role/fis",
+    "targets": {"T": {"resourceType": "aws:ec2:subnet", "filters": [{"path": "State", "values": ["available"]}], "selectionMode": "ALL"}},
+    "actions": {"A": {"actionId": "aws:network:disrupt-connectivity", "parameters": {"duration": "PT12H", "scope": "all"}, "targets": {"Subnets": "T"}}},
+}  # fmt: skip
+
 BUILD = [
     Step(
         "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
@@ -71,6 +77,8 @@ BUILD = [
     ],
     # So has ListDashboards, whose page holds 1,000.
     *[Step("cloudwatch", "PutDashboard", {"DashboardName": f"dashboard-{n}", "DashboardBody": '{"widgets": []}'}) for n in range(1001)],
+    *[Step("fis", "CreateExperimentTemplate", {**EXPERIMENT, "clientToken": str(n)}, keep={"experiment_template": "experimentTemplate.id"}) for n in range(5)],
+    *[Step("fis", "StartExperiment", {"clientToken": str(n), "experimentTemplateId": "$experiment_template"}, keep={"experiment": "experiment.id"}) for n in range(5)],
     Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
 ]
 
@@ -105,6 +113,11 @@ PAGED = {
     ("elbv2", "DescribeTargetGroups"): ({}, 2),
     ("elbv2", "DescribeListeners"): ({"LoadBalancerArn": "$lb0"}, 2),
     ("elbv2", "DescribeRules"): ({"ListenerArn": "$l0"}, 2),
+    ("fis", "ListActions"): ({}, 3),
+    ("fis", "ListTargetResourceTypes"): ({}, 3),
+    ("fis", "ListExperimentTemplates"): ({}, 2),
+    ("fis", "ListExperiments"): ({}, 2),
+    ("fis", "ListExperimentResolvedTargets"): ({"experimentId": "$experiment"}, 2),
     ("cloudwatch", "DescribeAlarmHistory"): ({}, 2),
     ("cloudwatch", "DescribeAlarms"): ({}, 2),
     ("cloudwatch", "ListDashboards"): ({}, None),

@@ -1,5 +1,6 @@
 """Calls that succeed so many times, and then are one too many: (service, operation, arguments of the n-th, quota, code)."""
 
+from cases.fis import WAITING
 from support.steps import Step
 
 FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
@@ -17,6 +18,7 @@ BUILD = [
     Step("elbv2", "CreateLoadBalancer", {"Name": "second", "Subnets": "$subnets"}, keep={"lb2": "LoadBalancers[0].LoadBalancerArn"}),
     Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 80, "DefaultActions": FIXED}, keep={"listener": "Listeners[0].ListenerArn"}),
     Step("elbv2", "CreateTargetGroup", {"Name": "ips", "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc", "TargetType": "ip"}, keep={"tg": "TargetGroups[0].TargetGroupArn"}),
+    Step("fis", "CreateExperimentTemplate", WAITING, keep={"waiting": "experimentTemplate.id"}),
 ]
 
 QUOTAS = [
@@ -49,5 +51,6 @@ QUOTAS = [
         100, "TooManyRules",
     ),
     ("elbv2", "CreateTargetGroup", lambda n: {"Name": f"t{n}", "Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}, 2999, "TooManyTargetGroups"),
+    ("fis", "StartExperiment", lambda n: {"clientToken": str(n), "experimentTemplateId": "$waiting"}, 5, "ServiceQuotaExceededException"),
     ("cloudwatch", "PutMetricAlarm", lambda n: {"AlarmName": f"a{n}", **ALARM}, 5000, "LimitExceeded"),
 ]  # fmt: skip

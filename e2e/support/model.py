@@ -20,7 +20,7 @@ def problems(operation, protocol, body):
     """What is wrong with the body of a successful answer."""
     found = []
     shape = operation.output_shape
-    if protocol == "json":
+    if protocol in ("json", "rest-json"):
         raw = json.loads(body) if body else {}
         if shape is not None:
             _walk_data(shape, raw, operation.name, found, timestamps=_is_number)

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Added to a load balancer's port that cannot be opened, such as 80 without privileges
     #[arg(long, default_value_t = 8000)]
     port_offset: u16,
+    /// Spot Instances that one action of a fault injection experiment may interrupt; AWS's console has 5
+    #[arg(long, default_value_t = 100)]
+    fis_spot_targets: usize,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -99,6 +102,7 @@ fn options(args: &Args) -> Result<Options, String> {
     let mut config = capstan_server::Config::new(args.seed);
     config.region = region;
     config.account.clone_from(&args.account);
+    config.fis_spot_targets = args.fis_spot_targets;
     let capstan_exe = this_program()?;
     Ok(Options {
         listen: args.listen,

@@ -93,10 +93,6 @@ pub(super) fn read(cx: &Engine, document: &fis::ExperimentTemplate) -> Result<Pl
         plan.actions.insert(name.clone(), read_action(cx, name, action, targets, actions)?);
     }
     ordered(&plan.actions)?;
-    let used: BTreeSet<&str> = plan.actions.values().filter_map(|action| action.target.as_deref()).collect();
-    if let Some(unused) = targets.keys().find(|name| !used.contains(name.as_str())) {
-        return Err(invalid(format!("Target \"{unused}\" is not used by any action.")));
-    }
     plan.alarms = alarms(document)?;
     let options = document.experiment_options.as_ref();
     if options.and_then(|options| options.account_targeting) == Some(fis::AccountTargeting::MultiAccount) {

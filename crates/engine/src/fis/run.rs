@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::job::Job;
 use super::rows::{Experiment, ExperimentIndex, Run, Stage};
-use super::{Failure, SPOT_TARGETS, action, lever, log, target};
+use super::{Failure, action, lever, log, target};
 use crate::Engine;
 use crate::events::{self, Published};
 
@@ -49,7 +49,12 @@ pub(super) fn due(cx: &mut Engine, id: &str) {
             stay(cx, id, Stage::Running);
             begin_actions(cx, id);
         }
-        Stage::Ending(status) => end(cx, id, status),
+        Stage::Ending(Status::Completed) => end(cx, id, Status::Completed, "Experiment completed", None),
+        Stage::Ending(status) => {
+            // It says already why it is stopping.
+            let state = row.document.state.clone().unwrap_or_default();
+            end(cx, id, status, &state.reason.unwrap_or_default(), None);
+        }
         Stage::Running => stay(cx, id, Stage::Running),
         Stage::Ended => {
             cx.fis.experiments.remove(&id.to_owned());
@@ -80,9 +85,7 @@ fn resolve(cx: &mut Engine, id: &str) {
     let targets = row.document.targets.clone().unwrap_or_default();
     if !lever::is_disengaged(cx) {
         cancel_actions(cx, id, "Action was cancelled.");
-        let reason = "Experiment cancelled: the safety lever is engaged.";
-        set_reason(cx, id, reason, None);
-        end(cx, id, Status::Cancelled);
+        end(cx, id, Status::Cancelled, "Experiment cancelled: the safety lever is engaged.", None);
         return;
     }
     if plan.alarms.iter().any(|alarm| is_in_alarm(cx, alarm)) {
@@ -146,8 +149,6 @@ fn above_quota(cx: &Engine, id: &str) -> Option<Failure> {
         })
     })
 }
-
-const _: () = assert!(SPOT_TARGETS > 5);
 
 /// Begins every action that waits for nothing any more; when there is none left and none runs, the experiment ends.
 fn begin_actions(cx: &mut Engine, id: &str) {
@@ -272,8 +273,7 @@ fn fail(cx: &mut Engine, id: &str, failure: Failure) {
         code: Some(failure.code.to_owned()),
         location: Some(failure.location),
     };
-    set_reason(cx, id, &failure.reason, Some(error));
-    end(cx, id, Status::Failed);
+    end(cx, id, Status::Failed, &failure.reason, Some(error));
 }
 
 /// Stops an experiment: at once `stopping`, its faults taken away, and `stopped` a moment later.
@@ -313,15 +313,9 @@ fn cancel_actions(cx: &mut Engine, id: &str, reason: &str) {
     }
 }
 
-fn end(cx: &mut Engine, id: &str, status: Status) {
-    let Some(row) = cx.fis.experiments.get(&id.to_owned()) else { return };
-    let state = row.document.state.clone().unwrap_or_default();
-    let reason = match status {
-        Status::Completed => "Experiment completed".to_owned(),
-        _ => state.reason.unwrap_or_default(),
-    };
+fn end(cx: &mut Engine, id: &str, status: Status, reason: &str, error: Option<ExperimentError>) {
     let now = cx.now;
-    set_state(cx, id, status, &reason, state.error);
+    set_state(cx, id, status, reason, error);
     if let Some(mut row) = cx.fis.experiments.edit(&id.to_owned()) {
         row.document.end_time = Some(now);
     }
@@ -334,15 +328,6 @@ fn edit(cx: &mut Engine, id: &str, change: impl FnOnce(&mut Document)) {
     if let Some(mut row) = cx.fis.experiments.edit(&id.to_owned()) {
         change(&mut row.document);
     }
-}
-
-/// The reason for the state that comes.
-fn set_reason(cx: &mut Engine, id: &str, reason: &str, error: Option<ExperimentError>) {
-    edit(cx, id, |document| {
-        let state = document.state.get_or_insert_default();
-        state.reason = Some(reason.to_owned());
-        state.error = error;
-    });
 }
 
 /// Sets an experiment's state and tells EventBridge.
