@@ -141,6 +141,7 @@ impl Outcome {
                 say!("    {} times: {why}", grouped(*times));
             }
         }
+        say!("  A sixteenth of the requests take 150 ms of their own.");
         let mut problems = Vec::new();
         if let Some(first) = &self.waits.first_failure {
             problems.push(format!("{} requests were lost, the first: {first}", self.waits.failed));
