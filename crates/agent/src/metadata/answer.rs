@@ -246,7 +246,8 @@ mod tests {
         let late = NOW + Span::from_secs(60);
         let forwarded = ("x-forwarded-for", "10.0.0.1");
         let long = ("x-aws-ec2-metadata-token-ttl-seconds", "21601");
-        let cases: &[(&InstanceMetadata, Time, &str, &[(&'static str, &str)], u16)] = &[
+        type Headers<'a> = &'a [(&'static str, &'a str)];
+        let cases: &[(&InstanceMetadata, Time, &str, Headers<'_>, u16)] = &[
             (&open, NOW, "GET /latest/meta-data/ami-id", &[], 200),
             (&open, NOW, "HEAD /latest/meta-data/ami-id", &[], 200),
             (&open, NOW, "GET /latest/meta-data/ami-id", &[good], 200),
