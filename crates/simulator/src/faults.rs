@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use capstan_engine::kernel::Chance;
 use capstan_engine::{Effect, Engine, Fact, Input};
-use capstan_model::{InstanceId, Span, Time};
+use capstan_model::{InstanceId, Time};
 
 use crate::{Range, Surroundings, VirtualHosts};
 
