@@ -100,6 +100,7 @@ fn options(args: &Args) -> Result<Options, String> {
         RuntimeName::Auto => Runtime::Process,
     };
     let mut config = capstan_server::Config::new(args.seed);
+    config.trail = true;
     config.region = region;
     config.account.clone_from(&args.account);
     config.fis_spot_targets = args.fis_spot_targets;

@@ -15,13 +15,15 @@ pub struct Config {
     pub endpoint: String,
     /// What Spot costs, and how much of it there is.
     pub market: Market,
+    /// Whether CloudTrail keeps a record of every call. It costs a copy of each request.
+    pub trail: bool,
     /// Spot Instances that one action of an experiment may interrupt: AWS's quota, 100 today, 5 in its console and older
     /// pages (FIS guide, fis-quotas).
     pub fis_spot_targets: usize,
 }
 
 impl Config {
-    /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed and a calm market.
+    /// `us-east-1`, account `000000000000` (as local AWS endpoints have it), with that seed, a calm market and no trail.
     pub fn new(seed: u64) -> Self {
         let region = region("us-east-1").expect("the catalogue has us-east-1");
         Self {
@@ -30,6 +32,7 @@ impl Config {
             seed,
             endpoint: "http://127.0.0.1:4566".to_owned(),
             market: Market::Calm,
+            trail: false,
             fis_spot_targets: crate::fis::SPOT_TARGETS,
         }
     }

@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
+use crate::{Config, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ pub struct Engine {
     pub(crate) ec2: ec2::Ec2,
     pub(crate) elb: elb::Elb,
     pub(crate) events: events::Events,
+    pub(crate) cloudtrail: cloudtrail::CloudTrail,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) fis: fis::Fis,
     pub(crate) logs: logs::Logs,
@@ -87,6 +88,7 @@ impl Engine {
             ec2: ec2::Ec2::default(),
             elb: elb::Elb::default(),
             events: events::Events::default(),
+            cloudtrail: cloudtrail::CloudTrail::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
             fis: fis::Fis::default(),
             logs: logs::Logs::default(),
@@ -129,6 +131,10 @@ impl Engine {
 
     pub fn events(&self) -> &events::Events {
         &self.events
+    }
+
+    pub fn cloudtrail(&self) -> &cloudtrail::CloudTrail {
+        &self.cloudtrail
     }
 
     pub fn cloudwatch(&self) -> &cloudwatch::CloudWatch {
@@ -269,9 +275,13 @@ impl Engine {
 
     fn handle(&mut self, caller: &Caller, request: Request) -> Result<Response, Refusal> {
         let (service, operation) = (request.service().name, request.operation().name);
+        let noted = cloudtrail::note(self, &request);
         let reply = match request {
             Request::Autoscaling(request) => {
                 autoscaling::handle(self, caller, request).map(Response::Autoscaling)
+            }
+            Request::Cloudtrail(request) => {
+                cloudtrail::handle(self, caller, request).map(Response::Cloudtrail)
             }
             Request::Cloudwatch(request) => {
                 cloudwatch::handle(self, caller, request).map(Response::Cloudwatch)
@@ -286,6 +296,9 @@ impl Engine {
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),
         };
+        if let Some(request) = noted {
+            cloudtrail::record(self, caller, request, &reply);
+        }
         let (time, caller) = (self.now, caller.clone());
         if let Some(calls) = &mut self.calls {
             let refused = reply.as_ref().err().map(|refusal| refusal.code.to_string());
@@ -311,6 +324,7 @@ impl Engine {
             ecs::on_event(self, &event);
             autoscaling::on_event(self, &event);
             fis::on_event(self, &event);
+            cloudtrail::on_event(self, &event);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, autoscaling, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm};
+use crate::{Engine, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(crate) fn group(cx: &Engine, name: &str) -> Option<Explanation> {
 pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
     vec![
         ("autoscaling", autoscaling::INERT),
+        ("cloudtrail", cloudtrail::INERT),
         ("cloudwatch", cloudwatch::INERT),
         ("ec2", ec2::INERT),
         ("ecs", ecs::INERT),

@@ -15,6 +15,8 @@ mod value;
 #[rustfmt::skip]
 pub mod autoscaling;
 #[rustfmt::skip]
+pub mod cloudtrail;
+#[rustfmt::skip]
 pub mod cloudwatch;
 #[rustfmt::skip]
 pub mod ec2;
@@ -45,6 +47,7 @@ use macros::services;
 
 services! {
     Autoscaling autoscaling,
+    Cloudtrail cloudtrail,
     Cloudwatch cloudwatch,
     Ec2 ec2,
     Ecs ecs,

@@ -17,6 +17,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
             refusal
         }
         ("sqs", Some(violation)) => sqs(violation),
+        ("cloudtrail", Some(violation)) => cloudtrail(violation, violations),
         ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
         ("fis" | "ssm", _) => Refusal::new("ValidationException", common(violations)),
         _ => Refusal::new("ValidationError", common(violations)),
@@ -82,6 +83,21 @@ fn path(violation: &Violation, name: impl Fn(&capstan_shapes::Member) -> String)
         Step::Key(key) => format!("{key}.member"),
     });
     steps.collect::<Vec<_>>().join(".")
+}
+
+/// CloudTrail has a code for each member of LookupEvents that can be wrong.
+fn cloudtrail(violation: &Violation, violations: &[Violation]) -> Refusal {
+    let first = violation.path.first().map(|step| match step {
+        Step::Member(member) => member.name,
+        _ => "",
+    });
+    let code = match first {
+        Some("EventCategory") => "InvalidEventCategoryException",
+        Some("LookupAttributes") => "InvalidLookupAttributesException",
+        Some("MaxResults") => "InvalidMaxResultsException",
+        _ => "ValidationException",
+    };
+    Refusal::new(code, common(violations))
 }
 
 /// SQS: an unknown attribute has a code of its own.

@@ -51,6 +51,7 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
         config: Config {
             region: capstan_model::region("eu-west-1").ok_or("eu-west-1 is not in the catalogue")?,
             account: "012345678910".to_owned(),
+            trail: true,
             ..Config::new(1)
         },
         capstan_exe: serve::this_program()?,
