@@ -3,7 +3,7 @@
 import time
 import urllib.error
 import urllib.request
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -223,3 +223,27 @@ def test_a_task_reads_its_instance_and_answers_behind_a_load_balancer(live):
 
     assert instance in within(answered)
     assert within(lambda: (live.directory / "read").exists() and (live.directory / "read").read_text()) == instance
+
+    # A minute of the server's time later it is in the metrics.
+    named = {
+        "LoadBalancer": balancer["LoadBalancerArn"].split("loadbalancer/")[1],
+        "TargetGroup": group.split(":")[-1],
+    }
+
+    def points(metric, **statistics):
+        now = datetime.now(timezone.utc)
+        told = live.boto("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApplicationELB",
+            MetricName=metric,
+            Dimensions=[{"Name": name, "Value": value} for name, value in named.items()],
+            StartTime=now - timedelta(days=1),
+            EndTime=now + timedelta(days=7),
+            Period=3600,
+            **statistics,
+        )
+        return told["Datapoints"]
+
+    assert within(lambda: sum(point["Sum"] for point in points("RequestCount", Statistics=["Sum"]))) >= 1
+    times = within(lambda: points("TargetResponseTime", ExtendedStatistics=["p90"]))
+    assert all(0 < point["ExtendedStatistics"]["p90"] < ANSWER_WITHIN_SECS for point in times)
+    assert max(point["Maximum"] for point in within(lambda: points("HealthyHostCount", Statistics=["Maximum"]))) == 1
