@@ -5,7 +5,7 @@ use capstan_shapes::autoscaling as shapes;
 use capstan_shapes::{Refusal, autoscaling};
 
 use super::rows::{Activity, ActivityIndex, ActivityKey, Group, Name, ScalingActivityStatusCode as Code};
-use super::{invalid, invalid_token};
+use super::{event, invalid, invalid_token};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -91,6 +91,7 @@ pub(super) fn warm_up(cx: &mut Engine, key: &ActivityKey, until: Time) {
     if let Some(mut row) = cx.autoscaling.activities.edit(key) {
         row.warm_at = Some(until);
     }
+    event::launched(cx, key);
 }
 
 /// Ends an activity that is still in progress.
@@ -100,12 +101,15 @@ pub(super) fn end(cx: &mut Engine, key: &ActivityKey, code: Code, message: Optio
     if row.ended.is_some() {
         return;
     }
+    let was_warming = row.warm_at.is_some();
     row.code = code;
     row.message = message;
     row.progress = 100;
     row.ended = Some(now);
     row.warm_at = None;
     row.forget_at = Some(now + KEPT);
+    drop(row);
+    event::activity_ended(cx, key, was_warming);
 }
 
 /// A launch that failed before there was an instance.

@@ -7,7 +7,7 @@ use capstan_shapes::autoscaling as shapes;
 use capstan_shapes::{Refusal, autoscaling};
 
 use super::rows::{Hook, HookResult, LifecycleAction, Name, ScalingActivityStatusCode as Code, Transition};
-use super::{activity, capacity, invalid, lifecycle};
+use super::{activity, capacity, event, invalid, lifecycle};
 use crate::kernel::Event;
 use crate::{Caller, Engine};
 
@@ -37,6 +37,7 @@ pub(super) fn begin(cx: &mut Engine, id: InstanceId, transition: Transition) -> 
             expires_at: cx.now + hook.heartbeat,
             latest: cx.now + hook.global_timeout(),
         });
+        event::lifecycle_action(cx, hook, id, &token);
         cx.announce(Event::LifecycleAction {
             group: group.to_string(),
             instance: id,

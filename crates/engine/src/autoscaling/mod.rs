@@ -11,6 +11,7 @@ mod allocation;
 mod balance;
 mod capacity;
 mod decision;
+mod event;
 mod group;
 mod health;
 mod hook;

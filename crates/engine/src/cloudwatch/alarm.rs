@@ -8,7 +8,7 @@ use capstan_shapes::{Refusal, cloudwatch as shapes};
 
 use super::rows::{Alarm, AlarmSettings, MetricId, MissingData};
 use super::statistic::{Extended, Statistic};
-use super::{evaluation, history, json, query, tag, validation};
+use super::{evaluation, event, history, json, query, tag, validation};
 use crate::{Caller, Engine};
 
 /// Alarms in a region (CloudWatch quotas).
@@ -29,12 +29,11 @@ pub(super) fn put(
     let settings = settings(request)?;
     let now = cx.now;
     let evaluates_at = next_evaluation(now, &settings);
-    let kind = if let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) {
+    let before = if let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) {
         // An update leaves the state and the tags as they are.
-        alarm.settings = settings;
-        alarm.configured_at = now;
         alarm.evaluates_at = evaluates_at;
-        "Update"
+        let before = std::mem::replace(&mut alarm.settings, settings);
+        Some((before, std::mem::replace(&mut alarm.configured_at, now)))
     } else {
         if cx.cloudwatch.alarms.len() >= ALARMS_MAX {
             let message = format!("The maximum limit of {ALARMS_MAX} alarms is exceeded.");
@@ -52,9 +51,10 @@ pub(super) fn put(
             evaluates_at,
             tags,
         });
-        "Create"
+        None
     };
-    history::configuration(cx, &name, kind);
+    history::configuration(cx, &name, if before.is_some() { "Update" } else { "Create" });
+    event::configured(cx, &name, before);
     Ok(shapes::PutMetricAlarmResponse {})
 }
 
@@ -243,6 +243,7 @@ pub(super) fn delete(
     let names = existing(cx, request.alarm_names)?;
     for name in names {
         history::configuration(cx, &name, "Delete");
+        event::deleted(cx, &name);
         cx.cloudwatch.alarms.remove(&name);
     }
     Ok(shapes::DeleteAlarmsResponse {})
@@ -304,9 +305,12 @@ fn switch_actions(cx: &mut Engine, names: Vec<String>, enabled: bool) {
         if alarm.settings.actions_enabled == enabled {
             continue;
         }
+        let mut before = alarm.settings.clone();
+        before.actions_enabled = !enabled;
         alarm.settings.actions_enabled = enabled;
-        alarm.configured_at = now;
+        let before = (before, std::mem::replace(&mut alarm.configured_at, now));
         drop(alarm);
         history::configuration(cx, &name, "Update");
+        event::configured(cx, &name, Some(before));
     }
 }

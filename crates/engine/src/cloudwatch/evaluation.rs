@@ -7,7 +7,7 @@ use capstan_shapes::cloudwatch as shapes;
 
 use super::rows::{Alarm, MissingData};
 use super::series::Window;
-use super::{alarm, history, reason};
+use super::{alarm, event, history, reason};
 use crate::Engine;
 use crate::kernel::Event;
 
@@ -163,6 +163,7 @@ pub(super) fn set(
     alarm.transitioned_at = now;
     drop(alarm);
     history::transition(cx, name, &before);
+    event::state_changed(cx, name, &before);
     history::actions(cx, name);
     cx.announce(Event::AlarmState { alarm: name.to_string(), state: state.as_str() });
     invoke_policies(cx, name, newest);

@@ -7,6 +7,7 @@ mod alarm;
 mod dashboard;
 mod describe;
 mod evaluation;
+mod event;
 mod findings;
 mod history;
 mod json;

@@ -3,6 +3,7 @@
 //! Rows are in `rows`, one file for each subject beside it; [`Ec2`] owns the tables.
 
 mod bill;
+mod event;
 mod filter;
 mod fleet;
 mod image;
@@ -201,6 +202,7 @@ pub(crate) fn on_due(cx: &mut Engine) {
 }
 
 pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
+    event::pass_on(cx, event);
     if let Event::InstanceState { instance, state } = event {
         bill::instance_state(cx, *instance, state);
     }

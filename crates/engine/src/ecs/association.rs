@@ -192,6 +192,7 @@ fn sync_group(
     if group.managed_draining {
         put_hook(cx, group_name)?;
         if association.draining_attachment.is_none() {
+            managed_draining::put_rule(cx)?;
             association.draining_attachment = Some(cx.chance.uuid("ecs.attachment"));
         }
     }
@@ -281,6 +282,13 @@ fn delete_hook(cx: &mut Engine, association: &Association, group: &str) {
         auto_scaling_group_name: group.to_owned(),
     };
     let _gone = cx.call(Caller::ECS, request);
+    let drains = |other: &Association| {
+        other.draining_attachment.is_some()
+            && (&other.cluster, &other.provider) != (&association.cluster, &association.provider)
+    };
+    if !cx.ecs.associations.iter().any(drains) {
+        managed_draining::delete_rule(cx);
+    }
 }
 
 /// What DescribeClusters shows of the attachments (AWS SDK code examples).

@@ -9,7 +9,7 @@ use capstan_shapes::{Refusal, ecs as shapes};
 use super::cluster::{self, bad_token, invalid, page_size};
 use super::query::Expression;
 use super::{
-    ContainerInstance, InstanceIndex, InstanceStatus, Name, TaskIndex, draining, lifecycle, placement,
+    ContainerInstance, InstanceIndex, InstanceStatus, Name, TaskIndex, draining, event, lifecycle, placement,
 };
 use crate::kernel::page;
 use crate::{Caller, Engine};
@@ -66,6 +66,7 @@ pub(super) fn change(cx: &mut Engine, id: Hex32, change: impl FnOnce(&mut Contai
         row.version += 1;
     }
     placement::instance_changed(cx, id);
+    event::instance_changed(cx, id);
 }
 
 /// The instance may take tasks that wait.

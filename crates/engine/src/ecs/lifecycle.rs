@@ -11,7 +11,7 @@ use super::placement::{self, PlaceRequest, Placed};
 use super::{
     Binding, Container, ContainerStatus, Desired, InstanceStatus, Name, ProviderKind, ServiceKey, StopFlow,
     TargetState, Task, TaskDefinition, TaskDefinitionKey, TaskIndex, TaskNeeds, TaskStatus, TaskTarget,
-    Waiting, deployment, managed_draining,
+    Waiting, deployment, event, managed_draining,
 };
 use crate::kernel::{Effect, Event};
 use crate::{Caller, Engine};
@@ -112,6 +112,7 @@ pub(super) fn create(cx: &mut Engine, seed: Seed) -> Hex32 {
         placed_because: None,
         usage: None,
     });
+    event::task_changed(cx, id);
     id
 }
 
@@ -169,6 +170,8 @@ pub(super) fn assign(cx: &mut Engine, id: Hex32, placed: &Placed) {
     drop(task);
     placement::take(cx, placed.instance, id);
     super::managed_scaling::task_placed(cx, placed.instance);
+    event::task_changed(cx, id);
+    event::instance_changed(cx, placed.instance);
     if let Some(instance) = ec2_instance {
         cx.effect(Effect::RunTask { instance, task: id, generation });
     }
@@ -311,6 +314,7 @@ pub(super) fn stop(cx: &mut Engine, id: Hex32, code: TaskStopCode, reason: &str,
         task.status = TaskStatus::Deactivating;
     }
     drop(task);
+    event::task_changed(cx, id);
     placement::leave(cx, id);
     match (on_instance, has_targets) {
         (false, _) => finish(cx, id),
@@ -328,6 +332,7 @@ fn order_stop(cx: &mut Engine, id: Hex32) {
     let (instance, generation, service) = (task.instance, task.generation, task.service.clone());
     let told_now = task.stopping == Some(StopFlow::Draining);
     drop(task);
+    event::task_changed(cx, id);
     let host = instance.and_then(|instance| cx.ecs.instances.get(&instance)).and_then(|row| row.ec2_instance);
     match host {
         Some(instance) => cx.effect(Effect::StopTask { instance, task: id, generation }),
@@ -378,7 +383,9 @@ pub(super) fn finish(cx: &mut Engine, id: Hex32) {
     let (cluster, provider) = (task.cluster.clone(), task.provider.clone());
     drop(task);
     leave_groups(cx, still_registered);
+    event::task_changed(cx, id);
     if let Some(instance) = instance {
+        event::instance_changed(cx, instance);
         capacity_changed(cx, cluster, provider);
         if cx.ecs.tasks.count_by(&TaskIndex::Instance(instance)) == 0 {
             managed_draining::instance_emptied(cx, instance);
@@ -590,6 +597,7 @@ pub(super) fn report(cx: &mut Engine, id: Hex32, report: Report) {
     if task.status == TaskStatus::Stopped || task.instance.is_none() {
         return;
     }
+    let before = task.version;
     task.pull_started_at = task.pull_started_at.or(report.pull_started_at);
     task.pull_stopped_at = task.pull_stopped_at.or(report.pull_stopped_at);
     task.execution_stopped_at = task.execution_stopped_at.or(report.execution_stopped_at);
@@ -612,12 +620,17 @@ pub(super) fn report(cx: &mut Engine, id: Hex32, report: Report) {
             task.stopped_reason = report.reason.filter(|reason| !reason.is_empty());
         }
     }
+    let changed = task.version != before;
     let service = task.service.clone();
     let bindings: Vec<Binding> = task.containers.iter().flat_map(|c| &c.bindings).cloned().collect();
     let instance = task.instance;
     drop(task);
     if let (false, Some(instance)) = (bindings.is_empty(), instance) {
         placement::bound(cx, instance, &bindings);
+    }
+    // An end is told by `finish`.
+    if changed && !stopped {
+        event::task_changed(cx, id);
     }
     if stopped {
         finish(cx, id);
@@ -676,6 +689,7 @@ pub(super) fn container_health(cx: &mut Engine, id: Hex32, container: &str, heal
     task.version += 1;
     let service = task.service.clone();
     drop(task);
+    event::task_changed(cx, id);
     if let Some(service) = service {
         deployment::target_changed(cx, &service, id);
     }

@@ -2,7 +2,7 @@
 //! managed-instance-draining).
 
 use capstan_model::{Hex32, InstanceId, Span};
-use capstan_shapes::{autoscaling, ecs as shapes};
+use capstan_shapes::{Refusal, autoscaling, ecs as shapes, events};
 
 use super::{InstanceIndex, InstanceStatus, ManagedDrain, Name, ProviderKind, TaskIndex};
 use crate::{Caller, Engine};
@@ -12,11 +12,33 @@ pub(super) const HOOK: &str = "ecs-managed-draining-termination-hook";
 pub(super) const TRANSITION: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
 pub(super) const HEARTBEAT: Span = Span::from_secs(3600);
 
+/// The rule by which ECS hears of instances that leave, in users' sight (ECS guide, managed-instance-draining; the role of
+/// ECS lets it make rules whose names begin so). It has no target that a user could see: the kernel tells ECS.
+const RULE: &str = "ecs-managed-draining";
+const RULE_PATTERN: &str = r#"{"$or":[{"source":["aws.autoscaling"],"detail-type":["EC2 Instance-terminate Lifecycle Action"],"detail":{"LifecycleHookName":["ecs-managed-draining-termination-hook"]}},{"source":["aws.ec2"],"detail-type":["EC2 Spot Instance Interruption Warning"]}]}"#;
+
 /// A heartbeat is recorded well before the hook's timeout (our choice).
 const HEARTBEAT_EVERY: Span = Span::from_secs(1800);
 
 /// No instance is kept longer, whatever runs on it (ECS guide, managed-instance-draining).
 const LONGEST: Span = Span::from_hours(48);
+
+/// Some provider has managed draining: ECS has its rule.
+pub(super) fn put_rule(cx: &mut Engine) -> Result<(), Refusal> {
+    let request = events::PutRuleRequest {
+        name: RULE.to_owned(),
+        event_pattern: Some(RULE_PATTERN.to_owned()),
+        description: Some("This rule is used by Amazon ECS to drain instances before they end.".to_owned()),
+        ..Default::default()
+    };
+    cx.call(Caller::ECS, request).map(drop)
+}
+
+/// No provider has managed draining any more. A user may have deleted the rule by force before.
+pub(super) fn delete_rule(cx: &mut Engine) {
+    let request = events::DeleteRuleRequest { name: RULE.to_owned(), ..Default::default() };
+    let _gone = cx.call(Caller::ECS, request);
+}
 
 /// An instance of a provider's group waits in `Terminating:Wait` for our hook.
 pub(super) fn on_lifecycle_action(

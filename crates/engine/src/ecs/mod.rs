@@ -11,6 +11,7 @@ mod container_instance;
 mod daemon;
 mod deployment;
 mod draining;
+mod event;
 mod explain;
 mod leaving;
 mod lifecycle;

@@ -11,7 +11,8 @@ use super::cluster::{self, bad_token, invalid, missing, page_size, strategy_item
 use super::task::{client, refuse_fargate, refuse_fargate_strategy, strategy_of};
 use super::{
     Deployment, Name, Rollout, Service, ServiceIndex, ServiceKey, ServiceStatus, StrategyItem,
-    TaskDefinition, TaskIndex, TaskStatus, capacity_provider, deployment, placement, tags, task_definition,
+    TaskDefinition, TaskIndex, TaskStatus, capacity_provider, deployment, event, placement, tags,
+    task_definition,
 };
 use crate::kernel::page;
 use crate::{Caller, Engine};
@@ -167,6 +168,7 @@ pub(super) fn create(
         tags: tags::check(request.tags.as_deref().unwrap_or_default())?,
     };
     cx.ecs.services.insert(service);
+    event::deployment_began(cx, &key);
     let service = cx.ecs.services.get(&key).map(|service| describe_one(cx, service, true));
     Ok(shapes::CreateServiceResponse { service })
 }
@@ -433,6 +435,9 @@ pub(super) fn update(
     next.steady = false;
     next.steady_at = None;
     cx.ecs.services.insert(next);
+    if deploys {
+        event::deployment_began(cx, &key);
+    }
     deployment::poke(cx, &key);
     let service = cx.ecs.services.get(&key).map(|service| describe_one(cx, service, true));
     Ok(shapes::UpdateServiceResponse { service })

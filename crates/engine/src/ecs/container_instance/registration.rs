@@ -8,7 +8,7 @@ use capstan_shapes::{Refusal, ecs as shapes};
 use super::{arn, change, describe_one, find_instance, has_room};
 use crate::ecs::cluster::{self, invalid};
 use crate::ecs::{ContainerInstance, InstanceIndex, InstanceStatus, Name};
-use crate::ecs::{attribute, managed_scaling, metrics, placement, tags};
+use crate::ecs::{attribute, event, managed_scaling, metrics, placement, tags};
 use crate::{Caller, Engine};
 
 /// What is known of the machine that an agent runs on.
@@ -124,7 +124,7 @@ fn first(
     cx.ecs.instances.insert(row);
     placement::instance_changed(cx, id);
     managed_scaling::instance_joined(cx, id);
-    metrics::watch(cx, &cluster);
+use crate::ecs::{attribute, event, managed_scaling, metrics, placement, tags};
     id
 }
 

@@ -1,8 +1,11 @@
 //! The deployment circuit breaker: consecutive failures end a deployment, and may roll it back.
 
+use serde_json::Map;
+
 use super::super::{Rollout, ServiceKey};
 use super::events;
 use crate::Engine;
+use crate::ecs::event::{self, Kind};
 
 /// How many consecutive failures trip the circuit breaker: half of the desired count, 3–200 (ECS guide,
 /// deployment-circuit-breaker).
@@ -29,6 +32,9 @@ pub(super) fn trip_breaker(cx: &mut Engine, key: &ServiceKey) -> bool {
         service.throttle = None;
     }
     events::tell(cx, key, &events::failed(failed));
+    let reason = "ECS deployment circuit breaker: task failed to start.";
+    event::deployment(cx, key, Kind::Error, "SERVICE_DEPLOYMENT_FAILED", failed, reason);
+    event::service_action(cx, key, Kind::Error, "SERVICE_DEPLOYMENT_FAILED", |_| Map::new());
     let Some(mut back_to) = back_to else { return true };
     events::tell(cx, key, &events::rolling_back(back_to.id));
     if let Some(mut service) = cx.ecs.services.edit(key) {
@@ -47,5 +53,6 @@ pub(super) fn trip_breaker(cx: &mut Engine, key: &ServiceKey) -> bool {
         back_to.failed_tasks = 0;
         service.deployments.insert(0, back_to);
     }
+    event::deployment_began(cx, key);
     true
 }

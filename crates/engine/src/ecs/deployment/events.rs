@@ -19,8 +19,8 @@ pub(in crate::ecs) fn tell(cx: &mut Engine, key: &ServiceKey, message: &str) {
     service.events.truncate(EVENTS_MAX);
 }
 
-/// The same, unless it was told since the latest steady state and within six hours.
-pub(in crate::ecs) fn tell_once(cx: &mut Engine, key: &ServiceKey, message: &str) {
+/// The same, unless it was told since the latest steady state and within six hours. Tells whether it did.
+pub(in crate::ecs) fn tell_once(cx: &mut Engine, key: &ServiceKey, message: &str) -> bool {
     let now = cx.now;
     let told = cx.ecs.services.get(key).is_some_and(|service| {
         let whole = format!("(service {}) {message}", key.name);
@@ -30,6 +30,7 @@ pub(in crate::ecs) fn tell_once(cx: &mut Engine, key: &ServiceKey, message: &str
     if !told {
         tell(cx, key, message);
     }
+    !told
 }
 
 pub(in crate::ecs) const STEADY: &str = "has reached a steady state.";

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 
 use capstan_model::{Hex32, Span, Time};
 use capstan_shapes::ecs::TaskStopCode;
+use serde_json::Map;
 
+use super::event::{self, Kind};
 use super::{
     Desired, Name, Rollout, ServiceKey, ServiceStatus, StopFlow, TaskIndex, TaskStatus, daemon, lifecycle,
 };
@@ -296,7 +298,9 @@ fn replicas(cx: &mut Engine, key: &ServiceKey, picture: &Picture) -> bool {
     };
     let plan = bounds::plan(&counts);
     if throttled && service.throttle.is_some_and(|(_, delay)| delay >= 60) {
-        events::tell_once(cx, key, events::THROTTLED);
+        if events::tell_once(cx, key, events::THROTTLED) {
+            event::service_action(cx, key, Kind::Warn, "SERVICE_TASK_START_IMPAIRED", |_| Map::new());
+        }
     }
     if plan.stuck {
         events::tell_once(cx, key, events::STUCK);

@@ -9,6 +9,7 @@ use super::picture::{Picture, Stage};
 use super::start::LAUNCHES_PER_MINUTE;
 use super::{events, poke_in};
 use crate::Engine;
+use crate::ecs::event::{self, Kind};
 
 /// From the last stop to "steady state": +101 s and +110 s (spec observed.md §1).
 const STEADY_AFTER: Span = Span::from_secs(8);
@@ -44,6 +45,8 @@ pub(super) fn settle(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
             service.steady_at = Some(now);
         }
         events::tell(cx, key, &events::completed(primary));
+        let reason = format!("ECS deployment ecs-svc/{primary:019} completed.");
+        event::deployment(cx, key, Kind::Info, "SERVICE_DEPLOYMENT_COMPLETED", primary, &reason);
     }
     forget_empty_deployments(cx, key, picture);
 
@@ -89,6 +92,7 @@ pub(super) fn settle(cx: &mut Engine, key: &ServiceKey, picture: &Picture) {
     drop(service);
     if tell_steady {
         events::tell(cx, key, events::STEADY);
+        event::steady(cx, key);
     }
     wake_at_protection_end(cx, key, picture);
 }

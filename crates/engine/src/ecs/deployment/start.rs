@@ -8,7 +8,7 @@ use capstan_shapes::ecs::{LaunchType, PropagateTags};
 
 use super::super::lifecycle::{self, PROVISIONING_MAX, Seed};
 use super::super::strategy::{most_below, split};
-use super::super::{Deployment, ServiceKey};
+use super::super::{Deployment, ServiceKey, event};
 use super::picture::{Picture, Seen};
 use super::{events, unsettle};
 use crate::Engine;
@@ -56,6 +56,7 @@ pub(super) fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Dep
     let Some(seed) = seed(cx, key, primary) else { return };
     let mut waiting = lifecycle::waiting_count(cx, &key.cluster);
     let (mut started, mut closed, mut unplaced) = (Vec::new(), vec![false; have.len()], None);
+    let mut lack = String::new();
     for _ in 0..count {
         // A provider that has no place for one has none for the next.
         let open: Vec<i64> = shares
@@ -88,6 +89,7 @@ pub(super) fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Dep
             }
             Err(why) => {
                 closed[at] = true;
+                lack = why.reason();
                 unplaced = Some(why.sentence());
             }
         }
@@ -107,7 +109,9 @@ pub(super) fn start(cx: &mut Engine, key: &ServiceKey, count: i64, primary: &Dep
         unsettle(cx, key);
     }
     if let Some(why) = unplaced.filter(|why| !why.is_empty()) {
-        events::tell_once(cx, key, &events::unplaced(&why));
+        if events::tell_once(cx, key, &events::unplaced(&why)) {
+            event::unplaced(cx, key, &lack);
+        }
         unsettle(cx, key);
     }
 }
