@@ -65,6 +65,10 @@ ERRORS = {
         ("EnableRule", {"Name": "no-such"}, "ResourceNotFoundException"),
         ("DisableRule", {"Name": "no-such"}, "ResourceNotFoundException"),
         ("DeleteRule", {"Name": "conformance"}, "ValidationException"),
+        # ECS made this one when a provider with managed draining joined a cluster.
+        ("DisableRule", {"Name": "ecs-managed-draining"}, "ManagedRuleException"),
+        ("PutRule", {"Name": "ecs-managed-draining", "EventPattern": PATTERN}, "ManagedRuleException"),
+        ("DeleteRule", {"Name": "ecs-managed-draining"}, "ManagedRuleException"),
         ("ListRules", {"EventBusName": "no-such"}, "ResourceNotFoundException"),
         ("ListRules", {"NextToken": "not ours"}, "ValidationException"),
         ("PutTargets", {"Rule": "no-such", "Targets": [{"Id": "a", "Arn": GROUP}]}, "ResourceNotFoundException"),
@@ -98,7 +102,6 @@ UNCAUSED = {
         "ConcurrentModificationException": "requests come one after the other",
         "InternalException": "the server does not fail",
         "InvalidStateException": "there are no partner event sources",
-        "ManagedRuleException": "until ECS has a rule of its own",
         "OperationDisabledException": "there is no other account that could share a bus",
     },
 }

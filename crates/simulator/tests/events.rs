@@ -85,8 +85,8 @@ fn services_tell_what_happens() {
         request.force_new_deployment = Some(true);
     });
     world.advance(Span::from_mins(20));
-    let spot = world.engine().ec2().instances().iter().find(|row| row.spot.is_some()).map(|row| row.id);
-    let spot = spot.expect("a Spot Instance");
+    let spot = world.engine().ec2().instances().iter().find(|row| row.spot.is_some());
+    let (spot, zone) = spot.map(|row| (row.id, row.zone.name)).expect("a Spot Instance");
     let _ = world.input(Input::Fact(Fact::SpotInterruption { instance: spot }));
     world.advance(Span::from_mins(20));
     update(&mut world, |request| request.desired_count = Some(1));
@@ -96,7 +96,6 @@ fn services_tell_what_happens() {
     let warnings = &of_spot["EC2 Spot Instance Interruption Warning"];
     assert_eq!(warnings.len(), 1);
     let warning = &warnings[0];
-    let zone = world.engine().ec2().instances().get(&spot).map(|row| row.zone.name).unwrap_or_default();
     assert_eq!(warning["resources"][0], format!("arn:aws:ec2:{zone}:instance/{spot}"));
     assert_eq!(
         warning["detail"],

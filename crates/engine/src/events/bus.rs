@@ -15,8 +15,9 @@ const BUSES_MAX: usize = 100;
 /// Every account has the default bus.
 pub(crate) fn start(cx: &mut Engine) {
     let now = cx.now;
+    cx.events.default_bus = Arc::from(DEFAULT);
     cx.events.buses.insert(Bus {
-        name: Arc::from(DEFAULT),
+        name: cx.events.default_bus.clone(),
         description: None,
         kms_key: None,
         dead_letter: None,

@@ -61,6 +61,8 @@ pub struct Events {
     rules: Table<Rule>,
     deliveries: Table<Delivery>,
     delivery_serial: u64,
+    /// `default`, at hand for every event.
+    default_bus: Arc<str>,
 }
 
 impl Events {
@@ -101,7 +103,7 @@ impl Events {
         let could = |rule: &Rule| {
             rule.pattern.as_ref().is_some_and(|pattern| pattern.could_match(source, detail_type))
         };
-        self.rules.by(&RuleIndex::Listening(Arc::from(bus::DEFAULT))).any(could)
+        self.rules.by(&RuleIndex::Listening(self.default_bus.clone())).any(could)
     }
 }
 
@@ -130,7 +132,8 @@ pub(crate) fn publish(
     let Published { resources, detail, time } = event(cx);
     let time = time.unwrap_or(cx.now);
     let (event, _) = entry::event(cx, entry::Envelope { source, detail_type, time, resources, detail });
-    delivery::route(cx, &Arc::from(bus::DEFAULT), &event, time, false);
+    let bus = cx.events.default_bus.clone();
+    delivery::route(cx, &bus, &event, time, false);
 }
 
 pub(crate) fn handle(

@@ -2,7 +2,7 @@
 
 use capstan_model::{Span, Time};
 use capstan_shapes::events as shapes;
-use capstan_shapes::{Call, Refusal, cloudwatch, ecs, logs};
+use capstan_shapes::{Call, Refusal, cloudwatch, ecs, logs, sqs};
 use serde_json::{Value as Json, json};
 
 use super::{Published, publish};
@@ -201,6 +201,75 @@ fn a_transformed_event_is_logged_at_its_time() {
     pass(cx, Span::from_secs(1));
     assert_eq!(logged(cx).0.len(), 1);
     assert_eq!(counted(cx, "FailedInvocations", "r"), 1.0);
+}
+
+/// A queue that EventBridge may send to; its ARN.
+fn queue(cx: &mut Engine, name: &str, allowed: bool) -> String {
+    let arn = format!("arn:aws:sqs:us-east-1:000000000000:{name}");
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
+        "Condition": { "ArnLike": { "aws:SourceArn": "arn:aws:events:us-east-1:000000000000:rule/*" } },
+    }] });
+    let attributes = allowed.then(|| [("Policy".to_owned(), policy.to_string())].into());
+    let request = sqs::CreateQueueRequest { queue_name: name.to_owned(), attributes, ..Default::default() };
+    ok(cx, request);
+    arn
+}
+
+fn received(cx: &mut Engine, name: &str) -> Vec<sqs::Message> {
+    let request = sqs::GetQueueUrlRequest { queue_name: name.to_owned(), ..Default::default() };
+    let queue_url = ok(cx, request).queue_url.unwrap_or_default();
+    let request = sqs::ReceiveMessageRequest {
+        queue_url,
+        max_number_of_messages: Some(10),
+        message_attribute_names: Some(vec!["All".to_owned()]),
+        ..Default::default()
+    };
+    ok(cx, request).messages.unwrap_or_default()
+}
+
+#[test]
+fn queues_get_what_the_input_says() {
+    let cx = &mut engine();
+    let arn = queue(cx, "q", true);
+    put_rule(cx, "r", r#"{"source":["mine"]}"#);
+    let mut sends = target(&arn);
+    sends.input_path = Some("$.detail".to_owned());
+    put_target(cx, "r", sends);
+    put_events(cx, &[("mine", "x", r#"{"n":5}"#)]);
+    pass(cx, Span::from_secs(1));
+    let bodies: Vec<_> = received(cx, "q").into_iter().filter_map(|message| message.body).collect();
+    assert_eq!(bodies, [r#"{"n":5}"#]);
+}
+
+#[test]
+fn what_cannot_be_delivered_is_a_dead_letter() {
+    let cx = &mut engine();
+    let letters = queue(cx, "letters", true);
+    let closed = queue(cx, "closed", false);
+    put_rule(cx, "r", r#"{"source":["mine"]}"#);
+    let check = |cx: &mut Engine, arn: &str, code: &str| {
+        let dead_letter_config = Some(shapes::DeadLetterConfig { arn: Some(letters.clone()) });
+        put_target(cx, "r", shapes::Target { dead_letter_config, ..target(arn) });
+        put_events(cx, &[("mine", "x", r#"{"n":5}"#)]);
+        pass(cx, Span::from_secs(1));
+        let [message] = &received(cx, "letters")[..] else { panic!("{arn}: one letter") };
+        let event: Json =
+            serde_json::from_str(message.body.as_deref().unwrap_or_default()).unwrap_or_default();
+        assert_eq!(event["detail"]["n"], 5);
+        let attributes = message.message_attributes.clone().unwrap_or_default();
+        let value = |name: &str| attributes.get(name).and_then(|value| value.string_value.as_deref());
+        assert_eq!(value("RULE_ARN"), Some("arn:aws:events:us-east-1:000000000000:rule/r"));
+        assert_eq!((value("TARGET_ARN"), value("ERROR_CODE")), (Some(arn), Some(code)));
+        assert!(value("ERROR_MESSAGE").is_some());
+        assert_eq!((value("RETRY_ATTEMPTS"), value("EXHAUSTED_RETRY_CONDITION")), (None, None));
+    };
+    check(cx, "arn:aws:sqs:us-east-1:000000000000:none", "NO_RESOURCE");
+    check(cx, &closed, "NO_PERMISSIONS");
+    check(cx, GROUP_ARN, "NO_PERMISSIONS");
+    check(cx, "arn:aws:lambda:us-east-1:000000000000:function:f", "NO_RESOURCE");
+    assert_eq!(counted(cx, "InvocationsSentToDlq", "r"), 4.0);
+    assert!(received(cx, "closed").is_empty());
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn first(
     cx.ecs.instances.insert(row);
     placement::instance_changed(cx, id);
     managed_scaling::instance_joined(cx, id);
-use crate::ecs::{attribute, event, managed_scaling, metrics, placement, tags};
+    use crate::ecs::{attribute, event, managed_scaling, metrics, placement, tags};
     id
 }
 
