@@ -89,6 +89,8 @@ fn a_delay_longer_than_the_notice_loses_requests_and_says_so() {
         let told = why(&world, &leaving);
         assert!(told.contains("It is STOPPED"), "{told}");
         assert_eq!(told.contains("because its instance was gone"), loses, "{told}");
+        let told = why(&world, SERVICE);
+        assert_eq!(told.contains("with less time for requests in flight than promised"), loses, "{told}");
     }
 }
 

@@ -103,9 +103,32 @@ fn ended(cx: &Engine, task: &Task, since: Time, delay: Span, group: &str) -> Opt
     }
 }
 
+/// What a service's settings mean for requests in flight, and what the tasks of the last hour lost.
+pub(super) fn service_why(cx: &Engine, service: &Service) -> Vec<String> {
+    let Some((delay, group)) = delay_of(cx, service) else { return Vec::new() };
+    let mut why: Vec<String> = does_not_fit(cx, service, delay, &group).into_iter().collect();
+    // Stopped tasks are remembered for an hour.
+    let of_cluster = cx.ecs.tasks.by(&TaskIndex::Cluster(service.key.cluster.clone()));
+    let stopped = of_cluster
+        .filter(|task| task.status == TaskStatus::Stopped && task.service.as_ref() == Some(&service.key));
+    let cut = stopped.filter_map(|task| {
+        let told = ended(cx, task, task.stopping_at?, delay, &group)?;
+        Some((task.stopped_at?, task.id, told))
+    });
+    let cut: Vec<_> = cut.collect();
+    if let Some((at, task, told)) = cut.iter().max() {
+        why.push(format!(
+            "In the last hour {} of its tasks ended with less time for requests in flight than promised, the latest \
+             (task {task}) at {}: {told}",
+            cut.len(),
+            at.iso_secs()
+        ));
+    }
+    why
+}
+
 /// Whether an orderly stop fits into a Spot notice, for a service with tasks on Spot Instances.
-pub(super) fn service_why(cx: &Engine, service: &Service) -> Option<String> {
-    let (delay, group) = delay_of(cx, service)?;
+fn does_not_fit(cx: &Engine, service: &Service, delay: Span, group: &str) -> Option<String> {
     let mut tasks = cx.ecs.tasks.by(&TaskIndex::Service(service.key.clone()));
     let on_spot = tasks.find(|task| host(cx, task).is_some_and(ec2::Instance::is_spot))?;
     let definition = cx.ecs.task_definitions.get(&on_spot.definition)?;
