@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::Error;
 use crate::clock::Running;
 use crate::hosts::Hosts;
+use crate::long_poll::{Call, LongPolls};
 
 /// Messages of one batch; then effects that were gathered go out.
 const BATCH_MAX: usize = 512;
@@ -22,8 +23,13 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 type Look = Box<dyn FnOnce(&Engine) + Send>;
 
 pub(crate) enum Message {
-    Advance { span: Span, done: oneshot::Sender<Time> },
-    Call { caller: Caller, request: Box<Request>, reply: oneshot::Sender<Result<Response, Refusal>> },
+    Advance {
+        span: Span,
+        done: oneshot::Sender<Time>,
+    },
+    Call(Call),
+    /// Answers the receives that wait for messages, and lets none wait any more.
+    EndLongPolls,
     Input(Input),
     Look(Look),
     Stop(oneshot::Sender<()>),
@@ -40,7 +46,7 @@ impl Control {
     /// Makes an API call. When the engine is stopping, the answer is a refusal to that effect.
     pub async fn call(&self, caller: Caller, request: Request) -> Result<Response, Refusal> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.messages.send(Message::Call { caller, request: Box::new(request), reply });
+        let sent = self.messages.send(Message::Call(Call { caller, request: Box::new(request), reply }));
         match (sent, answer.await) {
             (Ok(()), Ok(answer)) => answer,
             _ => Err(Refusal::new("ServiceUnavailable", "Capstan is shutting down.").with_status(503)),
@@ -79,6 +85,11 @@ impl Control {
         let _ = self.messages.send(Message::Input(input));
     }
 
+    /// Those who wait for messages need not be waited for.
+    pub(crate) fn end_long_polls(&self) {
+        let _ = self.messages.send(Message::EndLongPolls);
+    }
+
     pub(crate) async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         if self.messages.send(Message::Stop(done)).is_ok() {
@@ -102,7 +113,8 @@ pub(crate) fn start(
     let run = move || {
         // Agents and balancers start tasks on the runtime.
         let _entered = runtime.enter();
-        Loop { world: World::with(engine, hosts), clock, messages }.run();
+        let long_polls = LongPolls::new(!clock.clock().is_manual());
+        Loop { world: World::with(engine, hosts), clock, messages, long_polls }.run();
     };
     thread.spawn(run).map_err(Error::Thread)?;
     Ok((control, balancer))
@@ -112,6 +124,7 @@ struct Loop {
     world: World<Hosts>,
     clock: Running,
     messages: Receiver<Message>,
+    long_polls: LongPolls,
 }
 
 impl Loop {
@@ -130,6 +143,9 @@ impl Loop {
                 }
                 self.take(message);
             }
+            while let Some(call) = self.long_polls.due(self.world.engine(), self.world.now()) {
+                self.make(call);
+            }
             let (engine, hosts) = self.world.surroundings();
             hosts.flush(engine);
         }
@@ -137,7 +153,8 @@ impl Loop {
 
     /// Sleeps until a message comes or something is due. `None` when nobody can send messages any more.
     fn wait(&mut self) -> Option<Option<Message>> {
-        let until_due = self.world.next().and_then(|time| self.clock.until(time));
+        let next = [self.world.next(), self.long_polls.next(self.world.engine())].into_iter().flatten().min();
+        let until_due = next.and_then(|time| self.clock.until(time));
         let sleep = until_due.map_or(SLEEP_MAX, |sleep| sleep.min(SLEEP_MAX));
         match self.messages.recv_timeout(sleep) {
             Ok(message) => Some(Some(message)),
@@ -158,16 +175,23 @@ impl Loop {
                 self.world.advance(span);
                 let _ = done.send(self.world.now());
             }
-            Message::Call { caller, request, reply } => {
-                let answer = self.world.request_as(caller, *request);
-                // The client may have gone; what it asked for has happened all the same.
-                let _ = reply.send(answer);
+            Message::Call(call) => {
+                let now = self.world.now();
+                if let Some(call) = self.long_polls.hold(self.world.engine(), now, call) {
+                    self.make(call);
+                }
             }
+            Message::EndLongPolls => self.long_polls.close(),
             Message::Input(input) => {
                 let _ = self.world.input(input);
             }
             Message::Look(look) => look(self.world.engine()),
             Message::Stop(_) => {}
         }
+    }
+    fn make(&mut self, call: Call) {
+        let answer = self.world.request_as(call.caller, *call.request);
+        // The client may have gone; what it asked for has happened all the same.
+        let _ = call.reply.send(answer);
     }
 }

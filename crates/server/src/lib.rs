@@ -9,6 +9,7 @@ mod clock;
 mod control;
 pub mod gateway;
 mod hosts;
+mod long_poll;
 mod process;
 mod slice;
 mod traffic;
@@ -118,6 +119,7 @@ impl Server {
     /// running.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
+        self.control.end_long_polls();
         let _ = self.gateway.await;
         self.control.stop().await;
     }
