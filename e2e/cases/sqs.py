@@ -97,7 +97,6 @@ ERRORS = {
         ("DeleteMessage", {**QUEUE, "ReceiptHandle": "nonsense"}, "ReceiptHandleIsInvalid"),
         ("ChangeMessageVisibility", {**QUEUE, "ReceiptHandle": "nonsense", "VisibilityTimeout": 1}, "ReceiptHandleIsInvalid"),
         ("ChangeMessageVisibility", {**QUEUE, "ReceiptHandle": "$receipt_one", "VisibilityTimeout": 1}, OLD + "MessageNotInflight"),
-        ("PurgeQueue", {"QueueUrl": "$purged_url"}, OLD + "PurgeQueueInProgress"),
     ],
 }
 
@@ -108,6 +107,7 @@ UNCAUSED = {
         "OverLimit": "120,000 messages in flight",
         "InvalidIdFormat": "deprecated: ReceiptHandleIsInvalid took its place",
         "AWS.SimpleQueueService.QueueDeletedRecently": "queues are deleted after the errors: a unit test",
+        "AWS.SimpleQueueService.PurgeQueueInProgress": "other services' cases let more than 60 seconds pass: a unit test",
         **{f"Kms{name}": "nothing is encrypted" for name in ("Disabled", "InvalidState", "NotFound", "OptInRequired", "Throttled", "AccessDenied", "InvalidKeyUsage")},
     }
 }
