@@ -1,6 +1,7 @@
 //! `capstan demo`: the ECS workshop on EC2 Spot as a story of about a minute. A server in this process, real tasks, a
 //! real load balancer, and clients that never pause.
 
+mod experiment;
 mod screen;
 mod stack;
 mod view;
@@ -14,6 +15,7 @@ use capstan_server::{Clock, Config, Options, Runtime, Server};
 
 use crate::load::{Counts, FRONT_PAGE, Load, Plan};
 use crate::serve;
+use experiment::INTERRUPTED;
 use screen::{Progress, Screen, Source};
 use stack::{ON_DEMAND, ON_DEMAND_TYPE, Provider, SERVICE, SPOT, SPOT_TYPES, Stack};
 use view::{Instance, View};
@@ -79,17 +81,18 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
 struct Outcome {
     on_demand: usize,
     spot: usize,
+    interrupted: usize,
     drained: usize,
     counts: Counts,
 }
 
 impl Outcome {
     fn line(&self) -> String {
-        let Self { on_demand, spot, drained, counts } = self;
+        let Self { on_demand, spot, interrupted, drained, counts } = self;
         let tasks = on_demand + spot;
         let instances = if *drained == 1 { "instance" } else { "instances" };
         format!(
-            "demo: {tasks} tasks ({on_demand} On-Demand, {spot} Spot), {drained} {instances} drained, {} requests, {} failed",
+            "demo: {tasks} tasks ({on_demand} On-Demand, {spot} Spot), {interrupted} interrupted, {drained} {instances} drained, {} requests, {} failed",
             counts.requests, counts.failed
         )
     }
@@ -102,6 +105,10 @@ impl Outcome {
                 "the workshop has {PEAK_ON_DEMAND} tasks On-Demand and {PEAK_SPOT} on Spot, here were {} and {}",
                 self.on_demand, self.spot
             ));
+        }
+        if self.interrupted != INTERRUPTED {
+            problems
+                .push(format!("{INTERRUPTED} instances were to be interrupted, {} were", self.interrupted));
         }
         if self.drained != 1 {
             problems.push("the instance did not drain".to_owned());
@@ -135,6 +142,10 @@ async fn tell(server: &Server, screen: &mut Screen, clock: Clock) -> Result<Outc
     let view = story.peak().await?;
     let mut outcome =
         Outcome { on_demand: view.running_on(ON_DEMAND), spot: view.running_on(SPOT), ..Outcome::default() };
+
+    story.screen.heading("An experiment takes three Spot Instances away");
+    outcome.interrupted = story.interrupt().await?;
+    let view = story.stack.view().await?;
 
     story.screen.heading("Drain an instance");
     outcome.drained = story.drain(&view).await?;
@@ -170,6 +181,8 @@ impl Story<'_> {
         self.call(&format!("group ecs-spot: Spot, up to 10 instances of {}", SPOT_TYPES.join(", "))).await?;
         self.call("providers EC2 and EC2Spot: managed scaling, target capacity 80%").await?;
         self.call("load balancer and target group: deregistration delay 90 s").await?;
+        self.call("EventBridge rule: what EC2 says of Spot to a log group").await?;
+        self.stack.watch_spot().await?;
         self.call("service: 1 task of capstan/web (256 CPU units, 512 MiB) on EC2").await?;
         self.stack.create_service().await?;
         let one = |view: &View, _: &Counts| (view.settled(1), None);
@@ -213,6 +226,35 @@ impl Story<'_> {
         self.tasks(&view);
         self.instances(&view);
         Ok(view)
+    }
+
+    /// Has Spot Instances interrupted, and waits until their tasks run elsewhere. How many were.
+    async fn interrupt(&mut self) -> Result<usize, String> {
+        let since = self.stack.now().await?;
+        self.call(&format!("FIS experiment: interrupt {INTERRUPTED} Spot Instances, two minutes' notice"))
+            .await?;
+        self.stack.interrupt().await?;
+        let warned = |view: &View, _: &Counts| {
+            let have = view.warned.len();
+            let drains = |id: &String| view.instances.iter().all(|row| row.id != *id || row.drains);
+            let done = have >= INTERRUPTED && view.warned.iter().all(drains);
+            (done, Some(Progress { have, want: INTERRUPTED }))
+        };
+        let view = self.until("instances have their notice and drain", warned).await?;
+        self.instances(&view);
+        let taken = view.warned;
+        let gone = |view: &View, _: &Counts| {
+            let left = view.instances.iter().filter(|row| taken.contains(&row.id)).count();
+            (left == 0, Some(Progress { have: taken.len() - left.min(taken.len()), want: taken.len() }))
+        };
+        self.until("instances gone", gone).await?;
+        let replaced = |view: &View, _: &Counts| {
+            let done = view.settled(PEAK) && view.steady(since);
+            (done, Some(Progress { have: view.running().min(view.healthy).min(PEAK), want: PEAK }))
+        };
+        let view = self.until("tasks run and are healthy", replaced).await?;
+        self.instances(&view);
+        Ok(taken.len())
     }
 
     /// Drains the Spot instance with the most tasks. How many instances have drained: one.
@@ -396,22 +438,23 @@ mod tests {
         let good = Outcome {
             on_demand: 11,
             spot: 9,
+            interrupted: 3,
             drained: 1,
             counts: Counts { requests: 12_345, ..Counts::default() },
         };
         check(
             good.clone(),
-            "demo: 20 tasks (11 On-Demand, 9 Spot), 1 instance drained, 12345 requests, 0 failed",
+            "demo: 20 tasks (11 On-Demand, 9 Spot), 3 interrupted, 1 instance drained, 12345 requests, 0 failed",
             None,
         );
         check(
             Outcome { on_demand: 10, spot: 10, ..good.clone() },
-            "demo: 20 tasks (10 On-Demand, 10 Spot), 1 instance drained, 12345 requests, 0 failed",
+            "demo: 20 tasks (10 On-Demand, 10 Spot), 3 interrupted, 1 instance drained, 12345 requests, 0 failed",
             Some("11 tasks On-Demand and 9 on Spot, here were 10 and 10"),
         );
         check(
             Outcome { drained: 0, ..good.clone() },
-            "demo: 20 tasks (11 On-Demand, 9 Spot), 0 instances drained, 12345 requests, 0 failed",
+            "demo: 20 tasks (11 On-Demand, 9 Spot), 3 interrupted, 0 instances drained, 12345 requests, 0 failed",
             Some("did not drain"),
         );
         let counts = Counts {
@@ -422,7 +465,7 @@ mod tests {
         };
         check(
             Outcome { counts, ..good },
-            "demo: 20 tasks (11 On-Demand, 9 Spot), 1 instance drained, 3 requests, 1 failed",
+            "demo: 20 tasks (11 On-Demand, 9 Spot), 3 interrupted, 1 instance drained, 3 requests, 1 failed",
             Some("1 requests failed, the first: request 2: answered 502 Bad Gateway"),
         );
     }

@@ -38,6 +38,8 @@ pub(super) enum Source {
     /// What the story does.
     Call,
     Clients,
+    /// What EC2 says of its instances.
+    Signal,
     Metric,
     Group,
     Service,
@@ -111,6 +113,7 @@ impl Screen {
         let style = match source {
             Source::Call => Style::new().green(),
             Source::Clients => Style::new().magenta(),
+            Source::Signal => Style::new().red(),
             Source::Group | Source::Metric => Style::new().yellow(),
             Source::Service => Style::new().cyan(),
         };

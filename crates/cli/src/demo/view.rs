@@ -18,7 +18,9 @@ pub(super) struct View {
     pub(super) deployments: usize,
     /// Targets that get requests.
     pub(super) healthy: usize,
-    /// Service events and what changed the size of groups, the earliest first.
+    /// Ids of Spot Instances that have got their notice.
+    pub(super) warned: BTreeSet<String>,
+    /// Service events, EC2's signals and what changed the size of groups, the earliest first.
     pub(super) news: Vec<News>,
 }
 
@@ -113,6 +115,9 @@ impl Stack {
             news.extend(self.group_news(provider).await?);
             news.extend(self.reservation(provider, now).await?);
         }
+        let mut signals = self.signals().await?;
+        signals.news.reverse();
+        news.extend(signals.news);
         // Events come newest first; those of one moment keep their order, and causes come before what they cause.
         news.reverse();
         news.sort_by_key(|news| (news.at, news.source, news.text.starts_with(TERMINATING)));
@@ -122,6 +127,7 @@ impl Stack {
             instances: self.instances().await?,
             deployments: service.deployments.map_or(0, |deployments| deployments.len()),
             healthy: self.healthy().await?,
+            warned: signals.warned,
             news,
         })
     }
@@ -194,9 +200,13 @@ impl Stack {
         let activities = self.call(describe).await?.activities;
         let mut news: Vec<News> = Vec::new();
         for activity in activities {
-            let ends = activity.description.filter(|text| text.starts_with(TERMINATING));
+            let replaces = activity.cause.contains(REPLACING);
+            let told = activity.description.and_then(|text| match text.strip_prefix(LAUNCHING) {
+                Some(id) => replaces.then(|| format!("replacement launched: {id}")),
+                None => text.starts_with(TERMINATING).then_some(text),
+            });
             let at = activity.start_time;
-            news.extend(ends.map(|text| News { at, source: Source::Group, name: provider.name, text }));
+            news.extend(told.map(|text| News { at, source: Source::Group, name: provider.name, text }));
             // Each instance has an activity, and those of one decision the same cause.
             for told in resized(&activity.cause, provider) {
                 if !news.contains(&told) {
@@ -269,6 +279,9 @@ fn service_news(event: ecs::ServiceEvent) -> News {
 
 /// The description of that activity of a group, before the id.
 const TERMINATING: &str = "Terminating EC2 instance: ";
+const LAUNCHING: &str = "Launching a new EC2 instance: ";
+/// The cause of a launch that makes up for an instance which is gone.
+const REPLACING: &str = "in response to an unhealthy instance needing to be replaced.";
 /// Up to so many tasks of a list are told by their ids; of a longer list one is.
 const TASKS_TOLD: usize = 3;
 
