@@ -253,6 +253,9 @@ impl Story<'_> {
             (done, Some(Progress { have: view.running().min(view.healthy).min(PEAK), want: PEAK }))
         };
         let view = self.until("tasks run and are healthy", replaced).await?;
+        if let Some(counts) = self.load.as_ref().map(Load::counts) {
+            self.clients(&counts).await?;
+        }
         self.instances(&view);
         Ok(taken.len())
     }
