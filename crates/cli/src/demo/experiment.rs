@@ -134,7 +134,7 @@ impl Stack {
                 Some(RECOMMENDATION) => format!("rebalance recommendation: {instance}"),
                 _ => continue,
             };
-            signals.news.push(News { at, source: Source::Signal, name: "EC2", text: said });
+            signals.news.push(News { at, source: Source::Signal, name: "signal", text: said });
         }
         Ok(signals)
     }
