@@ -65,6 +65,10 @@ test-e2e: $(VENV)/ready | tools ## The stock clients against a running server
 simulate: | tools ## 10,000 virtual hours of rough weather: every invariant holds, every service comes back
 	@cargo test --profile bench-dev --package capstan-simulator --test faults -- --ignored --nocapture
 
+.PHONY: market-statistics
+market-statistics: ## 1,000 pool-days of the Spot market model beside records of real pools, in docs/spot-market.md and .svg
+	@cargo run --quiet -p capstan-market --example statistics
+
 .PHONY: bench
 bench: $(MOTO)/ready | tools proxies ## The budgets, side by side with moto, nginx and HAProxy
 	@cargo build --release --package capstan-cli --package capstan-bench

@@ -52,6 +52,12 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct BillArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CoverageArgs {
     #[command(flatten)]
     server: ServerArgs,
@@ -112,6 +118,51 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), String> {
     for line in answer["why"].as_array().into_iter().flatten() {
         say!("  {}", text(line));
     }
+    Ok(())
+}
+
+pub(crate) fn bill(args: &BillArgs) -> Result<(), String> {
+    let answer = call(&args.server, Method::GET, "/_capstan/bill", None)?;
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header([
+        "group",
+        "purchase option",
+        "type",
+        "runs",
+        "hours",
+        "free hours",
+        "cost $",
+        "on-demand $",
+    ]);
+    let hours = |seconds: &Value| format!("{:.2}", seconds.as_f64().unwrap_or_default() / 3600.0);
+    let mut row = |line: &Value, group: String| {
+        table.add_row([
+            group,
+            text(&line["purchaseOption"]),
+            text(&line["instanceType"]),
+            text(&line["runs"]),
+            hours(&line["seconds"]),
+            hours(&line["freeSeconds"]),
+            text(&line["cost"]),
+            text(&line["onDemandCost"]),
+        ]);
+    };
+    for line in answer["lines"].as_array().into_iter().flatten() {
+        row(line, line["group"].as_str().unwrap_or("-").to_owned());
+    }
+    row(&answer["total"], "total".to_owned());
+    for column in 3..8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+    }
+    say!("{table}");
     Ok(())
 }
 

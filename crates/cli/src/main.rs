@@ -30,6 +30,8 @@ enum Command {
     Clock(client::ClockArgs),
     /// Says why a task, a service, an instance or a capacity provider is as it is
     Explain(client::ExplainArgs),
+    /// Shows what instances have cost so far: by group, purchase option and type
+    Bill(client::BillArgs),
     /// Lists what acts, what is accepted without effect, and what is absent
     Coverage(client::CoverageArgs),
     /// Plays the ECS workshop on EC2 Spot in about a minute: real tasks, a real load balancer, no lost request
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Env(args) => client::env(&args),
         Command::Clock(args) => client::clock(&args),
         Command::Explain(args) => client::explain(&args),
+        Command::Bill(args) => client::bill(&args),
         Command::Coverage(args) => client::coverage(&args),
         Command::Demo(args) => demo::run(args),
         Command::Soak(args) => soak::run(args),

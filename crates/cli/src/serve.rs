@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use capstan_market::{Market, Model, Trace};
 use capstan_server::{Clock, Error, Options, Runtime, Server};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,10 @@ pub(crate) struct Args {
     /// Root of all chance: the same seed and the same calls give the same ids
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What Spot costs and how much of it there is: calm (catalogue prices, all the capacity one likes), model (prices and
+    /// capacity that come and go like real pools), or a CSV file of time,zone,type,price,capacity
+    #[arg(long, default_value = "calm")]
+    spot_market: String,
     /// Added to a load balancer's port that cannot be opened, such as 80 without privileges
     #[arg(long, default_value_t = 8000)]
     port_offset: u16,
@@ -104,6 +109,7 @@ fn options(args: &Args) -> Result<Options, String> {
     config.region = region;
     config.account.clone_from(&args.account);
     config.fis_spot_targets = args.fis_spot_targets;
+    config.market = spot_market(&args.spot_market, args.seed)?;
     let capstan_exe = this_program()?;
     Ok(Options {
         listen: args.listen,
@@ -113,6 +119,21 @@ fn options(args: &Args) -> Result<Options, String> {
         capstan_exe,
         port_offset: args.port_offset,
     })
+}
+
+/// `calm`, `model` or the name of a file.
+fn spot_market(text: &str, seed: u64) -> Result<Market, String> {
+    match text {
+        "calm" => Ok(Market::Calm),
+        "model" => Ok(Market::Model(Model::new(seed))),
+        file => {
+            let text = std::fs::read_to_string(file).map_err(|e| {
+                format!("{file}: {e}. --spot-market takes calm, model, or a CSV file with the line time,zone,type,price,capacity")
+            })?;
+            let trace = Trace::parse(&text, capstan_server::wall_clock());
+            trace.map(Market::Trace).map_err(|e| format!("{file}: {e}"))
+        }
+    }
 }
 
 /// Ctrl-C or SIGTERM, from this call on and not from the first poll on: a signal that comes while the server starts stops

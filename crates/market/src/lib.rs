@@ -6,6 +6,7 @@
 
 mod model;
 mod noise;
+mod plot;
 pub mod statistics;
 mod trace;
 

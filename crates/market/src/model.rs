@@ -306,3 +306,58 @@ impl Traits {
         Some(lost_at - Span::from_micros(gap))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Market;
+    use proptest::prelude::*;
+
+    const START: Time = Time::from_secs(1_767_225_600);
+
+    fn pool(at: usize) -> Pool {
+        let pools = crate::statistics::pools();
+        pools[at % pools.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_changes_between_two_changes(seed: u64, at: usize, hours in 0_i64..5_000, part in 0_i64..1_000) {
+            let (market, pool) = (Market::Model(Model::new(seed)), pool(at));
+            let now = START + Span::from_hours(hours);
+            let next = market.next_change(pool, now).unwrap();
+            prop_assert!(next > now);
+            let between = now + Span::from_micros((next - now).as_micros() / 1_000 * part);
+            prop_assert_eq!(market.capacity(pool, now), market.capacity(pool, between));
+            prop_assert_ne!(market.capacity(pool, now), market.capacity(pool, next));
+        }
+
+        #[test]
+        fn prices_keep_their_bounds_and_their_times(seed: u64, at: usize, hours in 0_i64..5_000) {
+            let (market, pool) = (Market::Model(Model::new(seed)), pool(at));
+            let now = START + Span::from_hours(hours);
+            let on_demand = pool.on_demand_price().unwrap();
+            let prices = market.prices(pool, now, now + Span::from_hours(72));
+            prop_assert_eq!(prices[0], (now, market.price(pool, now).unwrap()));
+            for (time, price) in &prices {
+                prop_assert!(price.0 * 10 >= on_demand.0 && *price <= on_demand && price.0 % 100 == 0);
+                prop_assert_eq!(market.price(pool, *time), Some(*price));
+                prop_assert!(market.price_since(pool, *time).unwrap() <= *time);
+            }
+            for pair in prices.windows(2) {
+                prop_assert_eq!(market.price_since(pool, pair[1].0), Some(pair[1].0));
+                prop_assert!(pair[0].1 != pair[1].1);
+            }
+        }
+
+        #[test]
+        fn a_recommendation_is_ahead_and_always_the_same(seed: u64, at: usize, hours in 0_i64..1_000) {
+            let (market, pool) = (Market::Model(Model::new(seed)), pool(at));
+            let now = START + Span::from_hours(hours);
+            let next = market.next_recommendation(pool, now).unwrap();
+            prop_assert!(next > now);
+            let before = Span::from_micros((next - now).as_micros() / 2);
+            prop_assert_eq!(market.next_recommendation(pool, now + before), Some(next));
+        }
+    }
+}

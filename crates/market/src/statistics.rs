@@ -344,3 +344,48 @@ pub fn table(figures: &Statistics) -> String {
     }
     text
 }
+
+/// The figures and some days of a few pools, as an SVG picture.
+pub fn picture(seed: u64, figures: &Statistics) -> String {
+    crate::plot::picture(seed, figures, START)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bands of the records, a little wider at the ends: a week of sixty pools is less than they saw.
+    #[test]
+    fn the_model_does_what_the_records_show() {
+        for seed in [1, 20, 300] {
+            let found = measure(seed, 7);
+            let within = |name: &str, figure: f64, low: f64, high: f64| {
+                assert!((low..=high).contains(&figure), "{name} {figure} under seed {seed}");
+            };
+            within("availability", found.availability.median, 0.64, 0.94);
+            within("least availability", found.availability.least, 0.4, 0.9);
+            within("up", found.up_hours.median, 0.27, 3.8);
+            within("down", found.down_hours.median, 0.12, 0.15);
+            within("zones", found.zone_correlation.median, 0.25, 0.59);
+            within("least of zones", found.zone_correlation.least, 0.1, 0.59);
+            within("regions", found.region_correlation.median, -0.05, 0.27);
+            within("together", found.together, 0.9, 1.0);
+            within("nodes", found.drop_nodes, 6.7, 11.1);
+            within("to zero", found.drops_to_zero, 0.36, 0.72);
+            within("warned", found.both / (found.both + found.notice_only), 0.4, 0.8);
+            within("price", found.price_ratio.median, 0.30, 0.59);
+            within("cheapest", found.price_ratio.least, 0.1, 1.0);
+            within("dearest", found.price_ratio.greatest, 0.1, 1.0);
+            within("zone prices", found.zone_price_ratio.median, 1.05, 1.6);
+            within("a fall", found.price_step.least, 0.8, 1.0);
+            within("a rise", found.price_step.greatest, 1.0, 1.25);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let render = |seed| picture(seed, &measure(seed, 1));
+        assert_eq!(render(5), render(5));
+        assert_ne!(render(5), render(6));
+    }
+}

@@ -102,6 +102,10 @@ impl Backend {
             (&Method::GET, "/_capstan/coverage") => {
                 json_page(StatusCode::OK, gateway::coverage(&capstan_engine::inert()))
             }
+            (&Method::GET, "/_capstan/bill") => {
+                let bill = self.0.control.look(bill).await;
+                json_page(StatusCode::OK, bill.unwrap_or_default())
+            }
             (&Method::POST, "/_capstan/clock") => self.advance(request).await,
             (&Method::GET, "/_capstan/clock") => {
                 let now = self.0.control.look(capstan_engine::Engine::now).await;
@@ -115,7 +119,7 @@ impl Backend {
             }
             _ => json_page(
                 StatusCode::NOT_FOUND,
-                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/coverage, /_capstan/clock, /_capstan/explain/NAME and /_capstan/instances/ID/latest/meta-data/; everything else here is the AWS API.", request.method()) }),
+                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/bill, /_capstan/coverage, /_capstan/clock, /_capstan/explain/NAME and /_capstan/instances/ID/latest/meta-data/; everything else here is the AWS API.", request.method()) }),
             ),
         }
     }
@@ -191,6 +195,38 @@ impl Backend {
             ),
         }
     }
+}
+
+/// What instances have cost until now. Prices are in dollars with six decimals, as EC2 writes them.
+fn bill(engine: &capstan_engine::Engine) -> Value {
+    let lines = capstan_engine::ec2::bill(engine);
+    let option = |spot: bool| if spot { "spot" } else { "on-demand" };
+    let sums = |sums: &capstan_engine::ec2::Sums| {
+        json!({
+            "runs": sums.runs,
+            "seconds": sums.seconds,
+            "freeSeconds": sums.free_seconds,
+            "cost": sums.cost().to_string(),
+            "costMicroDollars": sums.cost().0,
+            "onDemandCost": sums.on_demand_cost().to_string(),
+        })
+    };
+    let line = |(key, of_key): (&capstan_engine::ec2::BillKey, &capstan_engine::ec2::Sums)| {
+        let mut line = json!({
+            "group": key.group,
+            "purchaseOption": option(key.spot),
+            "instanceType": key.instance_type,
+        });
+        if let (Value::Object(line), Value::Object(sums)) = (&mut line, sums(of_key)) {
+            line.extend(sums);
+        }
+        line
+    };
+    json!({
+        "until": engine.now().iso_millis(),
+        "lines": lines.iter().map(line).collect::<Vec<_>>(),
+        "total": sums(&capstan_engine::ec2::total(lines.values())),
+    })
 }
 
 fn json_page(status: StatusCode, value: Value) -> hyper::Response<Body> {

@@ -126,7 +126,7 @@ impl Server {
 }
 
 /// The time of this machine's clock.
-pub(crate) fn wall_clock() -> Time {
+pub fn wall_clock() -> Time {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Time::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }

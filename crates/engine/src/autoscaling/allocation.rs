@@ -115,6 +115,19 @@ impl<'a> Fleet<'a> {
         self
     }
 
+    /// Leaves Spot pools out: zone and instance type.
+    pub(super) fn avoiding(mut self, pools: &[(Name, Name)]) -> Self {
+        for (zone, candidate) in
+            (0..self.zones.len()).flat_map(|zone| (0..self.candidates.len()).map(move |at| (zone, at)))
+        {
+            let (name, kind) = (&self.zones[zone].name, self.candidates[candidate].instance_type.as_ref());
+            if pools.iter().any(|pool| pool.0 == *name && Some(&pool.1) == kind) {
+                self.closed.insert((zone, candidate, true));
+            }
+        }
+        self
+    }
+
     pub(super) fn capacity(&self) -> i64 {
         self.capacity
     }

@@ -52,6 +52,7 @@ pub(super) fn check(cx: &mut Engine, name: &Name) {
         replacement: cause,
         warmup: None,
         moves: Some((victim, spot)),
+        avoid: Vec::new(),
     };
     if capacity::launch(cx, &group, order).is_err() {
         // One failed attempt is enough: the next event asks again.

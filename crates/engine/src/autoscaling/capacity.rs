@@ -12,12 +12,12 @@ use capstan_shapes::{Refusal, ec2};
 use super::allocation::{Fleet, NoPool, Place};
 use super::decision::{Decision, Verdict};
 use super::rows::{
-    Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name,
+    Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Risk,
     ScalingActivityStatusCode as Code, Warmup,
 };
 use super::template::{self, Candidate};
 use super::termination::Queue;
-use super::{activity, balance, health, lifecycle};
+use super::{activity, balance, health, lifecycle, rebalance};
 use crate::ec2::{InstanceIndex, Quotes};
 use crate::{Caller, Engine};
 
@@ -111,6 +111,7 @@ pub(super) fn reconcile(cx: &mut Engine, name: &Name) {
     } else if current > group.desired {
         shrink(cx, &group, ask);
     }
+    rebalance::check(cx, name);
     balance::check(cx, name);
 }
 
@@ -132,6 +133,9 @@ fn launch_missing(cx: &mut Engine, group: &Group, current: i64, ask: Ask) {
         return decide(cx, &group.name, None, Verdict::Suspended { process: "Launch" });
     }
     let missing = group.desired - current;
+    // Successors that are not in service yet come on top.
+    let extra =
+        self::current(cx, &group.name).filter(|row| row.moves.is_some()).map(|row| row.weight).sum::<i64>();
     let replacing = ask.replacements.min(missing);
     let mut sentences = ask.triggers;
     sentences.push(activity::sentence(
@@ -148,7 +152,15 @@ fn launch_missing(cx: &mut Engine, group: &Group, current: i64, ask: Ask) {
         let span = group.default_instance_warmup?;
         Some(Warmup { span, from_launch: false })
     });
-    let order = Order { desired: group.desired, replacing, growth, replacement, warmup, moves: None };
+    let order = Order {
+        desired: group.desired + extra,
+        replacing,
+        growth,
+        replacement,
+        warmup,
+        moves: None,
+        avoid: Vec::new(),
+    };
     if let Err(message) = launch(cx, group, order) {
         let retry_at = cx.now + RETRY;
         if let Some(mut row) = cx.autoscaling.groups.edit(&group.name) {
@@ -170,6 +182,8 @@ pub(super) struct Order {
     pub(super) warmup: Option<Warmup>,
     /// Above the desired capacity, to take the place of that instance; with the purchase option to launch.
     pub(super) moves: Option<(InstanceId, bool)>,
+    /// Spot pools to leave out: zone and instance type.
+    pub(super) avoid: Vec<(Name, Name)>,
 }
 
 /// Launches up to the capacity asked for, pool by pool. `Err` is why some of it could not be had.
@@ -189,7 +203,8 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
         Fleet::new(&group.zones, &candidates, distribution, region, Quotes::new(cx), instances.iter())
             .balanced_only(strategy == Some(CapacityDistributionStrategy::BalancedOnly))
             .crowd(|zone| in_zone(cx, zone))
-            .purchase(order.moves.map(|(_, spot)| spot));
+            .purchase(order.moves.map(|(_, spot)| spot))
+            .avoiding(&order.avoid);
     let mut refused: Option<(Place, Refusal)> = None;
     while fleet.capacity() < order.desired {
         let mut calls: BTreeMap<Place, i32> = BTreeMap::new();
@@ -229,6 +244,11 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
                 fleet.close(&place);
             }
         }
+    }
+    if let Some(reopens_at) = fleet.reopens_at()
+        && let Some(mut row) = cx.autoscaling.groups.edit(&group.name)
+    {
+        row.reopens_at = Some(reopens_at);
     }
     Ok(())
 }
@@ -389,6 +409,7 @@ fn launched(
         draining: std::collections::BTreeSet::new(),
         activity: Some(key),
         moves: order.moves.map(|(victim, _)| victim),
+        risk: Risk::None,
         hooks: true,
         check_at: None,
     });

@@ -8,7 +8,7 @@ use capstan_shapes::{Refusal, ec2};
 
 use super::lifecycle::{self, Exit};
 use super::rows::{
-    ActivityKey, Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name,
+    ActivityKey, Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Risk,
     ScalingActivityStatusCode as Code,
 };
 use super::{activity, balance, capacity, invalid, invalid_token, template, zones};
@@ -431,6 +431,7 @@ fn take_in(cx: &mut Engine, group: &Group, id: InstanceId, instance: ec2::Instan
         draining: std::collections::BTreeSet::new(),
         activity: Some(key),
         moves: None,
+        risk: Risk::None,
         hooks: false,
         check_at: None,
     });

@@ -7,8 +7,8 @@ use capstan_model::{InstanceId, Span};
 use capstan_shapes::{ec2, elbv2};
 
 use super::rows::{
-    ActivityKey, GroupInstanceIndex, LifecycleState as State, Name, ScalingActivityStatusCode as Code,
-    TargetGroup, Transition, Warmup,
+    ActivityKey, GroupInstance, GroupInstanceIndex, LifecycleState as State, Name, Risk,
+    ScalingActivityStatusCode as Code, TargetGroup, Transition, Warmup,
 };
 use super::{activity, capacity, hook};
 use crate::kernel::Effect;
@@ -63,7 +63,12 @@ pub(super) fn into_service(cx: &mut Engine, id: InstanceId) {
         _ => finish(cx, id),
     }
     if let Some(victim) = moves {
-        super::balance::arrived(cx, id, victim);
+        let risky = |row: &GroupInstance| row.risk != Risk::None;
+        if cx.autoscaling.instances.get(&victim).is_some_and(risky) {
+            super::rebalance::arrived(cx, victim);
+        } else {
+            super::balance::arrived(cx, id, victim);
+        }
     } else if cx.autoscaling.groups.get(&group_name).is_some_and(|group| group.balance_wanted) {
         super::balance::want(cx, &group_name);
     }
@@ -88,6 +93,7 @@ pub(super) fn terminate(cx: &mut Engine, id: InstanceId, cause: Name, exit: Exit
     } else if let Some(key) = &row.activity {
         activity::end(cx, key, Code::Cancelled, None);
     }
+    super::rebalance::left(cx, id);
     let details = activity::details(row.subnet.as_deref(), &row.zone);
     let key = activity::begin(cx, &group, format!("Terminating EC2 instance: {id}"), cause, details);
     {

@@ -20,6 +20,7 @@ mod instance;
 mod lifecycle;
 mod metrics;
 mod policy;
+mod rebalance;
 mod rows;
 mod scaling;
 mod suspend;
@@ -187,11 +188,13 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         Event::TargetState { target_group, target, state, .. } => {
             lifecycle::target_state(cx, target_group, target, state);
         }
+        Event::RebalanceRecommendation { instance } => {
+            rebalance::at_risk(cx, *instance, Risk::Recommendation);
+        }
+        Event::SpotInterruption { instance, .. } => rebalance::at_risk(cx, *instance, Risk::Notice),
         Event::AlarmState { .. }
         | Event::LifecycleAction { .. }
-        | Event::RebalanceRecommendation { .. }
         | Event::SpotInstanceEvicted { .. }
-        | Event::SpotInterruption { .. }
         | Event::SpotRequestFulfilled { .. } => {}
     }
 }

@@ -51,6 +51,9 @@ pub struct Group {
     pub settings: Settings,
     /// When desired and actual capacity are compared next: at once after a change, minutes later after a failed launch.
     pub reconcile_at: Option<Time>,
+    /// When a Spot pool that had no room at the latest launch may have some: the balance of zones is looked at again (ASG
+    /// guide, AZRebalance).
+    pub reopens_at: Option<Time>,
     /// The next minute at which group metrics are put.
     pub metrics_at: Option<Time>,
     /// Sentences that tell why the comparison was asked for; the first part of the next activities' causes.
@@ -97,11 +100,11 @@ impl Row for Group {
         self.name.clone()
     }
     fn deadline(&self) -> Option<Time> {
-        [self.reconcile_at, self.metrics_at].into_iter().flatten().min()
+        [self.reconcile_at, self.metrics_at, self.reopens_at].into_iter().flatten().min()
     }
 }
 
-/// Settings that are described as they were given and decide nothing yet (see `INERT`).
+/// Settings that are described as they were given; those that decide nothing are in `INERT`.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub capacity_rebalance: Option<bool>,
@@ -269,10 +272,22 @@ pub struct GroupInstance {
     pub activity: Option<ActivityKey>,
     /// Launched above the desired capacity to take the place of that instance; not yet in service.
     pub moves: Option<InstanceId>,
+    /// What EC2 has said about its future; looked at only where the group rebalances its capacity.
+    pub risk: Risk,
     /// Whether lifecycle hooks run for the transition that it is in (not for standby, attach or forced deletion).
     pub hooks: bool,
     /// When its health is looked at, or when draining is given up.
     pub check_at: Option<Time>,
+}
+
+/// How sure it is that EC2 takes a Spot Instance back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    None,
+    /// EC2 recommends to leave it.
+    Recommendation,
+    /// It will be gone within two minutes.
+    Notice,
 }
 
 /// `HealthStatus`, and what found the instance unhealthy.
@@ -337,11 +352,15 @@ impl GroupInstance {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupInstanceIndex {
+    /// Current Spot Instances that EC2 may take back soon, where the group rebalances its capacity.
+    AtRisk(Name),
     /// On its way in, or in service: what is compared with the desired capacity.
     Current(Name),
     /// All instances of the group, whatever their state.
     Group(Name),
     InService(Name),
+    /// Launched to take the place of that instance.
+    Successor(InstanceId),
     Unhealthy(Name),
 }
 
@@ -361,6 +380,12 @@ impl Row for GroupInstance {
             put(GroupInstanceIndex::Current(self.group.clone()));
             if self.health != Health::Healthy {
                 put(GroupInstanceIndex::Unhealthy(self.group.clone()));
+            }
+            if self.risk != Risk::None {
+                put(GroupInstanceIndex::AtRisk(self.group.clone()));
+            }
+            if let Some(old) = self.moves {
+                put(GroupInstanceIndex::Successor(old));
             }
         }
         if self.state == LifecycleState::InService {

@@ -125,6 +125,9 @@ pub(super) fn start(
         if !row.is_alive() && row.state != InstanceStateName::Stopped {
             return Err(incorrect(row, "started"));
         }
+        if row.is_spot() && !row.is_alive() && spot::spare(cx, row.pool()) == Some(0) {
+            return Err(spot::no_capacity());
+        }
     }
     dry_run(request.dry_run)?;
     let zones: BTreeSet<&str> =
@@ -136,7 +139,8 @@ pub(super) fn start(
     Ok(StartInstancesResponse { starting_instances: Some(starting_instances) })
 }
 
-fn start_one(cx: &mut Engine, id: InstanceId) {
+/// A stopped instance gets a machine again.
+pub(super) fn start_one(cx: &mut Engine, id: InstanceId) {
     let now = cx.now;
     let Some(mut row) = cx.ec2.instances.edit(&id) else { return };
     if row.state != InstanceStateName::Stopped {
@@ -147,14 +151,14 @@ fn start_one(cx: &mut Engine, id: InstanceId) {
     row.transition_reason.clear();
     // The launch time is that of the latest start (EC2 model Instance).
     row.launched_at = now;
-    let request = row.spot.as_mut().map(|spot| {
+    if let Some(spot) = &mut row.spot {
         spot.recommended_at = None;
-        spot.request.clone()
-    });
+    }
+    let pool = row.is_spot().then(|| row.pool());
     drop(row);
-    if request.is_some() {
-        let kind = SpotInstanceType::Persistent;
-        spot::fulfilled(cx, id, kind, None);
+    if let Some(pool) = pool {
+        spot::fulfilled(cx, id, SpotInstanceType::Persistent, None);
+        spot::used(cx, pool);
     }
     announce(cx, id, InstanceStateName::Pending);
     cx.effect(Effect::LaunchInstance { instance: id });

@@ -3,6 +3,7 @@
 mod converge;
 mod groups;
 mod hooks;
+mod market;
 mod policies;
 mod scale;
 mod targets;
@@ -10,6 +11,7 @@ mod terminations;
 
 use std::collections::BTreeMap;
 
+use capstan_market::Market;
 use capstan_model::{InstanceId, Span, Time};
 use capstan_shapes::autoscaling as shapes;
 use capstan_shapes::ec2::{
@@ -35,8 +37,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut world =
-            Self { engine: Engine::new(Config::new(7), START), now: START, hosts: BTreeMap::new() };
+        Self::with(Market::Calm)
+    }
+
+    fn with(market: Market) -> Self {
+        let config = Config { market, ..Config::new(7) };
+        let mut world = Self { engine: Engine::new(config, START), now: START, hosts: BTreeMap::new() };
         world.template("lt", "m5.large");
         world
     }

@@ -6,11 +6,12 @@
 use capstan_market::{Market, Pool};
 use capstan_model::{InstanceId, MicroDollars, Time};
 use capstan_shapes::Refusal;
+use capstan_shapes::ec2::InstanceStateName;
 
 use super::interruption::recommend_rebalance;
 use super::{Cause, interrupt};
 use crate::Engine;
-use crate::ec2::InstanceIndex;
+use crate::ec2::{Instance, InstanceIndex};
 use crate::kernel::{NoIndex, Row};
 
 /// A pool with Spot Instances in it, and when it changes next.
@@ -84,7 +85,8 @@ fn schedule(cx: &mut Engine, pool: Pool) {
 pub(in crate::ec2) fn look(cx: &mut Engine, pool: Pool) {
     let now = cx.now;
     let running = cx.ec2.instances.keys_by(&InstanceIndex::Pool(pool));
-    if running.is_empty() {
+    let waiting = waiting(cx, pool);
+    if running.is_empty() && waiting.is_empty() {
         cx.ec2.spot_pools.remove(&pool);
         return;
     }
@@ -111,7 +113,25 @@ pub(in crate::ec2) fn look(cx: &mut Engine, pool: Pool) {
             recommend_rebalance(cx, id);
         }
     }
+    for id in waiting {
+        let stopped = cx.ec2.instances.get(&id).is_some_and(|row| row.state == InstanceStateName::Stopped);
+        if stopped && spare(cx, pool) != Some(0) && !too_dear(cx, id, price) {
+            crate::ec2::stop::start_one(cx, id);
+        }
+    }
     schedule(cx, pool);
+}
+
+/// Instances that EC2 has stopped, and starts again when it can (EC2 guide, stop-spot-instances).
+fn waiting(cx: &Engine, pool: Pool) -> Vec<InstanceId> {
+    let taken = |row: &&Instance| {
+        let request = row.spot.as_ref().and_then(|spot| cx.ec2.spot_requests.get(&spot.request));
+        let status = request.map(|request| request.status);
+        let theirs = ["instance-stopped-no-capacity", "instance-stopped-by-price", "marked-for-stop"];
+        row.is_spot() && row.pool() == pool && status.is_some_and(|status| theirs.contains(&status))
+    };
+    let states = [InstanceStateName::Stopping, InstanceStateName::Stopped].map(InstanceIndex::State);
+    states.iter().flat_map(|state| cx.ec2.instances.by(state)).filter(taken).map(|row| row.id).collect()
 }
 
 fn too_dear(cx: &Engine, id: InstanceId, price: Option<MicroDollars>) -> bool {

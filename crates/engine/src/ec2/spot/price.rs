@@ -80,12 +80,12 @@ pub(in crate::ec2) fn history(
     for pool in pools(cx, &request).into_iter().filter(|_| linux && from <= to) {
         let mut first = entry(pool, resume.map_or(to, |(time, _)| to.min(time)));
         if resume.is_some_and(|(time, at)| first > (time, Reverse(at))) {
-            if first.0 <= from {
-                continue;
-            }
             first = entry(pool, first.0 - Span::from_micros(1));
         }
-        latest.push(first);
+        // The one that was in force when the period began is the last; an earlier page has told it.
+        if first.0 >= entry(pool, from.min(to)).0 {
+            latest.push(first);
+        }
     }
     let (mut found, mut next_token) = (Vec::new(), None);
     while let Some((time, Reverse(pool))) = latest.pop() {
@@ -97,7 +97,6 @@ pub(in crate::ec2) fn history(
             }
             found.push(described(pool, time, price));
         }
-        // The one that was in force when the period began is the last.
         if time > from {
             let earlier = entry(pool, time - Span::from_micros(1));
             if earlier.0 < time {

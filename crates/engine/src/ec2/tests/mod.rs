@@ -2,10 +2,12 @@
 
 mod describe;
 mod launch;
+mod market;
 mod spot;
 mod tag;
 mod template;
 
+use capstan_market::Market;
 use capstan_model::{InstanceId, Time, region};
 use capstan_shapes::ec2::{
     CreateLaunchTemplateRequest, Filter, Instance, RequestLaunchTemplateData, RunInstancesRequest,
@@ -24,7 +26,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let config = Config { region: region("us-east-1").unwrap(), ..Config::new(7) };
+        Self::with(Market::Calm)
+    }
+
+    pub(super) fn with(market: Market) -> Self {
+        let config = Config { region: region("us-east-1").unwrap(), market, ..Config::new(7) };
         Self { engine: Engine::new(config, START), now: START, effects: Vec::new() }
     }
 
