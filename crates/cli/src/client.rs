@@ -129,7 +129,7 @@ pub(crate) fn bill(args: &BillArgs) -> Result<(), String> {
         other => other.to_string(),
     };
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header([
         "group",
         "purchase option",

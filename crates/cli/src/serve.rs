@@ -26,7 +26,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What Spot costs and how much of it there is: calm (catalogue prices, all the capacity one likes), model (prices and
-    /// capacity that come and go like real pools), or a CSV file of time,zone,type,price,capacity
+    /// capacity that come and go like real pools: small types are deep, large ones scarce), scarce (every pool is), or a CSV
+    /// file of time,zone,type,price,capacity
     #[arg(long, default_value = "calm")]
     spot_market: String,
     /// Added to a load balancer's port that cannot be opened, such as 80 without privileges
@@ -121,14 +122,15 @@ fn options(args: &Args) -> Result<Options, String> {
     })
 }
 
-/// `calm`, `model` or the name of a file.
+/// `calm`, `model`, `scarce` or the name of a file.
 fn spot_market(text: &str, seed: u64) -> Result<Market, String> {
     match text {
         "calm" => Ok(Market::Calm),
         "model" => Ok(Market::Model(Model::new(seed))),
+        "scarce" => Ok(Market::Model(Model::scarce(seed))),
         file => {
             let text = std::fs::read_to_string(file).map_err(|e| {
-                format!("{file}: {e}. --spot-market takes calm, model, or a CSV file with the line time,zone,type,price,capacity")
+                format!("{file}: {e}. --spot-market takes calm, model, scarce, or a CSV file with the line time,zone,type,price,capacity")
             })?;
             let trace = Trace::parse(&text, capstan_server::wall_clock());
             trace.map(Market::Trace).map_err(|e| format!("{file}: {e}"))

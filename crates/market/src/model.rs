@@ -5,6 +5,7 @@
 //! limit, it loses most of its capacity at once, and what is common to pools makes them lose it together. The shares of
 //! the parts are ours; they are set so that `statistics` finds what the records show.
 
+use capstan_model::catalogue::InstanceType;
 use capstan_model::{MicroDollars, Span, Time};
 
 use crate::Pool;
@@ -14,6 +15,7 @@ use crate::noise::{between, draw, key, normal, period};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
     seed: u64,
+    scarce: bool,
 }
 
 /// Whose scarcity it is, and its weight in thousandths: the square root of its share of the variance. Zones of a region
@@ -44,9 +46,25 @@ const PRICE_TIME: u64 = 7;
 const RECOMMENDATION: u64 = 8;
 const JITTER: u64 = 9;
 
-/// Limits of scarcity, as normal quantiles in thousandths: availability .74 to .94 in the long run, with the good and bad
-/// weeks of a pool on both sides (.64 to .94 for r5.16xlarge, spot.md §10).
-const LIMITS: (i64, i64) = (640, 1555);
+/// Limits of scarcity, as normal quantiles in thousandths. Of scarce types: availability .74 to .94 in the long run, with the
+/// good and bad weeks of a pool on both sides (.64 to .94 for r5.16xlarge, spot.md §10).
+const SCARCE: (i64, i64) = (640, 1555);
+/// Of types in between.
+const MIDDLING: (i64, i64) = (1600, 3000);
+/// Of deep ones: what holds a few instances is interrupted in less than 5 % to somewhat more than 20 % of months (the Spot
+/// Instance Advisor's range, spot.md §6).
+const DEEP: (i64, i64) = (3700, 4800);
+
+/// How deep a type's pools are goes by the share of a host that an instance takes (ours; AWS publishes no depth).
+fn limits(kind: &InstanceType) -> (i64, i64) {
+    match kind.vcpus {
+        _ if kind.gpus > 0 || kind.bare_metal => SCARCE,
+        32.. => SCARCE,
+        8..32 => MIDDLING,
+        0..8 => DEEP,
+    }
+}
+
 /// So far below the limit a pool has lost most of its capacity, but not all.
 const PARTIAL: i64 = 330;
 
@@ -88,8 +106,14 @@ enum State {
 }
 
 impl Model {
+    /// Small types are deep pools, large ones, GPUs and bare metal are scarce.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        Self { seed, scarce: false }
+    }
+
+    /// Every pool is as scarce as those of the records: for rehearsals that cannot wait for weeks.
+    pub fn scarce(seed: u64) -> Self {
+        Self { seed, scarce: true }
     }
 
     fn traits(&self, pool: Pool) -> Traits {
@@ -106,7 +130,8 @@ impl Model {
         // A pool feels what is common up to two minutes later than another one.
         let delay = between(draw(&[own, PHASE]), 0, Span::from_mins(2).as_micros());
         let phase = Span::from_micros(begin + delay);
-        Traits { scopes, phase, limit: between(draw(&[own, LIMIT]), LIMITS.0, LIMITS.1) }
+        let (low, high) = if self.scarce { SCARCE } else { limits(pool.instance_type) };
+        Traits { scopes, phase, limit: between(draw(&[own, LIMIT]), low, high) }
     }
 
     fn key(&self, parts: &[&str]) -> u64 {

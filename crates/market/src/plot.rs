@@ -15,9 +15,9 @@ const PANEL: i64 = 92;
 const DAYS: i64 = 4;
 const POOLS: [(&str, &str); 4] = [
     ("m5.large", "us-east-1a"),
-    ("m5.large", "us-east-1b"),
-    ("m5.large", "us-east-1c"),
+    ("r5.16xlarge", "us-east-1a"),
     ("r5.16xlarge", "us-east-1b"),
+    ("r5.16xlarge", "us-east-1c"),
 ];
 
 /// A figure of the model over the band of the records; both on a scale from 0 to `scale`.

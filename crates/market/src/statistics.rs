@@ -9,8 +9,13 @@ use capstan_model::{Span, Time};
 
 use crate::{Market, Model, Pool};
 
-/// Where and when the figures are taken: sixty pools of five types in three regions, from the first of a month on.
-const TYPES: [&str; 5] = ["c5.xlarge", "m5.large", "m5a.2xlarge", "m6i.4xlarge", "r5.16xlarge"];
+/// Where and when the figures are taken: sixty pools of five scarce types, as those of the records, in three regions, from
+/// the first of a month on.
+const TYPES: [&str; 5] = ["c5.9xlarge", "m5.8xlarge", "m5a.16xlarge", "m6i.16xlarge", "r5.16xlarge"];
+/// Types that most people use, for the figure of the Spot Instance Advisor.
+const USUAL_TYPES: [&str; 4] = ["c5.xlarge", "m5.large", "m5a.large", "r5.large"];
+/// Longer than what the records cover; the advisor counts by the month.
+const MONTH: Span = Span::from_hours(30 * 24);
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "us-west-2"];
 const START: Time = Time::from_secs(1_767_225_600);
 
@@ -65,6 +70,8 @@ pub struct Statistics {
     pub both: f64,
     pub recommendation_only: f64,
     pub notice_only: f64,
+    /// Share of months in which an instance of a usual type (`*.large`, `*.xlarge`) is interrupted, over its pools.
+    pub monthly: f64,
     /// Spot price over On-Demand price, at each setting of a price.
     pub price_ratio: Spread,
     /// Dearest over cheapest zone of a type in a region, daily.
@@ -75,12 +82,16 @@ pub struct Statistics {
     pub price_changes_daily: f64,
 }
 
-/// The pools that are measured, by type and region.
+/// The pools that are measured, by region and type.
 pub fn pools() -> Vec<Pool> {
+    pools_of(&TYPES)
+}
+
+fn pools_of(types: &[&str]) -> Vec<Pool> {
     let mut found = Vec::new();
     for region in REGIONS {
         let zones = capstan_model::region(region).map_or(&[][..], |region| region.zones);
-        for kind in TYPES {
+        for kind in types {
             found.extend(zones.iter().filter_map(|zone| Pool::find(kind, zone.name)));
         }
     }
@@ -149,11 +160,26 @@ pub fn measure(seed: u64, days: i64) -> Statistics {
         both: signals[0] as f64 / signalled,
         recommendation_only: signals[1] as f64 / signalled,
         notice_only: signals[2] as f64 / signalled,
+        monthly: interrupted_months(&model, days),
         price_ratio: Spread::of(ratios),
         zone_price_ratio: Spread::of(zone_prices(&market, &pools, days)),
         price_step: Spread::of(steps),
         price_changes_daily: price_changes as f64 / (days * pools.len() as i64) as f64,
     }
+}
+
+/// Of so many days' instances of usual types, the share that loses its pool, scaled to a month: an instance that is taken
+/// is counted once.
+fn interrupted_months(model: &Model, days: i64) -> f64 {
+    let pools = pools_of(&USUAL_TYPES);
+    let end = START + Span::from_hours(24 * days);
+    let mut kept = 0.0;
+    for pool in &pools {
+        let taken = shares(model, *pool, days).iter().any(|(_, share)| *share == 0);
+        kept += if taken { 0.0 } else { 1.0 };
+    }
+    let months = (end - START).as_secs() as f64 / MONTH.as_secs() as f64;
+    1.0 - (kept / pools.len() as f64).powf(1.0 / months)
 }
 
 /// Lengths of the times with and without capacity. The first and the last are cut off by the period and left out, unless
@@ -296,7 +322,7 @@ fn zone_prices(market: &Market, pools: &[Pool], days: i64) -> Vec<f64> {
 /// The figures beside those of the records, as a Markdown table.
 pub fn table(figures: &Statistics) -> String {
     let spread = |of: Spread| format!("{:.2} – **{:.2}** – {:.2}", of.least, of.median, of.greatest);
-    let rows: [(&str, String, &str); 14] = [
+    let rows: [(&str, String, &str); 15] = [
         (
             "availability of one instance, by pool",
             spread(figures.availability),
@@ -331,6 +357,11 @@ pub fn table(figures: &Statistics) -> String {
                 100.0 * figures.notice_only
             ),
             "25 / 58 / 17 % (9, 21, 6 nodes)",
+        ),
+        (
+            "months in which an instance of a usual type (`*.large`, `*.xlarge`) is interrupted",
+            format!("{:.0} %", 100.0 * figures.monthly),
+            "buckets from < 5 % to > 20 % (Spot Instance Advisor)",
         ),
         ("Spot price over On-Demand", spread(figures.price_ratio), ".30 – .59 (one .68); bounds .10 and 1"),
         ("dearest over cheapest zone of a type", spread(figures.zone_price_ratio), "1.1 – 1.35, up to 1.6"),
@@ -373,6 +404,7 @@ mod tests {
             within("nodes", found.drop_nodes, 6.7, 11.1);
             within("to zero", found.drops_to_zero, 0.36, 0.72);
             within("warned", found.both / (found.both + found.notice_only), 0.4, 0.8);
+            within("months", found.monthly, 0.02, 0.35);
             within("price", found.price_ratio.median, 0.30, 0.59);
             within("cheapest", found.price_ratio.least, 0.1, 1.0);
             within("dearest", found.price_ratio.greatest, 0.1, 1.0);

@@ -21,7 +21,7 @@ struct Days {
 
 fn days(seed: u64, count: i64) -> Days {
     eprintln!("seed {seed}");
-    let config = capstan_engine::Config { market: Market::Model(Model::new(seed)), ..config(seed) };
+    let config = capstan_engine::Config { market: Market::Model(Model::scarce(seed)), ..config(seed) };
     let hosts = VirtualHosts::new(seed, Profile::default());
     let mut world = World::with(Engine::new(config, noon()), hosts).checked();
     cluster(&mut world);

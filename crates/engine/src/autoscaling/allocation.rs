@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use capstan_market::Pool as SpotPool;
-use capstan_model::{MicroDollars, Time, catalogue};
+use capstan_model::{MicroDollars, catalogue};
 
 use crate::ec2::{Offer, Preference, Quotes, depth, order};
 
@@ -310,12 +310,6 @@ impl<'a> Fleet<'a> {
     pub(super) fn depth(&self, place: &Place) -> u32 {
         let pool = self.spot_pool(place.zone, place.candidate).filter(|_| place.spot);
         depth(pool.and_then(|pool| self.quotes.spare(pool)))
-    }
-
-    /// When a pool that EC2 has refused may have room again.
-    pub(super) fn reopens_at(&self) -> Option<Time> {
-        let closed = self.closed.iter().filter(|pool| pool.2);
-        closed.filter_map(|pool| self.quotes.next_change(self.spot_pool(pool.0, pool.1)?)).min()
     }
 
     /// Types that the catalogue does not know are EC2's to refuse.

@@ -53,6 +53,7 @@ pub(super) fn check(cx: &mut Engine, name: &Name) {
         warmup: None,
         moves: Some((victim, spot)),
         avoid: Vec::new(),
+        only_there: true,
     };
     if capacity::launch(cx, &group, order).is_err() {
         // One failed attempt is enough: the next event asks again.

@@ -27,6 +27,10 @@ pub(super) const GROUP_TAG: &str = "aws:autoscaling:groupName";
 /// A failed launch is tried again (observed: one failed activity about every two to four minutes).
 const RETRY: Span = Span::from_mins(3);
 
+/// A zone that had no room is tried again after this, when the group is out of balance without it (ASG guide, AZRebalance:
+/// "an AZ that lacked capacity recovered"; the time is ours).
+const BALANCE_AGAIN: Span = Span::from_mins(5);
+
 /// EC2's codes for a pool without room: another pool may have some.
 const NO_ROOM: &[&str] = &[
     "InsufficientInstanceCapacity",
@@ -160,6 +164,7 @@ fn launch_missing(cx: &mut Engine, group: &Group, current: i64, ask: Ask) {
         warmup,
         moves: None,
         avoid: Vec::new(),
+        only_there: false,
     };
     if let Err(message) = launch(cx, group, order) {
         let retry_at = cx.now + RETRY;
@@ -184,6 +189,8 @@ pub(super) struct Order {
     pub(super) moves: Option<(InstanceId, bool)>,
     /// Spot pools to leave out: zone and instance type.
     pub(super) avoid: Vec<(Name, Name)>,
+    /// Where the first choice has no room, nothing is launched: elsewhere it would be of no use.
+    pub(super) only_there: bool,
 }
 
 /// Launches up to the capacity asked for, pool by pool. `Err` is why some of it could not be had.
@@ -229,6 +236,10 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
                     came
                 }
                 Err(refusal) if NO_ROOM.contains(&&*refusal.code) => {
+                    if order.only_there {
+                        look_at_balance_later(cx, group);
+                        return Err(refusal.message);
+                    }
                     refused = Some((place.clone(), refusal));
                     0
                 }
@@ -242,15 +253,20 @@ pub(super) fn launch(cx: &mut Engine, group: &Group, mut order: Order) -> Result
             }
             if came < count {
                 fleet.close(&place);
+                look_at_balance_later(cx, group);
             }
         }
     }
-    if let Some(reopens_at) = fleet.reopens_at()
+    Ok(())
+}
+
+fn look_at_balance_later(cx: &mut Engine, group: &Group) {
+    let at = cx.now + BALANCE_AGAIN;
+    if group.zones.len() > 1
         && let Some(mut row) = cx.autoscaling.groups.edit(&group.name)
     {
-        row.reopens_at = Some(reopens_at);
+        row.balance_at = Some(at);
     }
-    Ok(())
 }
 
 /// Records a failed launch; gives its message back.

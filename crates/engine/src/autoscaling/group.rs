@@ -143,7 +143,7 @@ pub(super) fn create(
         launch_warmup: None,
         replacements: 0,
         balance_wanted: false,
-        reopens_at: None,
+        balance_at: None,
         cooldown_until: None,
         decision: None,
     };
@@ -581,9 +581,9 @@ pub(super) fn due(cx: &mut Engine, name: &Name) {
     let Some(group) = cx.autoscaling.groups.get(name) else { return };
     if group.reconcile_at.is_some_and(|at| at <= now) {
         capacity::reconcile(cx, name);
-    } else if group.reopens_at.is_some_and(|at| at <= now) {
+    } else if group.balance_at.is_some_and(|at| at <= now) {
         if let Some(mut row) = cx.autoscaling.groups.edit(name) {
-            row.reopens_at = None;
+            row.balance_at = None;
         }
         super::balance::want(cx, name);
     } else {

@@ -99,6 +99,7 @@ fn replace(cx: &mut Engine, group: &Group, id: InstanceId) -> bool {
         warmup: None,
         moves: Some((id, true)),
         avoid,
+        only_there: false,
     };
     capacity::launch(cx, group, order).is_ok()
 }

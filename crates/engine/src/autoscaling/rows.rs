@@ -51,9 +51,8 @@ pub struct Group {
     pub settings: Settings,
     /// When desired and actual capacity are compared next: at once after a change, minutes later after a failed launch.
     pub reconcile_at: Option<Time>,
-    /// When a Spot pool that had no room at the latest launch may have some: the balance of zones is looked at again (ASG
-    /// guide, AZRebalance).
-    pub reopens_at: Option<Time>,
+    /// When the balance of zones is looked at again, because one of them had no room.
+    pub balance_at: Option<Time>,
     /// The next minute at which group metrics are put.
     pub metrics_at: Option<Time>,
     /// Sentences that tell why the comparison was asked for; the first part of the next activities' causes.
@@ -100,7 +99,7 @@ impl Row for Group {
         self.name.clone()
     }
     fn deadline(&self) -> Option<Time> {
-        [self.reconcile_at, self.metrics_at, self.reopens_at].into_iter().flatten().min()
+        [self.reconcile_at, self.metrics_at, self.balance_at].into_iter().flatten().min()
     }
 }
 

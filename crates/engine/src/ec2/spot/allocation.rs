@@ -105,11 +105,6 @@ impl Quotes {
         Some(capacity.saturating_sub(self.held.get(&pool).copied().unwrap_or(0)))
     }
 
-    /// When the pool's capacity changes next.
-    pub(crate) fn next_change(&self, pool: Pool) -> Option<Time> {
-        self.market.next_change(pool, self.now)
-    }
-
     /// A calm market for tests that have no engine.
     #[cfg(test)]
     pub(crate) fn calm() -> Self {
