@@ -4,7 +4,7 @@ use base64::Engine as _;
 use capstan_engine::ecs::{InstanceStatus, TaskStatus};
 use capstan_engine::{Config, Fact, Input};
 use capstan_model::{InstanceId, Span, Time};
-use capstan_shapes::{autoscaling, ec2, ecs, elbv2, ssm};
+use capstan_shapes::{autoscaling, cloudtrail, ec2, ecs, elbv2, ssm};
 use capstan_simulator::{Profile, World};
 
 const CLUSTER: &str = "EcsSpotWorkshop";
@@ -23,8 +23,9 @@ impl Page {
     /// At 02:39, as the record's clock has it, with 22 tasks running for half an hour.
     fn new(seed: u64) -> Self {
         let start = Time::from_civil(2022, 9, 27, 1, 30, 5).expect("a date");
+        let config = Config { trail: true, ..Config::new(seed) };
         let mut page = Self {
-            world: World::new(Config::new(seed), Profile::default(), start).checked(),
+            world: World::new(config, Profile::default(), start).checked(),
             target_group: String::new(),
         };
         page.launch_template();
@@ -269,6 +270,19 @@ impl Page {
         (of_spot.report.as_ref().expect("a report").milli_percent + 50) / 100
     }
 
+    /// When CloudTrail has events of that name, the latest first.
+    fn trail(&mut self, name: &str) -> Vec<Time> {
+        let request = cloudtrail::LookupEventsRequest {
+            lookup_attributes: Some(vec![cloudtrail::LookupAttribute {
+                attribute_key: cloudtrail::LookupAttributeKey::EventName,
+                attribute_value: name.to_owned(),
+            }]),
+            ..Default::default()
+        };
+        let events = self.world.call(request).expect("events").events.unwrap_or_default();
+        events.into_iter().filter_map(|event| event.event_time).collect()
+    }
+
     fn targets(&mut self) -> (usize, usize) {
         let request = elbv2::DescribeTargetHealthRequest {
             target_group_arn: self.target_group.clone(),
@@ -334,6 +348,11 @@ fn three_of_four_spot_instances_are_interrupted() {
             row.spot.as_ref().and_then(|spot| page.world.engine().ec2().spot_requests().get(&spot.request));
         assert_eq!(request.expect("the request").status, "instance-terminated-no-capacity");
     }
+
+    let clock = |time: &Time| (time.civil().3, time.civil().4, time.civil().5);
+    assert_eq!(page.trail("BidEvictedEvent").iter().map(clock).collect::<Vec<_>>(), [(2, 41, 34); 3]);
+    let drains = page.trail("DeregisterTargets");
+    assert!(drains.iter().any(|at| clock(at).1 == 39), "{drains:?}");
 
     // Every change of the reservation and of the desired capacity, looked at ten seconds before each minute ends.
     let mut recovered = None;
