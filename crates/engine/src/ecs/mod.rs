@@ -70,6 +70,10 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateService.enableExecuteCommand", "commands cannot be executed in containers"),
     ("RegisterContainerInstance.instanceIdentityDocumentSignature", "it is not verified"),
     ("RegisterContainerInstance.platformDevices", "GPUs are not counted"),
+    (
+        "RegisterTaskDefinition.containerDefinitions.logConfiguration",
+        "checked and kept; what processes print stays in files of their agent and goes to no log group",
+    ),
     ("RunTask.enableECSManagedTags", "tags of standalone tasks are the request's own"),
     ("RunTask.volumeConfigurations", "volumes are not attached"),
 ];

@@ -1,6 +1,6 @@
 //! Ten of the same at once: each entry succeeds or fails for itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use capstan_shapes::{Refusal, sqs as shapes};
 use shapes::BatchResultErrorEntry;
@@ -19,9 +19,11 @@ pub(super) fn send(
 ) -> Result<shapes::SendMessageBatchResponse, Refusal> {
     let name = key(cx, &request.queue_url)?;
     check("SendMessageBatchRequestEntry", request.entries.iter().map(|entry| entry.id.as_str()))?;
-    let sizes = request.entries.iter().map(|entry| {
-        send::bytes(&entry.message_body, entry.message_attributes.as_ref().unwrap_or(&Default::default()))
-    });
+    let none = BTreeMap::new();
+    let sizes = request
+        .entries
+        .iter()
+        .map(|entry| send::bytes(&entry.message_body, entry.message_attributes.as_ref().unwrap_or(&none)));
     let size: u64 = sizes.sum();
     if size > BATCH_BYTES_MAX {
         return Err(Refusal::of(

@@ -163,7 +163,7 @@ fn read_handle(queue: &str, text: &str) -> Result<(u64, u64), Refusal> {
 }
 
 /// The message, if the handle is that of its latest receive.
-fn received<'a>(queue: &'a Queue, (serial, receipt): (u64, u64)) -> Option<&'a Message> {
+fn received(queue: &Queue, (serial, receipt): (u64, u64)) -> Option<&Message> {
     let message = queue.messages.get(&serial)?;
     message.received.filter(|(_, latest)| *latest == receipt).map(|_| message)
 }

@@ -244,7 +244,8 @@ fn a_queue_is_made_once() {
     refused(engine, again, "AWS.SimpleQueueService.QueueDeletedRecently", "wait 60 seconds");
     pass(engine, 60);
     create(engine, "q", &[]);
-    let cases: [(&str, &[(&str, &str)], &str, &str); 9] = [
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+    let cases: [Case; 9] = [
         ("", &[], "InvalidParameterValue", "alphanumeric"),
         ("a b", &[], "InvalidParameterValue", "alphanumeric"),
         ("a.fifo", &[], "AWS.SimpleQueueService.UnsupportedOperation", "FIFO"),
@@ -409,11 +410,12 @@ fn who_may_send_and_who_waits() {
     let engine = &mut engine();
     let url = create(engine, "q", &[("ReceiveMessageWaitTimeSeconds", "7")]);
     let arn = "arn:aws:sqs:us-east-1:000000000000:q";
-    let rule = Some("arn:aws:events:us-east-1:000000000000:rule/r");
+    let rule_arn = "arn:aws:events:us-east-1:000000000000:rule/r";
+    let rule = Some(rule_arn);
     assert!(!may_send(engine, "events.amazonaws.com", arn, rule));
     let policy = format!(
         r#"{{"Statement":[{{"Effect":"Allow","Principal":{{"Service":"events.amazonaws.com"}},"Action":"sqs:SendMessage","Resource":"{arn}","Condition":{{"ArnEquals":{{"aws:SourceArn":"{}"}}}}}}]}}"#,
-        rule.unwrap_or_default()
+        rule_arn
     );
     let attributes = texts(&[("Policy", &policy)]);
     ok(engine, shapes::SetQueueAttributesRequest { queue_url: url.clone(), attributes });
