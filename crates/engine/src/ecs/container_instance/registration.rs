@@ -124,7 +124,8 @@ fn first(
     cx.ecs.instances.insert(row);
     placement::instance_changed(cx, id);
     managed_scaling::instance_joined(cx, id);
-    use crate::ecs::{attribute, event, managed_scaling, metrics, placement, tags};
+    metrics::watch(cx, &cluster);
+    event::instance_changed(cx, id);
     id
 }
 
