@@ -92,3 +92,30 @@ def test_own_events_through_a_transformer(server, shell):
     assert shell.json('aws events put-events --entries "$ENTRIES"')["FailedEntryCount"] == 0
     server.advance(seconds=5)
     assert {"sold": "tea", "rule": "own"} in messages(shell)
+
+
+def test_an_experiment_is_told(server, shell):
+    """Seed 002: a recommendation and a warning for each interrupted instance, one log stream per event."""
+    shell.run("""aws events put-rule --name interruptions --event-pattern \
+        '{"source":["aws.ec2"],"detail-type":["EC2 Spot Instance Interruption Warning","EC2 Instance Rebalance Recommendation"]}'""")
+    shell.run('aws events put-targets --rule interruptions --targets "Id=log,Arn=$ARN"')
+    run = shell.json("""aws ec2 run-instances --count 3 --image-id "$(aws ssm get-parameters --query 'Parameters[0].Value' --output text \
+        --names /aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id)" --instance-type m5.large \
+        --instance-market-options MarketType=spot --tag-specifications 'ResourceType=instance,Tags=[{Key=Name,Value=told}]'""")
+    instances = {instance["InstanceId"]: instance["Placement"]["AvailabilityZone"] for instance in run["Instances"]}
+    server.advance(minutes=3)
+    shell.export(
+        TARGETS=json.dumps({"spot": {"resourceType": "aws:ec2:spot-instance", "resourceTags": {"Name": "told"}, "selectionMode": "ALL"}}),
+        ACTIONS=json.dumps({"interrupt": {
+            "actionId": "aws:ec2:send-spot-instance-interruptions", "parameters": {"durationBeforeInterruption": "PT2M"},
+            "targets": {"SpotInstances": "spot"},
+        }}),
+    )
+    template = shell.run("""aws fis create-experiment-template --description told --role-arn arn:aws:iam::000000000000:role/fis \
+        --stop-conditions source=none --targets "$TARGETS" --actions "$ACTIONS" --query experimentTemplate.id --output text""")
+    shell.run(f"aws fis start-experiment --experiment-template-id {template}")
+    server.advance(minutes=5)
+    found = messages(shell)
+    for kind in ("EC2 Instance Rebalance Recommendation", "EC2 Spot Instance Interruption Warning"):
+        told = {event["detail"]["instance-id"]: event["resources"] for event in found if event.get("detail-type") == kind}
+        assert told == {instance: [f"arn:aws:ec2:{zone}:instance/{instance}"] for instance, zone in instances.items()}, kind

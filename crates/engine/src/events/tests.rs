@@ -379,11 +379,13 @@ fn tasks_are_run() {
     runs.role_arn = Some("arn:aws:iam::000000000000:role/ecsEventsRole".to_owned());
     runs.retry_policy =
         Some(shapes::RetryPolicy { maximum_retry_attempts: Some(3), maximum_event_age_in_seconds: None });
+    runs.dead_letter_config = Some(shapes::DeadLetterConfig { arn: Some(queue(cx, "letters", true)) });
     put_target(cx, "r", runs);
     put_events(cx, &[("mine", "x", "{}")]);
     pass(cx, Span::from_mins(1));
     // A cluster without an instance is the request's fault.
     assert_eq!(counted(cx, "FailedInvocations", "r"), 1.0);
+    assert_eq!(exhausted(cx), [(None, None)]);
     let amount = |name: &str, value: i32| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("INTEGER".to_owned()),
@@ -413,6 +415,56 @@ fn tasks_are_run() {
     assert_eq!(counted(cx, "Invocations", "r"), 3.0);
     assert_eq!(counted(cx, "RetryInvocationAttempts", "r"), 3.0);
     assert_eq!(counted(cx, "FailedInvocations", "r"), 2.0);
+    assert_eq!(exhausted(cx), [(Some("3".to_owned()), Some("MaximumRetryAttempts".to_owned()))]);
+}
+
+/// How often the letters' events were tried again, and what ended that. Letters are taken out.
+fn exhausted(cx: &mut Engine) -> Vec<(Option<String>, Option<String>)> {
+    let letters = received(cx, "letters");
+    let queue_url =
+        ok(cx, sqs::GetQueueUrlRequest { queue_name: "letters".to_owned(), ..Default::default() });
+    let queue_url = queue_url.queue_url.unwrap_or_default();
+    let mut found = Vec::new();
+    for letter in letters {
+        let receipt_handle = letter.receipt_handle.unwrap_or_default();
+        ok(cx, sqs::DeleteMessageRequest { queue_url: queue_url.clone(), receipt_handle });
+        let attributes = letter.message_attributes.unwrap_or_default();
+        let value = |name: &str| attributes.get(name).and_then(|value| value.string_value.clone());
+        found.push((value("RETRY_ATTEMPTS"), value("EXHAUSTED_RETRY_CONDITION")));
+    }
+    found
+}
+
+#[test]
+fn calls_reach_rules_by_way_of_the_trail() {
+    let mut config = Config::new(7);
+    config.trail = true;
+    let cx = &mut Engine::new(config, Time::from_secs(1_767_225_600));
+    log_group(cx, true);
+    put_rule(
+        cx,
+        "calls",
+        r#"{"detail-type":["AWS API Call via CloudTrail"],"detail":{"eventSource":["ecs.amazonaws.com"]}}"#,
+    );
+    put_target(cx, "calls", target(GROUP_ARN));
+    let names = |cx: &mut Engine| -> Vec<String> {
+        pass(cx, Span::from_secs(1));
+        let events = logged(cx).0.into_iter().map(|message| serde_json::from_str::<Json>(&message));
+        events.flatten().filter_map(|event| Some(event["detail"]["eventName"].as_str()?.to_owned())).collect()
+    };
+    ok(cx, ecs::CreateClusterRequest { cluster_name: Some("c".to_owned()), ..Default::default() });
+    ok(cx, ecs::DescribeClustersRequest::default());
+    // Calls that only read are for rules that ask for all management events.
+    assert_eq!(names(cx), ["CreateCluster"]);
+    let all = shapes::PutRuleRequest {
+        name: "calls".to_owned(),
+        event_pattern: Some(r#"{"source":["aws.ecs"]}"#.to_owned()),
+        state: Some(shapes::RuleState::EnabledWithAllCloudtrailManagementEvents),
+        ..Default::default()
+    };
+    ok(cx, all);
+    ok(cx, ecs::DescribeClustersRequest::default());
+    assert_eq!(names(cx), ["CreateCluster", "DescribeClusters"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Kind, Schema, Shape, Value};
 use serde_json::{Map, Value as Json};
 
-/// A shape as events show it: members by their names on the wire, moments as `2018-06-18T22:28:28.123Z`.
+/// A shape as events show it: members by their names, moments as `2018-06-18T22:28:28.123Z`.
 pub(crate) fn json(schema: &Schema, shape: impl Shape) -> Json {
     shape.write().map_or(Json::Null, |value| of_value(schema, value))
 }
@@ -18,7 +18,7 @@ pub(crate) fn of_value(schema: &Schema, value: Value) -> Json {
             let mut map = Map::new();
             for (member, value) in members.iter().zip(values) {
                 if let Some(value) = value {
-                    map.insert(member.wire.to_owned(), of_value(member.schema, value));
+                    map.insert(member.name.to_owned(), of_value(member.schema, value));
                 }
             }
             Json::Object(map)
@@ -53,7 +53,7 @@ fn to_value(schema: &Schema, json: Json) -> Result<Option<Value>, Unfit> {
     Ok(Some(match (&schema.kind, json) {
         (_, Json::Null) => return Ok(None),
         (Kind::Record { members }, Json::Object(mut map)) => {
-            let values = members.iter().map(|member| match map.get_mut(member.wire) {
+            let values = members.iter().map(|member| match map.get_mut(member.name) {
                 Some(json) => to_value(member.schema, json.take()),
                 None => Ok(None),
             });
