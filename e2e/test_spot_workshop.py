@@ -188,6 +188,7 @@ def test_the_service(story):
         f"""
         aws ecs create-service --cluster {CLUSTER} --service-name {SERVICE} --task-definition ec2-task --desired-count 10 \\
             --placement-strategy type=binpack,field=memory \\
+            --deployment-configuration minimumHealthyPercent=50,maximumPercent=200 \\
             --load-balancers targetGroupArn=$TG,containerName=webapp,containerPort=80
         """
     )
@@ -336,11 +337,10 @@ def test_the_tasks_leave_and_others_wait(story):
     targets = Counter(story.json(
         "aws elbv2 describe-target-health --target-group-arn $TG --query 'TargetHealthDescriptions[].TargetHealth.State'"
     ))
-    displaced = targets["draining"]
-    # Four tasks fit on an instance; the fourth Spot Instance has three or four of the fifteen.
-    assert displaced in (11, 12) and targets["healthy"] >= 22 - displaced, targets
+    # Four tasks fit on an instance, and one of the four Spot Instances has three; half of the 22 stay healthy.
+    assert targets["draining"] in (11, 12) and targets["healthy"] >= 11, targets
     statuses = story.tasks()
-    assert statuses["PROVISIONING"] >= displaced - 2, statuses
+    assert statuses["PROVISIONING"] in (10, 11), statuses
     assert story.service("desiredCount") == 22
 
 

@@ -29,7 +29,9 @@ pub use event::{
 };
 pub use instance::{Agent, Command, InstanceOptions, Usage};
 pub use logs::{LogLine, Stream};
-pub use runtime::{Exit, Runtime, StartError, Started, process::Options, process::ProcessRuntime};
+pub use runtime::{
+    Exit, Runtime, StartError, Started, process::Options, process::ProcessRuntime, usage::Used,
+};
 pub use spec::{
     Condition, ContainerSpec, Dependency, HealthCheck, PortMapping, Protocol, RestartPolicy, TaskSpec,
 };

@@ -13,6 +13,7 @@ mod long_poll;
 mod process;
 mod slice;
 mod traffic;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

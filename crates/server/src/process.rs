@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Running;
 use crate::slice::Slice;
-use crate::{Control, Error, Options, balancing};
+use crate::{Control, Error, Options, balancing, usage};
 
 /// A slice boots at once; a moment of the engine's time is left so that `pending` can be seen (ours).
 const BOOT: Span = Span::from_secs(2);
@@ -119,6 +119,7 @@ impl ProcessHosts {
     pub(crate) fn connect(&mut self, control: Control) {
         let Some(Reports { mut agents, mut balancer }) = self.reports.take() else { return };
         self.control = Some(control.clone());
+        tokio::spawn(usage::report(self.runtime.clone(), control.clone()));
         tokio::spawn(async move {
             loop {
                 tokio::select! {

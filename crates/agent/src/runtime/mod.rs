@@ -4,8 +4,10 @@
 pub(crate) mod process;
 mod program;
 mod sweep;
+pub(crate) mod usage;
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::event::NetworkBinding;
 use crate::logs::LogLine;
 use crate::runtime::process::ProcessRuntime;
+use crate::runtime::usage::Used;
 use crate::spec::TaskSpec;
 
 /// The runtimes of a host: a closed set, so that a call is a `match` and not a vtable. Clones share one runtime.
@@ -119,6 +122,13 @@ impl Runtime {
     pub async fn shutdown(&self) {
         match self {
             Self::Process(runtime) => runtime.shutdown().await,
+        }
+    }
+
+    /// What the processes of each task use, health checks included; by the tasks' ARNs. Blocks while it reads `/proc`.
+    pub fn used(&self) -> BTreeMap<String, Used> {
+        match self {
+            Self::Process(runtime) => runtime.used(),
         }
     }
 

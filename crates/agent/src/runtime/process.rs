@@ -31,6 +31,7 @@ use crate::logs::{ContainerLog, LogLine, Stream};
 use crate::ports::PortPool;
 use crate::runtime::program::{self, Program};
 use crate::runtime::sweep::{CONTAINER_ID, group_is_gone, kill_escaped};
+use crate::runtime::usage::{self, Used};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{Exit, StartError, Started};
 use crate::spec::{PortMapping, Protocol, TaskSpec};
@@ -96,6 +97,8 @@ impl State {
 #[derive(Debug)]
 struct Group {
     instance: InstanceId,
+    /// ARN.
+    task: String,
     /// `None` while it is being started.
     leader: Option<Pid>,
 }
@@ -277,6 +280,19 @@ impl ProcessRuntime {
         self.0.kill_all(|_| true).await;
     }
 
+    pub(super) fn used(&self) -> BTreeMap<String, Used> {
+        let groups = usage::by_group();
+        let state = self.0.state();
+        let mut tasks = BTreeMap::<String, Used>::new();
+        for group in state.live.values() {
+            let used = group.leader.and_then(|leader| groups.get(&leader.as_raw_nonzero().get()));
+            if let Some(used) = used {
+                tasks.entry(group.task.clone()).or_default().add(*used);
+            }
+        }
+        tasks
+    }
+
     pub(super) fn logs(&self, task: &str, container: &str) -> Option<Vec<LogLine>> {
         let log = self.0.state().tasks.get(task)?.logs.get(container)?.clone();
         Some(log.lines())
@@ -309,7 +325,8 @@ impl Shared {
             state.tasks.insert(task.arn.clone(), OpenTask { ports, logs: BTreeMap::new(), directory });
         }
         let id = runtime_id(task);
-        state.live.insert(id.clone(), Group { instance: task.instance, leader: None });
+        let group = Group { instance: task.instance, task: task.arn.clone(), leader: None };
+        state.live.insert(id.clone(), group);
         let open = &state.tasks[&task.arn];
         let directory = open.directory.join(file_name(&task.containers[index].name));
         Ok(Launch { id, ports: open.ports.clone(), directory })
