@@ -63,6 +63,20 @@ POWER = {
     "experimentOptions": {"accountTargeting": "single-account", "emptyTargetResolutionMode": "skip"},
 }
 
+EVENTS = {
+    "source": ["aws.fis", "aws.ec2"],
+    "detail-type": ["FIS Experiment State Change", "EC2 Instance Rebalance Recommendation", "EC2 Spot Instance Interruption Warning"],
+}
+EVENTS_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": "arn:aws:logs:us-east-1:000000000000:log-group:/events:*",
+    }],
+}
+
 LAUNCH = """
 aws ec2 run-instances --image-id $AMI --instance-type m5.large --count {count} --placement AvailabilityZone=us-east-1a {options} \\
     --tag-specifications 'ResourceType=instance,Tags=[{{Key={key},Value={value}}}]' --query 'Instances[].InstanceId' --output text
@@ -74,6 +88,7 @@ def shell(server):
     shell = Shell(server)
     name = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
     shell.export(AMI=shell.run(f"aws ssm get-parameter --name {name} --query Parameter.Value --output text"))
+    shell.export(EVENTS=json.dumps(EVENTS), EVENTS_POLICY=json.dumps(EVENTS_POLICY))
     for file, template in [("template.json", TEMPLATE), ("power.json", POWER)]:
         (server.directory / file).write_text(json.dumps(template))
     return shell
@@ -94,7 +109,13 @@ def state(shell, experiment):
 
 def test_interrupts_three_spot_instances(server, shell):
     instances = launch(shell, "Name", "EcsSpotWorkshop", 4, "--instance-market-options MarketType=spot")
-    shell.run("aws logs create-log-group --log-group-name /fis")
+    shell.run("""
+        aws logs create-log-group --log-group-name /fis
+        aws logs create-log-group --log-group-name /events
+        aws logs put-resource-policy --policy-name events --policy-document "$EVENTS_POLICY"
+        aws events put-rule --name experiments --event-pattern "$EVENTS"
+        aws events put-targets --rule experiments --targets Id=log,Arn=arn:aws:logs:us-east-1:000000000000:log-group:/events
+    """)
     server.advance(minutes=1)
     template = shell.json("aws fis create-experiment-template --cli-input-json file://template.json")["experimentTemplate"]
     assert template["id"].startswith("EXT")
@@ -118,6 +139,33 @@ def test_interrupts_three_spot_instances(server, shell):
     server.advance(seconds=5)
     assert states(shell, chosen) == ["terminated"] * 3
     assert states(shell, instances) == ["running"] + ["terminated"] * 3
+
+
+def test_its_events(shell):
+    messages = shell.json("aws logs filter-log-events --log-group-name /events --query 'events[].message'")
+    events = [json.loads(message) for message in messages]
+    kinds = [event["detail-type"] for event in events]
+    assert kinds.count("EC2 Instance Rebalance Recommendation") == 3
+    assert kinds.count("EC2 Spot Instance Interruption Warning") == 3
+    changes = [event for event in events if event["source"] == "aws.fis"]
+    assert [event["detail"]["new-state"]["status"] for event in changes] == ["initiating", "running", "completed"]
+    assert [event["detail"]["old-state"]["status"] for event in changes] == ["pending", "initiating", "running"]
+    last = changes[-1]
+    assert last["detail"]["new-state"]["reason"] == "Experiment completed"
+    assert last["detail"]["experiment-template-id"].startswith("EXT")
+    assert last["resources"] == [f"arn:aws:fis:us-east-1:000000000000:experiment/{last['detail']['experiment-id']}"]
+
+
+def test_the_trail(shell):
+    def looked_up(name):
+        lookup = f"aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue={name}"
+        return [json.loads(event) for event in shell.json(f"{lookup} --query 'Events[].CloudTrailEvent'")]
+
+    assert len(looked_up("BidEvictedEvent")) == 3
+    [started] = looked_up("StartExperiment")
+    assert started["eventSource"] == "fis.amazonaws.com"
+    callers = [event["userIdentity"].get("invokedBy") for event in looked_up("DescribeInstances")]
+    assert "fis.amazonaws.com" in callers
 
 
 def test_its_log(shell):
