@@ -115,6 +115,8 @@ BUILD = [
         expect={"StartingInstances[0].[PreviousState.Name, CurrentState.Name]": ["stopped", "pending"]},
     ),
     Step("ec2", "DescribeInstances", {"InstanceIds": ["$instance2"]}, after=120, expect={"Reservations[].Instances[].State.Name": ["running"]}),
+    Step("ec2", "RebootInstances", {"InstanceIds": ["$instance2"]}),
+    Step("ec2", "DescribeInstances", {"InstanceIds": ["$instance2"]}, after=120, expect={"Reservations[].Instances[].State.Name": ["running"]}),
     Step(
         "ec2", "TerminateInstances", {"InstanceIds": ["$instance2"]},
         expect={"TerminatingInstances[0].[PreviousState.Name, CurrentState.Name]": ["running", "shutting-down"]},

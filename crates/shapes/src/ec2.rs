@@ -39,6 +39,7 @@ Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRI
 Operation { name: "DescribeVpcs", input: &DESCRIBE_VPCS_REQUEST, output: &DESCRIBE_VPCS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "GetSpotPlacementScores", input: &GET_SPOT_PLACEMENT_SCORES_REQUEST, output: &GET_SPOT_PLACEMENT_SCORES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyLaunchTemplate", input: &MODIFY_LAUNCH_TEMPLATE_REQUEST, output: &MODIFY_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "RebootInstances", input: &REBOOT_INSTANCES_REQUEST, output: &REBOOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RequestSpotInstances", input: &REQUEST_SPOT_INSTANCES_REQUEST, output: &REQUEST_SPOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RunInstances", input: &RUN_INSTANCES_REQUEST, output: &RUN_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "StartInstances", input: &START_INSTANCES_REQUEST, output: &START_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
@@ -72,11 +73,12 @@ operations! { Ec2 {
 22 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
 23 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
 24 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
-25 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
-26 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
-27 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
-28 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
-29 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+25 RebootInstances RebootInstancesRequest RebootInstancesResponse REBOOT_INSTANCES_REQUEST,
+26 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
+27 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
+28 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
+29 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
+30 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
 } }
 
 record! {
@@ -375,6 +377,12 @@ ModifyLaunchTemplateRequest {
 }
 ModifyLaunchTemplateResponse {
     launch_template: Option<LaunchTemplate>,
+}
+RebootInstancesRequest {
+    instance_ids: Vec<String>,
+    dry_run: Option<bool>,
+}
+RebootInstancesResponse {
 }
 RequestSpotInstancesRequest {
     launch_specification: Option<RequestSpotLaunchSpecification>,
@@ -2563,6 +2571,12 @@ pub static MODIFY_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "ModifyLaunch
 ] } };
 pub static MODIFY_LAUNCH_TEMPLATE_RESPONSE: Schema = Schema { name: "ModifyLaunchTemplateResult", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplate", wire: "launchTemplate", ec2: "LaunchTemplate", required: false, schema: &LAUNCH_TEMPLATE },
+] } };
+pub static REBOOT_INSTANCES_REQUEST: Schema = Schema { name: "RebootInstancesRequest", kind: Kind::Record { members: &[
+    Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static REBOOT_INSTANCES_RESPONSE: Schema = Schema { name: "RebootInstancesResponse", kind: Kind::Record { members: &[
 ] } };
 pub static REQUEST_SPOT_INSTANCES_REQUEST: Schema = Schema { name: "RequestSpotInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "LaunchSpecification", wire: "LaunchSpecification", ec2: "LaunchSpecification", required: false, schema: &REQUEST_SPOT_LAUNCH_SPECIFICATION },

@@ -151,6 +151,31 @@ fn stopped_tasks_are_replaced() {
     assert_eq!(new, 4);
 }
 
+/// What ran on a rebooted instance is gone; its agent comes back and gets its share again.
+#[test]
+fn rebooted_instances_run_tasks_again() {
+    let mut world = stack(3);
+    let filter = fis::ExperimentTemplateTargetInputFilter {
+        path: "State.Name".to_owned(),
+        values: vec!["running".to_owned()],
+    };
+    let mut instances = target("aws:ec2:instance", &[], &[], "COUNT(1)");
+    instances.filters = Some(vec![filter]);
+    let reboot = action("aws:ec2:reboot-instances", &[], "Instances", "T");
+    let id = start(&mut world, &[("T", instances)], &[("Reboot", reboot)]);
+    let connected = |world: &World| {
+        world.engine().ecs().instances().iter().filter(|instance| instance.agent_connected).count()
+    };
+    world.advance(Span::from_secs(12));
+    assert_eq!(status(&mut world, &id), "completed: Experiment completed");
+    world.advance(Span::from_mins(10));
+    assert_eq!(by_zone(&world).values().sum::<usize>(), 3, "nothing was launched for it");
+    assert_eq!(connected(&world), 3);
+    assert_eq!(running(&world), 9);
+    let tasks = world.engine().ecs().tasks().iter();
+    assert_eq!(tasks.filter(|task| task.generation > 0 && task.stopped_at.is_some()).count(), 3);
+}
+
 /// Running instances of the group in each zone.
 fn by_zone(world: &World) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();

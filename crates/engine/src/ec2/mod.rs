@@ -172,6 +172,7 @@ pub(crate) fn handle(
         DescribeVpcs => network::describe_vpcs,
         GetSpotPlacementScores => spot::scores,
         ModifyLaunchTemplate => launch_template::modify,
+        RebootInstances => stop::reboot,
         RequestSpotInstances => spot::request,
         RunInstances => run::run_instances,
         StartInstances => stop::start,

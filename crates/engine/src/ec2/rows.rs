@@ -62,6 +62,8 @@ pub struct Instance {
     /// ARN.
     pub instance_profile: Option<String>,
     pub metadata_options: InstanceMetadataOptionsResponse,
+    /// RebootInstances took its machine away to bring it back.
+    pub rebooting: bool,
     /// Detailed monitoring.
     pub monitoring: bool,
     pub ebs_optimized: bool,

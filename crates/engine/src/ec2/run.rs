@@ -307,6 +307,7 @@ fn launch(
         key_name: common.key_name.clone(),
         instance_profile: common.instance_profile.clone(),
         metadata_options: common.metadata_options.clone(),
+        rebooting: false,
         monitoring: common.monitoring,
         ebs_optimized: common.ebs_optimized,
         termination_protection: common.termination_protection,

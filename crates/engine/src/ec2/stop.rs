@@ -1,4 +1,4 @@
-//! StopInstances and StartInstances: an instance without its machine keeps its id, address and row (EC2 guide,
+//! StopInstances, StartInstances and RebootInstances: an instance without its machine keeps its id, address and row (EC2 guide,
 //! Stop_Start).
 
 use std::collections::BTreeSet;
@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use capstan_model::InstanceId;
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
-    InstanceStateChange, InstanceStateName, SpotInstanceType, StartInstancesRequest, StartInstancesResponse,
-    StopInstancesRequest, StopInstancesResponse,
+    InstanceStateChange, InstanceStateName, RebootInstancesRequest, RebootInstancesResponse,
+    SpotInstanceType, StartInstancesRequest, StartInstancesResponse, StopInstancesRequest,
+    StopInstancesResponse,
 };
 
 use super::instance::{announce, existing, gmt, state};
@@ -98,6 +99,12 @@ pub(super) fn begin(cx: &mut Engine, id: InstanceId) {
 /// The machine is away: `stopping` → `stopped`.
 pub(crate) fn instance_stopped(cx: &mut Engine, id: InstanceId) {
     let Some(mut row) = cx.ec2.instances.edit(&id) else { return };
+    let rebooted = std::mem::take(&mut row.rebooting) && row.state == InstanceStateName::Running;
+    if rebooted {
+        drop(row);
+        cx.effect(Effect::LaunchInstance { instance: id });
+        return;
+    }
     if row.state != InstanceStateName::Stopping {
         return;
     }
@@ -109,6 +116,34 @@ pub(crate) fn instance_stopped(cx: &mut Engine, id: InstanceId) {
         spot::request_stopped(cx, &request, interruption.map(|interruption| interruption.cause));
     }
     announce(cx, id, InstanceStateName::Stopped);
+}
+
+/// The machine goes and comes back while the instance stays `running` (EC2 guide, ec2-instance-reboot): what ran there is
+/// gone, its agent registers again.
+pub(super) fn reboot(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: RebootInstancesRequest,
+) -> Result<RebootInstancesResponse, Refusal> {
+    if request.instance_ids.is_empty() {
+        return Err(missing("InstanceId"));
+    }
+    let ids = existing(cx, &request.instance_ids)?;
+    for id in &ids {
+        let row = cx.ec2.instances.get(id).expect("the ids have been looked up");
+        if row.state != InstanceStateName::Running {
+            return Err(incorrect(row, "rebooted"));
+        }
+    }
+    dry_run(request.dry_run)?;
+    for instance in ids {
+        let Some(mut row) = cx.ec2.instances.edit(&instance) else { continue };
+        if !std::mem::replace(&mut row.rebooting, true) {
+            drop(row);
+            cx.effect(Effect::StopInstance { instance });
+        }
+    }
+    Ok(RebootInstancesResponse {})
 }
 
 pub(super) fn start(

@@ -87,6 +87,12 @@ pub(super) fn begin(
             }
             Ok(Begun::default())
         }
+        Job::Reboot => {
+            let request =
+                ec2::RebootInstancesRequest { instance_ids: instance_ids(arns), ..Default::default() };
+            cx.call(Caller::FIS, request).map_err(|refusal| refused("reboot instances", refusal))?;
+            Ok(Begun::default())
+        }
         Job::StopInstances { restart_after, .. } => {
             let instance_ids = instance_ids(arns);
             let request =

@@ -108,6 +108,12 @@ pub(super) static ACTIONS: &[ActionType] = &[
         target: slot("AutoScalingGroups", "aws:ec2:autoscaling-group", 500),
     },
     ActionType {
+        id: "aws:ec2:reboot-instances",
+        description: "Reboots instances.",
+        parameters: &[],
+        target: slot("Instances", "aws:ec2:instance", 500),
+    },
+    ActionType {
         id: "aws:ec2:send-spot-instance-interruptions",
         description: "Interrupts Spot Instances, with a rebalance recommendation and the notice two minutes before.",
         parameters: &[parameter(

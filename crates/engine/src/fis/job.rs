@@ -43,6 +43,7 @@ pub enum Job {
     Interrupt {
         before: Span,
     },
+    Reboot,
     /// `lenient`: instances that were terminated meanwhile are no failure.
     StopInstances {
         restart_after: Option<Span>,
@@ -77,6 +78,7 @@ pub(super) fn read(
         },
         "aws:ec2:api-insufficient-instance-capacity-error" => parameters.capacity_error(cx, false)?,
         "aws:ec2:asg-insufficient-instance-capacity-error" => parameters.capacity_error(cx, true)?,
+        "aws:ec2:reboot-instances" => Job::Reboot,
         "aws:ec2:send-spot-instance-interruptions" => {
             let name = "durationBeforeInterruption";
             let before = parameters.duration(name, INTERRUPTION_MIN, INTERRUPTION_MAX)?;

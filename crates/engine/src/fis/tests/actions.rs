@@ -5,7 +5,7 @@ use capstan_shapes::ec2::{self, InstanceStateName};
 use capstan_shapes::fis;
 
 use super::{Account, Target, action, tagged};
-use crate::Caller;
+use crate::{Caller, Effect, Fact, Input};
 
 const INSTANCE: &str = "aws:ec2:instance";
 
@@ -61,6 +61,39 @@ fn instances_are_terminated() {
     account.secs(12);
     assert_eq!(account.count_in(&ids, InstanceStateName::Terminated), 2);
     assert_eq!(account.told(&id), "completed: Experiment completed");
+}
+
+/// The machine goes and comes back; the instance keeps its state, id and address.
+#[test]
+fn instances_are_rebooted() {
+    let mut account = Account::new();
+    let ids = account.launch(2, false, "a");
+    let reboot = action("aws:ec2:reboot-instances", &[], "Instances=T", &[]);
+    let template = account.template(&[("T", tagged(INSTANCE, "a", "COUNT(1)"))], &[("A", reboot)]);
+    account.start(template);
+    let mut effects = Vec::new();
+    for _ in 0..12 {
+        let now = account.now() + Span::from_secs(1);
+        effects.extend(account.engine.step(now, Input::Time).effects);
+    }
+    let [Effect::StopInstance { instance }] = effects[..] else { panic!("{effects:?}") };
+    let again = ec2::RebootInstancesRequest { instance_ids: ids.clone(), ..Default::default() };
+    let both = account.engine.step(account.now(), user_call(again));
+    assert_eq!(both.effects.len(), 1, "one is on its way already: {:?}", both.effects);
+    let back = account.engine.step(account.now(), Input::Fact(Fact::InstanceStopped { instance }));
+    assert_eq!(back.effects, [Effect::LaunchInstance { instance }]);
+    let _ = account.engine.step(account.now(), Input::Fact(Fact::InstanceRunning { instance }));
+    assert_eq!(account.count_in(&ids, InstanceStateName::Running), 2);
+
+    account.done(ec2::StopInstancesRequest { instance_ids: vec![ids[0].clone()], ..Default::default() });
+    let refused = account
+        .refused(ec2::RebootInstancesRequest { instance_ids: vec![ids[0].clone()], ..Default::default() });
+    assert!(refused.starts_with("IncorrectInstanceState: "), "{refused}");
+}
+
+fn user_call(request: ec2::RebootInstancesRequest) -> Input {
+    let caller = Caller::User { access_key: "test".to_owned() };
+    Input::Call { caller, request: Box::new(request.into()) }
 }
 
 /// The calls show who made them.
