@@ -4,6 +4,7 @@
 //! rows themselves: the deadlines, the indexes and sums of what rows amount to. None is stored twice, so all can be
 //! rebuilt from rows alone.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::ops::{Deref, DerefMut};
@@ -43,13 +44,21 @@ pub trait Row: Clone + Debug + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoIndex {}
 
+type Slot = u32;
+type Index<R> = BTreeMap<<R as Row>::Index, BTreeMap<<R as Row>::Key, Slot>>;
+
 /// Rows of one kind, in the order of their keys.
 #[derive(Clone, Debug)]
 pub struct Table<R: Row> {
-    /// Boxed, so that the tree's nodes are small: a search touches keys only, and rows stay where they are.
-    rows: BTreeMap<R::Key, Box<R>>,
+    /// Where each row lies in `rows`.
+    slots: BTreeMap<R::Key, Slot>,
+    /// Boxed, so that rows stay where they are.
+    rows: Vec<Option<Box<R>>>,
+    /// Of rows that were removed.
+    free: Vec<Slot>,
     due: BTreeSet<(Time, R::Key)>,
-    index: BTreeMap<R::Index, BTreeSet<R::Key>>,
+    /// With the slots at hand nobody searches for the rows that an index names.
+    index: Index<R>,
     sums: BTreeMap<R::Index, Amounts>,
     /// Keys of rows that changed since the last [`Table::take_changed`]; `None` when nobody wants to know.
     changed: Option<BTreeSet<R::Key>>,
@@ -59,7 +68,9 @@ pub struct Table<R: Row> {
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
         Self {
-            rows: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            rows: Vec::new(),
+            free: Vec::new(),
             due: BTreeSet::new(),
             index: BTreeMap::new(),
             sums: BTreeMap::new(),
@@ -71,19 +82,24 @@ impl<R: Row> Default for Table<R> {
 
 impl<R: Row> Table<R> {
     pub fn get(&self, key: &R::Key) -> Option<&R> {
-        self.rows.get(key).map(|row| &**row)
+        self.slots.get(key).map(|slot| self.at(*slot))
+    }
+
+    /// The row in a slot that some key or index names.
+    fn at(&self, slot: Slot) -> &R {
+        self.rows[slot as usize].as_deref().expect("named slots are taken")
     }
 
     pub fn contains(&self, key: &R::Key) -> bool {
-        self.rows.contains_key(key)
+        self.slots.contains_key(key)
     }
 
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.slots.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.slots.is_empty()
     }
 
     /// Rises with every change of a row. What was derived from the table holds as long as this stays.
@@ -93,27 +109,27 @@ impl<R: Row> Table<R> {
 
     /// All rows in key order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &R> {
-        self.rows.values().map(|row| &**row)
+        self.slots.values().map(|slot| self.at(*slot))
     }
 
     /// Rows whose keys lie in the range, in key order.
     pub fn range(&self, range: impl std::ops::RangeBounds<R::Key>) -> impl DoubleEndedIterator<Item = &R> {
-        self.rows.range(range).map(|(_, row)| &**row)
+        self.slots.range(range).map(|(_, slot)| self.at(*slot))
     }
 
     /// Rows with that index entry, in key order.
     pub fn by<'a>(&'a self, index: &R::Index) -> impl DoubleEndedIterator<Item = &'a R> + use<'a, R> {
-        self.index.get(index).into_iter().flatten().map(|key| &*self.rows[key])
+        self.index.get(index).into_iter().flatten().map(|(_, slot)| self.at(*slot))
     }
 
     /// Keys of the rows with that index entry; for loops that change the table on their way.
     pub fn keys_by(&self, index: &R::Index) -> Vec<R::Key> {
-        self.index.get(index).into_iter().flatten().cloned().collect()
+        self.index.get(index).into_iter().flatten().map(|(key, _)| key.clone()).collect()
     }
 
     /// How many rows have that index entry.
     pub fn count_by(&self, index: &R::Index) -> usize {
-        self.index.get(index).map_or(0, BTreeSet::len)
+        self.index.get(index).map_or(0, BTreeMap::len)
     }
 
     /// What the rows amount to together that gave amounts for that index: kept ready, so that nobody counts rows.
@@ -144,19 +160,41 @@ impl<R: Row> Table<R> {
         let mut entries = Vec::with_capacity(8);
         row.index(&mut |entry| entries.push(entry));
         row.amounts(&mut |index, amounts| add(&mut self.sums, index, &amounts, 1));
-        if let Some(before) = self.rows.insert(key.clone(), Box::new(row)) {
-            self.unlink(&key, &before);
-        }
+        let row = Some(Box::new(row));
+        let slot = match self.slots.entry(key.clone()) {
+            Entry::Occupied(entry) => {
+                let slot = *entry.get();
+                if let Some(before) = std::mem::replace(&mut self.rows[slot as usize], row) {
+                    self.unlink(&key, &before);
+                }
+                slot
+            }
+            Entry::Vacant(entry) => {
+                let slot = match self.free.pop() {
+                    Some(slot) => {
+                        self.rows[slot as usize] = row;
+                        slot
+                    }
+                    None => {
+                        self.rows.push(row);
+                        Slot::try_from(self.rows.len() - 1).expect("fewer than 2^32 rows")
+                    }
+                };
+                *entry.insert(slot)
+            }
+        };
         if let Some(time) = deadline {
             self.due.insert((time, key.clone()));
         }
         for entry in entries {
-            self.index.entry(entry).or_default().insert(key.clone());
+            self.index.entry(entry).or_default().insert(key.clone(), slot);
         }
     }
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> Option<R> {
-        let row = self.rows.remove(key)?;
+        let slot = self.slots.remove(key)?;
+        let row = self.rows[slot as usize].take()?;
+        self.free.push(slot);
         self.revision += 1;
         self.unlink(key, &row);
         self.mark(key);
@@ -174,7 +212,8 @@ impl<R: Row> Table<R> {
 
     /// A row to change; deadlines and indexes follow when the guard goes. The key must stay as it is.
     pub(crate) fn edit(&mut self, key: &R::Key) -> Option<Edit<'_, R>> {
-        let row = self.rows.get_mut(key)?;
+        let slot = *self.slots.get(key)?;
+        let row = self.rows[slot as usize].as_deref_mut()?;
         self.revision += 1;
         if let Some(changed) = &mut self.changed {
             changed.insert(key.clone());
@@ -188,6 +227,7 @@ impl<R: Row> Table<R> {
         Some(Edit {
             row,
             key: key.clone(),
+            slot,
             deadline_before,
             index_before,
             amounts_before,
@@ -216,7 +256,7 @@ impl<R: Row> Table<R> {
     }
 }
 
-fn drop_entry<I: Ord, K: Ord>(index: &mut BTreeMap<I, BTreeSet<K>>, entry: &I, key: &K) {
+fn drop_entry<I: Ord, K: Ord>(index: &mut BTreeMap<I, BTreeMap<K, Slot>>, entry: &I, key: &K) {
     if let Some(keys) = index.get_mut(entry) {
         keys.remove(key);
         if keys.is_empty() {
@@ -243,11 +283,12 @@ fn add<I: Ord + Clone>(sums: &mut BTreeMap<I, Amounts>, index: I, amounts: &Amou
 pub(crate) struct Edit<'a, R: Row> {
     row: &'a mut R,
     key: R::Key,
+    slot: Slot,
     deadline_before: Option<Time>,
     index_before: Vec<R::Index>,
     amounts_before: Vec<(R::Index, Amounts)>,
     due: &'a mut BTreeSet<(Time, R::Key)>,
-    index: &'a mut BTreeMap<R::Index, BTreeSet<R::Key>>,
+    index: &'a mut Index<R>,
     sums: &'a mut BTreeMap<R::Index, Amounts>,
 }
 
@@ -297,7 +338,7 @@ impl<R: Row> Drop for Edit<'_, R> {
         }
         for entry in index_after {
             if !self.index_before.contains(&entry) {
-                self.index.entry(entry).or_default().insert(self.key.clone());
+                self.index.entry(entry).or_default().insert(self.key.clone(), self.slot);
             }
         }
     }
@@ -363,5 +404,31 @@ mod tests {
         let mut changed = Vec::new();
         table.take_changed(&mut |name, key| changed.push(format!("{name} {key}")));
         assert_eq!(changed, ["kitchen.eggs 0", "kitchen.eggs 1", "kitchen.eggs 2", "kitchen.eggs 3"]);
+    }
+
+    #[test]
+    fn what_is_found_by_an_index_are_the_rows_that_have_it() {
+        let mut table: Table<Egg> = Table::default();
+        for n in 0..400u32 {
+            let (id, pot) = ((n * 7 % 13) as u8, (n * n % 4) as u8);
+            match n % 5 {
+                0 | 3 => drop(table.remove(&id)),
+                1 => {
+                    if let Some(mut egg) = table.edit(&id) {
+                        egg.pot = pot;
+                    }
+                }
+                _ => table.insert(Egg { id, boils_until: None, pot }),
+            }
+            for pot in 0..4 {
+                let has: Vec<u8> = table.iter().filter(|egg| egg.pot == pot).map(|egg| egg.id).collect();
+                assert_eq!(table.by(&pot).map(|egg| egg.id).collect::<Vec<_>>(), has, "after {n}");
+                assert_eq!(table.keys_by(&pot), has);
+                assert!(
+                    has.is_sorted() && has.iter().all(|id| table.get(id).is_some_and(|egg| egg.id == *id))
+                );
+            }
+        }
+        assert_eq!(table.len(), table.iter().count());
     }
 }
