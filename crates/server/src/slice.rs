@@ -88,7 +88,7 @@ async fn drained(control: &Control, instance: InstanceId) -> bool {
         }
         Ok(_) => false,
         Err(refusal) => {
-            tracing::warn!(%instance, %refusal, "the agent cannot drain its instance yet");
+            tracing::debug!(%instance, %refusal, "the agent cannot drain its instance yet");
             false
         }
     }

@@ -61,6 +61,8 @@ pub(crate) fn run(args: Args) -> Result<(), String> {
         config: Config {
             region: capstan_model::region(stack::REGION).ok_or("the region is not in the catalogue")?,
             account: stack::ACCOUNT.to_owned(),
+            // As `capstan serve` has it.
+            trail: true,
             ..Config::new(1)
         },
         capstan_exe: serve::this_program()?,
