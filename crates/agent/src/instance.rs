@@ -157,6 +157,8 @@ impl Driver {
                 }
             };
             tokio::select! {
+                // Orders first: after a `Kill` nothing is reported.
+                biased;
                 order = orders.recv() => match order {
                     Some(Command::RunTask(spec)) => self.run_task(Arc::new(*spec)),
                     Some(Command::StopTask { task, generation, reason }) => {

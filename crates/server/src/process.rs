@@ -171,11 +171,12 @@ impl ProcessHosts {
     fn power_off(&mut self, engine: &Engine, instance: InstanceId) {
         self.stale = true;
         self.flush(engine);
-        self.runtime.power_off(instance);
+        // The agent hears of it first: it shall not report what dies now.
         if let Some(agent) = self.slices.remove(&instance).and_then(|slice| slice.agent) {
             agent.send(Command::Kill);
             self.dying.insert(instance, agent);
         }
+        self.runtime.power_off(instance);
     }
 
     /// Whether nothing runs on an instance that has lost its power; if something does, it is looked at again later.
