@@ -154,7 +154,7 @@ impl Market {
         }
     }
 
-    /// When EC2 recommends next, after that moment, to leave the pool; `None` when it never does.
+    /// When EC2 recommends next, after that moment, to leave the pool; `None` when it does not within two days.
     pub fn next_recommendation(&self, pool: Pool, after: Time) -> Option<Time> {
         match self {
             Self::Model(model) if pool.listed_price().is_some() => model.next_recommendation(pool, after),

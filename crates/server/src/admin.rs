@@ -199,9 +199,9 @@ impl Backend {
 
 /// What instances have cost until now. Prices are in dollars with six decimals, as EC2 writes them.
 fn bill(engine: &capstan_engine::Engine) -> Value {
-    let lines = capstan_engine::ec2::bill(engine);
+    let lines = ec2::bill(engine);
     let option = |spot: bool| if spot { "spot" } else { "on-demand" };
-    let sums = |sums: &capstan_engine::ec2::Sums| {
+    let sums = |sums: &ec2::Sums| {
         json!({
             "runs": sums.runs,
             "seconds": sums.seconds,
@@ -211,7 +211,7 @@ fn bill(engine: &capstan_engine::Engine) -> Value {
             "onDemandCost": sums.on_demand_cost().to_string(),
         })
     };
-    let line = |(key, of_key): (&capstan_engine::ec2::BillKey, &capstan_engine::ec2::Sums)| {
+    let line = |(key, of_key): (&ec2::BillKey, &ec2::Sums)| {
         let mut line = json!({
             "group": key.group,
             "purchaseOption": option(key.spot),
@@ -225,7 +225,7 @@ fn bill(engine: &capstan_engine::Engine) -> Value {
     json!({
         "until": engine.now().iso_millis(),
         "lines": lines.iter().map(line).collect::<Vec<_>>(),
-        "total": sums(&capstan_engine::ec2::total(lines.values())),
+        "total": sums(&ec2::total(lines.values())),
     })
 }
 

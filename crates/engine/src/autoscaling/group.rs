@@ -585,7 +585,7 @@ pub(super) fn due(cx: &mut Engine, name: &Name) {
         if let Some(mut row) = cx.autoscaling.groups.edit(name) {
             row.balance_at = None;
         }
-        super::balance::want(cx, name);
+        balance::want(cx, name);
     } else {
         super::metrics::put(cx, name);
     }

@@ -65,7 +65,8 @@ pub(in crate::ec2) fn used(cx: &mut Engine, pool: Pool) {
     }
 }
 
-/// Asks the market for the next changes, of those that are not known.
+/// Asks the market for the next changes, of those that are not known. It looks two days ahead for recommendations, and is
+/// asked again at each other change, several times a day.
 fn schedule(cx: &mut Engine, pool: Pool) {
     let (now, market) = (cx.now, &cx.config.market);
     let Some(mut row) = cx.ec2.spot_pools.edit(&pool) else { return };
