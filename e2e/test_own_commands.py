@@ -104,7 +104,7 @@ def test_a_signal_ends_it(tmp_path, how):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--clock", "sideways"], ["--runtime", "dream"], ["--region", "mars-north-1"], ["--account", "12"], ["--listen", "nowhere"]],
+    [["--clock", "sideways"], ["--runtime", "dream"], ["--region", "mars-north-1"], ["--account", "12"], ["--listen", "nowhere"], ["--spot-market", "no-such-file.csv"]],
     ids=lambda arguments: arguments[1],
 )
 def test_bad_arguments(arguments):

@@ -53,10 +53,12 @@ def _session(protocol):
 class Server:
     """`capstan serve` on a free port, stopped by SIGTERM."""
 
-    def __init__(self, directory, region="us-east-1", account="000000000000", seed=1, clock="manual", runtime="virtual"):
+    def __init__(self, directory, region="us-east-1", account="000000000000", seed=1, clock="manual", runtime="virtual", options=()):
         self.clock = clock
         self.runtime = runtime
         self.directory = Path(directory)
+        # More of `capstan serve`, as the shell would give it.
+        self.options = options
         self.region = region
         self.account = account
         self.seed = seed
@@ -68,7 +70,7 @@ class Server:
     def __enter__(self):
         command = [
             binary(), "serve", "--listen", "127.0.0.1:0", "--clock", self.clock, "--runtime", self.runtime,
-            "--region", self.region, "--account", self.account, "--seed", str(self.seed),
+            "--region", self.region, "--account", self.account, "--seed", str(self.seed), *self.options,
         ]  # fmt: skip
         environment = {**os.environ, "NO_COLOR": "1", "CAPSTAN_LOG": "info"}
         self.process = subprocess.Popen(

@@ -98,7 +98,9 @@ impl Trace {
     }
 
     pub(crate) fn price_since(&self, pool: Pool, at: Time) -> Option<Time> {
-        in_force(&self.pools.get(&pool)?.prices, at).map(|(time, _)| time).filter(|time| *time <= at)
+        // The first price has held before, too.
+        let prices = &self.pools.get(&pool)?.prices;
+        in_force(prices, at).map(|(time, _)| time).filter(|time| *time > prices[0].0)
     }
 
     pub(crate) fn next_price_change(&self, pool: Pool, after: Time) -> Option<Time> {
@@ -247,6 +249,7 @@ mod tests {
         assert_eq!(market.next_change(here, hour(3)), None);
         assert_eq!(market.next_price_change(here, hour(0)), Some(hour(1)));
         assert_eq!(market.price_since(here, hour(2)), Some(hour(1)));
+        assert_eq!(market.price_since(here, hour(0)), None);
         assert_eq!(market.prices(here, hour(0), hour(3)).len(), 2);
         assert_eq!(market.capacity(pool("us-east-1b"), START), None);
         assert_eq!(market.price(pool("us-east-1b"), START), Some(MicroDollars(31_700)));
