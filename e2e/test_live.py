@@ -247,3 +247,29 @@ def test_a_task_reads_its_instance_and_answers_behind_a_load_balancer(live):
     times = within(lambda: points("TargetResponseTime", ExtendedStatistics=["p90"]))
     assert all(0 < point["ExtendedStatistics"]["p90"] < ANSWER_WITHIN_SECS for point in times)
     assert max(point["Maximum"] for point in within(lambda: points("HealthyHostCount", Statistics=["Maximum"]))) == 1
+
+
+def test_what_a_container_prints_is_in_its_log_group(live):
+    _, row = launch(live)
+    ecs, logs = live.boto("ecs"), live.boto("logs")
+    options = {"awslogs-group": "/ecs/live", "awslogs-region": live.region, "awslogs-stream-prefix": "web", "awslogs-create-group": "true"}
+    container = {
+        "name": "printer",
+        "image": "any",
+        "memory": 64,
+        "entryPoint": ["/bin/sh", "-c"],
+        "command": ["echo one; echo; echo two ERROR >&2; exit 3"],
+        "logConfiguration": {"logDriver": "awslogs", "options": options},
+    }
+    ecs.register_task_definition(family="printer", containerDefinitions=[container])
+    task = ecs.start_task(cluster="live", taskDefinition="printer", containerInstances=[row["containerInstanceArn"]])["tasks"][0]["taskArn"]
+
+    def printed():
+        if not logs.describe_log_groups(logGroupNamePrefix="/ecs/live")["logGroups"]:
+            return None
+        found = logs.filter_log_events(logGroupName="/ecs/live")["events"]
+        return found if len(found) == 2 else None
+
+    events = within(printed)
+    assert {event["message"] for event in events} == {"one", "two ERROR"}
+    assert {event["logStreamName"] for event in events} == {f"web/printer/{task.rpartition('/')[2]}"}

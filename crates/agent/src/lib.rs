@@ -28,10 +28,11 @@ pub use event::{
     TaskStateChange, TaskStatus,
 };
 pub use instance::{Agent, Command, InstanceOptions, Usage};
-pub use logs::{LogLine, Stream};
+pub use logs::{ForwardedLine, LogLine, Stream};
 pub use runtime::{
     Exit, Runtime, StartError, Started, process::Options, process::ProcessRuntime, usage::Used,
 };
 pub use spec::{
-    Condition, ContainerSpec, Dependency, HealthCheck, PortMapping, Protocol, RestartPolicy, TaskSpec,
+    Condition, ContainerSpec, Dependency, HealthCheck, LogDestination, PortMapping, Protocol, RestartPolicy,
+    TaskSpec,
 };

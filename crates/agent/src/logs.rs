@@ -7,6 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
+use capstan_model::InstanceId;
+use tokio::sync::mpsc;
+
+use crate::spec::LogDestination;
+
 /// Bytes of text kept in memory for each container.
 const RING_BYTES: usize = 256 * 1024;
 /// A line longer than this is cut into pieces, as Docker's json-file driver does.
@@ -28,6 +33,23 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// A line on its way to a log driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedLine {
+    pub instance: InstanceId,
+    pub destination: Arc<LogDestination>,
+    pub line: LogLine,
+}
+
+/// Hands a container's lines to its log driver. A driver that does not keep up misses lines; the container does not wait
+/// (Docker's mode `non-blocking`).
+#[derive(Clone, Debug)]
+pub(crate) struct Tap {
+    pub(crate) instance: InstanceId,
+    pub(crate) destination: Arc<LogDestination>,
+    pub(crate) lines: mpsc::Sender<ForwardedLine>,
+}
+
 /// The log of one container, over all its restarts.
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerLog(Arc<Mutex<Inner>>);
@@ -41,11 +63,12 @@ struct Inner {
     path: PathBuf,
     file: Option<File>,
     file_bytes: u64,
+    tap: Option<Tap>,
 }
 
 impl ContainerLog {
     /// A log that appends to `path`. A file that cannot be opened is told once; the lines in memory stay.
-    pub(crate) fn open(path: PathBuf) -> Self {
+    pub(crate) fn open(path: PathBuf, tap: Option<Tap>) -> Self {
         let file = open(&path);
         let file_bytes = file.as_ref().and_then(|f| f.metadata().ok()).map_or(0, |m| m.len());
         Self(Arc::new(Mutex::new(Inner {
@@ -55,6 +78,7 @@ impl ContainerLog {
             path,
             file,
             file_bytes,
+            tap,
         })))
     }
 
@@ -111,7 +135,12 @@ impl Inner {
         let bytes = std::mem::take(&mut self.partial[stream as usize]);
         let text = String::from_utf8_lossy(bytes.strip_suffix(b"\r").unwrap_or(&bytes)).into_owned();
         self.ring_bytes += text.len();
-        self.ring.push_back(LogLine { at, stream, text });
+        let line = LogLine { at, stream, text };
+        if let Some(Tap { instance, destination, lines }) = &self.tap {
+            let (instance, destination) = (*instance, destination.clone());
+            let _ = lines.try_send(ForwardedLine { instance, destination, line: line.clone() });
+        }
+        self.ring.push_back(line);
         while self.ring_bytes > RING_BYTES || self.ring.len() > RING_BYTES / 16 {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.ring_bytes -= oldest.text.len();
@@ -158,7 +187,7 @@ mod tests {
     fn written(name: &str, pieces: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
         let directory = std::env::temp_dir().join(format!("capstan-log-{}-{name}", std::process::id()));
         let path = directory.join("a").join("c.log");
-        let log = ContainerLog::open(path.clone());
+        let log = ContainerLog::open(path.clone(), None);
         for piece in pieces {
             log.write(SystemTime::UNIX_EPOCH, Stream::Stdout, piece);
         }

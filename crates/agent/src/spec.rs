@@ -80,6 +80,8 @@ pub struct ContainerSpec {
     pub health_check: Option<HealthCheck>,
     pub depends_on: Vec<Dependency>,
     pub restart_policy: Option<RestartPolicy>,
+    /// Where its lines go besides the agent's own files.
+    pub log_destination: Option<LogDestination>,
 }
 
 impl ContainerSpec {
@@ -102,8 +104,18 @@ impl ContainerSpec {
             health_check: None,
             depends_on: Vec::new(),
             restart_policy: None,
+            log_destination: None,
         }
     }
+}
+
+/// A stream of CloudWatch Logs, as the driver `awslogs` names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogDestination {
+    pub group: String,
+    pub stream: String,
+    /// `awslogs-create-group`
+    pub create_group: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod clock;
 mod control;
 pub mod gateway;
 mod hosts;
+mod log_driver;
 mod long_poll;
 mod process;
 mod slice;

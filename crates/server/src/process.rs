@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Running;
 use crate::slice::Slice;
-use crate::{Control, Error, Options, balancing, usage};
+use crate::{Control, Error, Options, balancing, log_driver, usage};
 
 /// A slice boots at once; a moment of the engine's time is left so that `pending` can be seen (ours).
 const BOOT: Span = Span::from_secs(2);
@@ -52,6 +52,8 @@ pub(crate) struct ProcessHosts {
 struct Reports {
     agents: mpsc::UnboundedReceiver<capstan_agent::Event>,
     balancer: mpsc::UnboundedReceiver<capstan_balancer::Report>,
+    /// For the `awslogs` driver.
+    printed: mpsc::Receiver<capstan_agent::ForwardedLine>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,8 @@ impl ProcessHosts {
             environment: vec![("AWS_ENDPOINT_URL".to_owned(), options.config.endpoint.clone())],
         };
         let runtime = ProcessRuntime::new(runtime, addresses.clone()).map_err(Error::Runtime)?;
+        let (lines, printed) = mpsc::channel(log_driver::LINES_MAX);
+        runtime.forward_logs(lines);
         let runtime = capstan_agent::Runtime::Process(runtime);
         let time_scale = clock.clock().scale();
         let balancer = capstan_balancer::Options {
@@ -106,7 +110,7 @@ impl ProcessHosts {
             queue: BTreeMap::new(),
             decided: 0,
             events,
-            reports: Some(Reports { agents: from_agents, balancer: from_balancer }),
+            reports: Some(Reports { agents: from_agents, balancer: from_balancer, printed }),
             stale: false,
         })
     }
@@ -117,9 +121,10 @@ impl ProcessHosts {
 
     /// Reports of agents and of the balancer go to the engine.
     pub(crate) fn connect(&mut self, control: Control) {
-        let Some(Reports { mut agents, mut balancer }) = self.reports.take() else { return };
+        let Some(Reports { mut agents, mut balancer, printed }) = self.reports.take() else { return };
         self.control = Some(control.clone());
         tokio::spawn(usage::report(self.runtime.clone(), control.clone()));
+        tokio::spawn(log_driver::run(control.clone(), self.clock, printed));
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -347,7 +352,12 @@ fn task_spec(engine: &Engine, instance: InstanceId, id: Hex32, generation: u64) 
         metadata_endpoint: None,
         cpu: overrides.and_then(|o| size(&o.cpu)).or_else(|| size(&definition.shape.cpu)),
         memory: overrides.and_then(|o| size(&o.memory)).or_else(|| size(&definition.shape.memory)),
-        containers: containers.map(|container| container_spec(container, overrides)).collect(),
+        containers: containers
+            .map(|container| capstan_agent::ContainerSpec {
+                log_destination: log_driver::destination(container, &id.to_string()),
+                ..container_spec(container, overrides)
+            })
+            .collect(),
         generation,
     })
 }

@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use capstan_model::InstanceId;
@@ -27,14 +27,14 @@ use tokio::task::JoinSet;
 
 use crate::address::{AddressBook, Key};
 use crate::event::NetworkBinding;
-use crate::logs::{ContainerLog, LogLine, Stream};
+use crate::logs::{ContainerLog, ForwardedLine, LogLine, Stream, Tap};
 use crate::ports::PortPool;
 use crate::runtime::program::{self, Program};
 use crate::runtime::sweep::{CONTAINER_ID, group_is_gone, kill_escaped};
 use crate::runtime::usage::{self, Used};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{Exit, StartError, Started};
-use crate::spec::{PortMapping, Protocol, TaskSpec};
+use crate::spec::{ContainerSpec, PortMapping, Protocol, TaskSpec};
 
 /// Tasks that are over and whose logs can still be read from memory.
 const CLOSED_TASKS_KEPT: usize = 200;
@@ -60,6 +60,8 @@ struct Shared {
     options: Options,
     state_dir: PathBuf,
     addresses: AddressBook,
+    /// Where lines for log drivers go.
+    forward: OnceLock<mpsc::Sender<ForwardedLine>>,
     state: Mutex<State>,
     /// Told whenever something left `State::live`.
     gone: Notify,
@@ -157,7 +159,14 @@ impl ProcessRuntime {
             shut: false,
         };
         let (state, gone) = (Mutex::new(state), Notify::new());
-        Ok(Self(Arc::new(Shared { options, state_dir, addresses, state, gone, sweeps })))
+        let forward = OnceLock::new();
+        Ok(Self(Arc::new(Shared { options, state_dir, addresses, forward, state, gone, sweeps })))
+    }
+
+    /// From now on, what containers with a [`log_destination`](ContainerSpec::log_destination) print goes there too. Only
+    /// the first call counts.
+    pub fn forward_logs(&self, lines: mpsc::Sender<ForwardedLine>) {
+        let _ = self.0.forward.set(lines);
     }
 
     /// Where logs and working directories are.
@@ -173,7 +182,7 @@ impl ProcessRuntime {
         let child = shared.spawn(task, index, &launch, &line, true);
         let mut child = shared.register(&launch, child)?;
 
-        let log = shared.log(task, &container.name);
+        let log = shared.log(task, container);
         let mut pumps = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
             pumps.spawn(pump(stdout, Stream::Stdout, log.clone()));
@@ -427,7 +436,13 @@ impl Shared {
         Err(StartError::Gone)
     }
 
-    fn log(&self, task: &TaskSpec, container: &str) -> ContainerLog {
+    fn log(&self, task: &TaskSpec, spec: &ContainerSpec) -> ContainerLog {
+        let container = spec.name.as_str();
+        let tap = spec.log_destination.as_ref().zip(self.forward.get()).map(|(destination, lines)| Tap {
+            instance: task.instance,
+            destination: Arc::new(destination.clone()),
+            lines: lines.clone(),
+        });
         let path = self
             .state_dir
             .join("logs")
@@ -436,10 +451,10 @@ impl Shared {
         let mut state = self.state();
         let log = state.tasks.get_mut(&task.arn).map(|open| {
             let log = open.logs.entry(container.to_owned());
-            log.or_insert_with(|| ContainerLog::open(path.clone())).clone()
+            log.or_insert_with(|| ContainerLog::open(path.clone(), tap.clone())).clone()
         });
         drop(state);
-        let log = log.unwrap_or_else(|| ContainerLog::open(path));
+        let log = log.unwrap_or_else(|| ContainerLog::open(path, tap));
         log.reopen();
         log
     }

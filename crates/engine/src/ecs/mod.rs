@@ -72,7 +72,7 @@ pub const INERT: &[(&str, &str)] = &[
     ("RegisterContainerInstance.platformDevices", "GPUs are not counted"),
     (
         "RegisterTaskDefinition.containerDefinitions.logConfiguration",
-        "checked and kept; what processes print stays in files of their agent and goes to no log group",
+        "the driver awslogs writes what processes print to its log group (without multi-line patterns); a group that is missing does not keep a task from starting, and the lines are dropped with a warning. Other drivers do nothing: the agent keeps the lines in files",
     ),
     ("RunTask.enableECSManagedTags", "tags of standalone tasks are the request's own"),
     ("RunTask.volumeConfigurations", "volumes are not attached"),
