@@ -12,6 +12,8 @@ TASK = {"containerDefinitions": [{"name": "a", "image": "b", "memory": 16}]}
 TG = {"Protocol": "HTTP", "Port": 80, "VpcId": "$vpc"}
 FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
 
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:pages"
+
 EXPERIMENT = {
     "description": "stops nothing", "stopConditions": [{"source": "none"}], "roleArn": "arn:aws:iam::000000000000:role/fis",
     "targets": {"T": {"resourceType": "aws:ec2:subnet", "filters": [{"path": "State", "values": ["available"]}], "selectionMode": "ALL"}},
@@ -79,6 +81,11 @@ BUILD = [
     *[Step("cloudwatch", "PutDashboard", {"DashboardName": f"dashboard-{n}", "DashboardBody": '{"widgets": []}'}) for n in range(1001)],
     *[Step("fis", "CreateExperimentTemplate", {**EXPERIMENT, "clientToken": str(n)}, keep={"experiment_template": "experimentTemplate.id"}) for n in range(5)],
     *[Step("fis", "StartExperiment", {"clientToken": str(n), "experimentTemplateId": "$experiment_template"}, keep={"experiment": "experiment.id"}) for n in range(5)],
+    *[Step("events", "PutRule", {"Name": f"rule-{n}", "EventPattern": '{"source":["pages"]}'}) for n in range(5)],
+    *[
+        Step("events", "PutTargets", {"Rule": f"rule-{n}", "Targets": [{"Id": f"t{k}", "Arn": f"{QUEUE}-{k}"} for k in range(5)]})
+        for n in range(5)
+    ],
     Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
 ]
 
@@ -113,6 +120,9 @@ PAGED = {
     ("elbv2", "DescribeTargetGroups"): ({}, 2),
     ("elbv2", "DescribeListeners"): ({"LoadBalancerArn": "$lb0"}, 2),
     ("elbv2", "DescribeRules"): ({"ListenerArn": "$l0"}, 2),
+    ("events", "ListRules"): ({}, 2),
+    ("events", "ListTargetsByRule"): ({"Rule": "rule-0"}, 2),
+    ("events", "ListRuleNamesByTarget"): ({"TargetArn": f"{QUEUE}-0"}, 2),
     ("fis", "ListActions"): ({}, 3),
     ("fis", "ListTargetResourceTypes"): ({}, 3),
     ("fis", "ListExperimentTemplates"): ({}, 2),

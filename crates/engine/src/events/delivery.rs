@@ -24,6 +24,9 @@ const AGE_MAX: Span = Span::from_hours(24);
 /// Our reading of "exponential back-off and jitter": 1 s, 2 s, 4 s … up to ten minutes, each shortened by up to a half.
 const BACK_OFF_MAX: Span = Span::from_mins(10);
 
+/// Deliveries that may wait at a time; one more that fails is given up, so that a target that never works fills no memory.
+const WAITING_MAX: usize = 10_000;
+
 const API_CALL: &str = "AWS API Call via CloudTrail";
 
 /// Why a target did not get an event.
@@ -153,7 +156,7 @@ fn try_again(cx: &mut Engine, delivery: &Delivery) -> Option<&'static str> {
     let retries_max = policy.and_then(|policy| policy.maximum_retry_attempts).unwrap_or(RETRIES);
     let age_max = policy.and_then(|policy| policy.maximum_event_age_in_seconds);
     let age_max = age_max.map_or(AGE_MAX, |secs| Span::from_secs(i64::from(secs)));
-    if delivery.retries >= retries_max {
+    if delivery.retries >= retries_max || cx.events.deliveries.len() >= WAITING_MAX {
         return Some("MaximumRetryAttempts");
     }
     let doublings = u32::try_from(delivery.retries.clamp(0, 20)).unwrap_or_default();

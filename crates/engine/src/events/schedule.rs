@@ -186,7 +186,7 @@ impl Cron {
         let now = now.next_multiple(Span::from_mins(1));
         let mut day = now.floor(DAY);
         loop {
-            let (year, month, _, ..) = day.civil();
+            let (year, month, ..) = day.civil();
             if year > YEAR_MAX {
                 return None;
             }

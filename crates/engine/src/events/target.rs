@@ -49,7 +49,7 @@ fn check(cx: &Engine, target: &shapes::Target) -> Result<(), Refusal> {
     };
     let needs =
         |member: &str| Err(validation(format!("Parameter(s) {member} must be specified for target: {id}.")));
-    match (&*arn.service, &target.ecs_parameters) {
+    match (arn.service, &target.ecs_parameters) {
         ("ecs", None) => return needs("EcsParameters"),
         ("ecs", Some(parameters)) => {
             if target.role_arn.is_none() {

@@ -297,10 +297,11 @@ fn replicas(cx: &mut Engine, key: &ServiceKey, picture: &Picture) -> bool {
         starved: service.unplaced.is_some(),
     };
     let plan = bounds::plan(&counts);
-    if throttled && service.throttle.is_some_and(|(_, delay)| delay >= 60) {
-        if events::tell_once(cx, key, events::THROTTLED) {
-            event::service_action(cx, key, Kind::Warn, "SERVICE_TASK_START_IMPAIRED", |_| Map::new());
-        }
+    if throttled
+        && service.throttle.is_some_and(|(_, delay)| delay >= 60)
+        && events::tell_once(cx, key, events::THROTTLED)
+    {
+        event::service_action(cx, key, Kind::Warn, "SERVICE_TASK_START_IMPAIRED", |_| Map::new());
     }
     if plan.stuck {
         events::tell_once(cx, key, events::STUCK);
