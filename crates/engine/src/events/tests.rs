@@ -5,7 +5,11 @@ use capstan_shapes::events as shapes;
 use capstan_shapes::{Call, Refusal, cloudwatch, ecs, logs, sqs};
 use serde_json::{Value as Json, json};
 
-use super::{Published, publish};
+use proptest::prelude::*;
+
+use super::input::{self, Context};
+use super::pattern::Pattern;
+use super::{Published, Schedule, publish};
 use crate::{Caller, Config, Engine, Input};
 
 fn engine() -> Engine {
@@ -559,4 +563,45 @@ fn rules_of_services_are_theirs() {
         |force| shapes::DeleteRuleRequest { name: "managed".to_owned(), force, ..Default::default() };
     assert!(refused(cx, delete(None)).starts_with("ManagedRuleException"));
     ok(cx, delete(Some(true)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Whatever texts come in, they are read or refused.
+    #[test]
+    fn no_text_is_too_strange(
+        text in r#"[\[\]{}"':,*\\\\<>$./()?#a-cLWü0-9 -]{0,40}"#,
+        operator in prop::sample::select(vec!["prefix", "wildcard", "cidr", "numeric", "anything-but", "exists"]),
+    ) {
+        let _ = Pattern::parse(&text);
+        let leaf = json!({ "a": [{ operator: text }] });
+        if let Ok(pattern) = Pattern::parse(&leaf.to_string()) {
+            let _ = pattern.matches(&json!({ "a": text }));
+        }
+        let _ = Schedule::parse(&format!("cron({text})"));
+        let _ = Schedule::parse(&format!("rate({text})"));
+        let transformer = shapes::InputTransformer {
+            input_paths_map: Some([("a".to_owned(), text.clone())].into()),
+            input_template: format!("<a>{text}"),
+        };
+        let target = shapes::Target { input_transformer: Some(transformer), ..Default::default() };
+        let context = Context { rule_arn: "arn", rule_name: "r", ingested_at: Time::ZERO };
+        let _ = input::check(&target);
+        let _ = input::render(&target, &json!({ "a": [text] }), &context);
+    }
+
+    /// A schedule goes forward, and leaves out nothing that it names.
+    #[test]
+    fn schedules_go_forward(minute in 0..60_i64, every in 1..30_i64, secs in 0..4_000_000_000_i64) {
+        let now = Time::from_secs(secs);
+        let hourly = Schedule::parse(&format!("cron({minute} * * * ? *)"));
+        let next = hourly.and_then(|schedule| schedule.next(Time::ZERO, now)).unwrap_or(Time::ZERO);
+        prop_assert!(next > now && next - now <= Span::from_hours(1), "{now} {next}");
+        prop_assert_eq!(i64::from(next.civil().4), minute);
+        let unit = if every == 1 { "minute" } else { "minutes" };
+        let rate = Schedule::parse(&format!("rate({every} {unit})"));
+        let next = rate.and_then(|schedule| schedule.next(Time::ZERO, now)).unwrap_or(Time::ZERO);
+        prop_assert!(next > now && next - now <= Span::from_mins(every), "{now} {next}");
+    }
 }
