@@ -4,7 +4,7 @@ use base64::Engine as _;
 use capstan_engine::ecs::{InstanceStatus, TaskStatus};
 use capstan_engine::{Config, Fact, Input};
 use capstan_model::{InstanceId, Span, Time};
-use capstan_shapes::{autoscaling, cloudtrail, ec2, ecs, elbv2, ssm};
+use capstan_shapes::{autoscaling, cloudtrail, cloudwatch, ec2, ecs, elbv2, ssm};
 use capstan_simulator::{Profile, World};
 
 const CLUSTER: &str = "EcsSpotWorkshop";
@@ -59,8 +59,15 @@ impl Page {
     }
 
     fn cluster(&mut self) {
-        let request =
-            ecs::CreateClusterRequest { cluster_name: Some(CLUSTER.to_owned()), ..Default::default() };
+        let insights = ecs::ClusterSetting {
+            name: Some(ecs::ClusterSettingName::ContainerInsights),
+            value: Some("enabled".to_owned()),
+        };
+        let request = ecs::CreateClusterRequest {
+            cluster_name: Some(CLUSTER.to_owned()),
+            settings: Some(vec![insights]),
+            ..Default::default()
+        };
         self.world.call(request).expect("a cluster");
         for (provider, group, percent) in [(ON_DEMAND, "EcsSpotWorkshop-ASG-OD", 100), (SPOT, SPOT_GROUP, 0)]
         {
@@ -283,6 +290,34 @@ impl Page {
         events.into_iter().filter_map(|event| event.event_time).collect()
     }
 
+    /// TaskCount, PendingTaskCount and ContainerInstanceCount of the minute that has ended last.
+    fn insights(&mut self) -> [Option<f64>; 3] {
+        let minute = Span::from_mins(1);
+        let end_time = self.world.now().floor(minute);
+        [("TaskCount", false), ("PendingTaskCount", true), ("ContainerInstanceCount", false)].map(
+            |(metric, of_service)| {
+                let dimension = |name: &str, value: &str| cloudwatch::Dimension {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                };
+                let mut dimensions = vec![dimension("ClusterName", CLUSTER)];
+                dimensions.extend(of_service.then(|| dimension("ServiceName", SERVICE)));
+                let request = cloudwatch::GetMetricStatisticsRequest {
+                    namespace: "ECS/ContainerInsights".to_owned(),
+                    metric_name: metric.to_owned(),
+                    dimensions: Some(dimensions),
+                    start_time: end_time - minute,
+                    end_time,
+                    period: 60,
+                    statistics: Some(vec![cloudwatch::Statistic::Average]),
+                    ..Default::default()
+                };
+                let points = self.world.call(request).expect("statistics").datapoints.unwrap_or_default();
+                points.first().and_then(|point| point.average)
+            },
+        )
+    }
+
     fn targets(&mut self) -> (usize, usize) {
         let request = elbv2::DescribeTargetHealthRequest {
             target_group_arn: self.target_group.clone(),
@@ -334,6 +369,8 @@ fn three_of_four_spot_instances_are_interrupted() {
         page.world.engine().ecs().tasks().iter().filter(|task| task.status < TaskStatus::Stopped).count(),
         34
     );
+    // As the page's dashboard showed it: all tasks that are not STOPPED, and instances that drain.
+    assert_eq!(page.insights(), [Some(34.0), Some(11.0), Some(6.0)]);
     let state =
         |page: &Page, id: &InstanceId| page.world.engine().ec2().instances().get(id).map(|row| row.state);
     page.to(2, 41, 30);
