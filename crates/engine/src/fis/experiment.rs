@@ -135,10 +135,10 @@ pub(super) fn resolved_targets(
 ) -> Result<ListExperimentResolvedTargetsResponse, Refusal> {
     let row = find(cx, &request.experiment_id)?;
     let targets = row.document.targets.as_ref();
-    if let Some(name) = &request.target_name {
-        if !targets.is_some_and(|targets| targets.contains_key(name)) {
-            return Err(not_found("target", name));
-        }
+    if let Some(name) = &request.target_name
+        && targets.is_none_or(|targets| !targets.contains_key(name))
+    {
+        return Err(not_found("target", name));
     }
     let wanted = |name: &str| request.target_name.as_deref().is_none_or(|wanted| wanted == name);
     let resolved = row.resolved.iter().filter(|(name, _)| wanted(name));

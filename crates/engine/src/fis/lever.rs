@@ -77,9 +77,9 @@ pub(super) fn experiment_ended(cx: &mut Engine) {
         return;
     }
     let engaging = |lever: &Lever| lever.status == SafetyLeverStatus::Engaging;
-    if cx.fis.lever.get(&()).is_some_and(engaging) {
-        if let Some(mut lever) = cx.fis.lever.edit(&()) {
-            lever.status = SafetyLeverStatus::Engaged;
-        }
+    if cx.fis.lever.get(&()).is_some_and(engaging)
+        && let Some(mut lever) = cx.fis.lever.edit(&())
+    {
+        lever.status = SafetyLeverStatus::Engaged;
     }
 }

@@ -108,7 +108,7 @@ fn calls_are_made_by_fis() {
     let mut calls = Vec::new();
     for _ in 0..12 {
         let now = account.now() + Span::from_secs(1);
-        calls.extend(account.engine.step(now, crate::Input::Time).calls);
+        calls.extend(account.engine.step(now, Input::Time).calls);
     }
     let made: Vec<(&str, bool)> =
         calls.iter().map(|call| (call.operation, call.caller == Caller::FIS)).collect();
