@@ -20,6 +20,12 @@ EXPERIMENT = {
     "actions": {"A": {"actionId": "aws:network:disrupt-connectivity", "parameters": {"duration": "PT12H", "scope": "all"}, "targets": {"Subnets": "T"}}},
 }  # fmt: skip
 
+POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, '
+    '"Action": "logs:*", "Resource": "*"}]}'
+)
+REDRIVE = '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead", "maxReceiveCount": 3}'
+
 BUILD = [
     Step(
         "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
@@ -87,12 +93,29 @@ BUILD = [
         for n in range(5)
     ],
     Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
+    *[Step("logs", "CreateLogGroup", {"logGroupName": f"group-{n}"}) for n in range(5)],
+    *[Step("logs", "CreateLogStream", {"logGroupName": "group-0", "logStreamName": f"stream-{n}"}) for n in range(5)],
+    *[
+        Step("logs", "PutLogEvents", {"logGroupName": "group-0", "logStreamName": f"stream-{n}", "logEvents": [{"timestamp": int(NOW.timestamp() * 1000), "message": "x"}]})
+        for n in range(5)
+    ],
+    *[Step("logs", "PutResourcePolicy", {"policyName": f"policy-{n}", "policyDocument": POLICY}) for n in range(5)],
+    Step("sqs", "CreateQueue", {"QueueName": "dead"}, keep={"dead_url": "QueueUrl"}),
+    *[Step("sqs", "CreateQueue", {"QueueName": f"queue-{n}", "Attributes": {"RedrivePolicy": REDRIVE}}) for n in range(5)],
 ]
 
 QUERIES = [{"Id": f"q{n}", "MetricStat": {"Metric": {"Namespace": "pages", "MetricName": f"m{n}"}, "Period": 60, "Stat": "Sum"}} for n in range(5)]
 
 # (arguments, page size); a page size of None: the operation chooses.
 PAGED = {
+    ("logs", "DescribeLogGroups"): ({}, 2),
+    ("logs", "DescribeLogStreams"): ({"logGroupName": "group-0"}, 2),
+    ("logs", "DescribeResourcePolicies"): ({}, 2),
+    ("logs", "FilterLogEvents"): ({"logGroupName": "group-0"}, 2),
+    ("sqs", "ListDeadLetterSourceQueues"): ({"QueueUrl": "$dead_url"}, 2),
+    ("sqs", "ListQueues"): ({}, 2),
+    # Looking events up is an event too: only those of one name stay the same.
+    ("cloudtrail", "LookupEvents"): ({"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "CreateLogGroup"}]}, 2),
     ("ecs", "ListClusters"): ({}, 2),
     ("ecs", "ListContainerInstances"): ({"cluster": "cluster-0"}, 2),
     ("ecs", "ListTaskDefinitions"): ({}, 2),
@@ -137,7 +160,9 @@ PAGED = {
 
 # What a page counts, where it is not the list itself: a reservation's instances may come on two pages.
 COUNTED = {"DescribeInstances": "Reservations[].Instances[].InstanceId"}
-LARGEST = {"ListAccountSettings": 10}
+LARGEST = {
+    "DescribeLogGroups": 50, "DescribeLogStreams": 50, "DescribeResourcePolicies": 50, "ListAccountSettings": 10, "LookupEvents": 50,
+}  # fmt: skip
 
 # More than any of these lists needs.
 PAGES_MAX = 200

@@ -31,7 +31,7 @@ const AGE_MAX: Span = Span::from_hours(90 * 24);
 /// Settings that are accepted without effect.
 pub const INERT: &[(&str, &str)] = &[
     (
-        "LookupEvents",
+        "LookupEvents.LookupAttributes",
         "the newest 50,000 records are kept; a user's sourceIPAddress is always 127.0.0.1 and the userAgent is not kept; calls are visible at once, not after minutes",
     ),
     ("LookupEvents.EventCategory", "there are no insight events: the list is empty"),

@@ -40,7 +40,7 @@ pub const INERT: &[(&str, &str)] = &[
     ("GetLogEvents.unmask", "there are no data protection policies: nothing is masked"),
     ("ListLogGroups.includeLinkedAccounts", "there is one account"),
     (
-        "PutLogEvents",
+        "PutLogEvents.logEvents",
         "all groups together keep 256 MiB of events in memory; beyond that the oldest events go, before their retention ends",
     ),
     ("PutLogEvents.entity", "the events are kept; the entity is not"),

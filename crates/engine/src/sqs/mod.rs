@@ -41,7 +41,7 @@ pub const INERT: &[(&str, &str)] = &[
         "says which services may send; the account's own callers may do everything",
     ),
     (
-        "SendMessage",
+        "SendMessage.MessageBody",
         "all queues together keep 256 MiB of messages in memory; beyond that sending is refused with RequestThrottled",
     ),
     (
