@@ -455,6 +455,19 @@ impl<'a> Generator<'a> {
                 };
                 bound.push(format!("({member:?}, Place::{place})"));
             }
+            let tops = [input, output].into_iter();
+            let mut bodies = tops.chain(self.reached.keys().map(|shape| self.shape(shape)));
+            // awsJson goes by the member's own name, and the same reader serves both.
+            let renamed = |shape: &Json| {
+                let mut members = shape["members"].as_object().into_iter().flatten();
+                members.any(|(name, traits)| {
+                    let text = traits["locationName"].as_str();
+                    traits["location"].is_null() && text.is_some_and(|text| text != name)
+                })
+            };
+            if bodies.any(renamed) {
+                return absent("a member of another name in JSON");
+            }
             let mut outputs = output["members"].as_object().into_iter().flatten();
             if outputs.any(|(_, traits)| !traits["location"].is_null()) {
                 return absent("an output member outside the body");
