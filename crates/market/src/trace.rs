@@ -39,6 +39,9 @@ struct Record {
     capacity: Vec<(Time, u32)>,
 }
 
+/// A pool's rows as they stand in the file: price and capacity, where they are given.
+type Rows = BTreeMap<Time, (Option<MicroDollars>, Option<u32>)>;
+
 /// What is wrong with a file, and where: line and column count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
@@ -54,7 +57,7 @@ const HEADER: [&str; 5] = ["time", "zone", "type", "price", "capacity"];
 impl Trace {
     /// Reads a file. `start` is what `+SECONDS` counts from.
     pub fn parse(text: &str, start: Time) -> Result<Self, TraceError> {
-        let mut rows: BTreeMap<Pool, BTreeMap<Time, (Option<MicroDollars>, Option<u32>)>> = BTreeMap::new();
+        let mut rows: BTreeMap<Pool, Rows> = BTreeMap::new();
         let mut header_seen = false;
         for (at, line) in text.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {
@@ -85,7 +88,7 @@ impl Trace {
             let message = format!("the file is empty; its first line must be `{}`", HEADER.join(","));
             return Err(TraceError { line: 1, column: 1, message });
         }
-        let record = |rows: BTreeMap<Time, (Option<MicroDollars>, Option<u32>)>| Record {
+        let record = |rows: Rows| Record {
             prices: changes(rows.iter().filter_map(|(time, row)| Some((*time, row.0?)))),
             capacity: changes(rows.iter().filter_map(|(time, row)| Some((*time, row.1?)))),
         };

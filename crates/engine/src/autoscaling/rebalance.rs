@@ -26,7 +26,7 @@ pub(super) fn at_risk(cx: &mut Engine, id: InstanceId, risk: Risk) {
     let Some(row) = cx.autoscaling.instances.get(&id) else { return };
     let name = row.group.clone();
     let group = cx.autoscaling.groups.get(&name);
-    if !group.is_some_and(|group| group.settings.capacity_rebalance == Some(true)) {
+    if group.is_none_or(|group| group.settings.capacity_rebalance != Some(true)) {
         return;
     }
     if let Some(mut row) = cx.autoscaling.instances.edit(&id) {

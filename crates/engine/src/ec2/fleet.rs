@@ -141,7 +141,7 @@ fn targets(given: &shapes::TargetCapacitySpecificationRequest) -> Result<[i64; 2
     let total = given.total_target_capacity;
     let (on_demand, spot) =
         (given.on_demand_target_capacity.unwrap_or(0), given.spot_target_capacity.unwrap_or(0));
-    if total < 1 || total > TARGET_MAX || on_demand < 0 || spot < 0 {
+    if !(1..=TARGET_MAX).contains(&total) || on_demand < 0 || spot < 0 {
         return Err(invalid(format!(
             "TotalTargetCapacity must be from 1 to {TARGET_MAX}, its parts not negative."
         )));

@@ -49,8 +49,7 @@ pub(in crate::ec2) fn scores(
                 by_zone.iter().map(|(zone, units)| (score(*units, target, types.len()), region, Some(*zone)));
             found.extend(scored);
         } else {
-            let units =
-                by_zone.iter().fold(Some(0_u64), |sum, (_, units)| Some(sum?.saturating_add((*units)?)));
+            let units = by_zone.iter().try_fold(0_u64, |sum, (_, units)| Some(sum.saturating_add((*units)?)));
             found.push((score(units, target, types.len()), region, None));
         }
     }

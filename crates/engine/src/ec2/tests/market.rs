@@ -162,11 +162,9 @@ fn price_history_is_told_latest_first_and_in_pages() {
     let ask = |from: i64, token: Option<String>| DescribeSpotPriceHistoryRequest {
         start_time: Some(START + Span::from_secs(from)),
         instance_types: Some(vec!["m5.large".into()]),
-        filters: super::filter("availability-zone", "us-east-1[ab]").map(|_| {
-            vec![capstan_shapes::ec2::Filter {
-                name: Some("availability-zone".into()),
-                values: Some(vec!["us-east-1a".into(), "us-east-1b".into()]),
-            }]
+        filters: super::filter("availability-zone", "us-east-1?").map(|mut filters| {
+            filters[0].values = Some(vec!["us-east-1a".into(), "us-east-1b".into()]);
+            filters
         }),
         max_results: Some(2),
         next_token: token,
