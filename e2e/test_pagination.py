@@ -34,6 +34,8 @@ BUILD = [
     Step("ec2", "DescribeSubnets", keep={"subnets": "Subnets[:2].SubnetId", "subnet": "Subnets[0].SubnetId", "vpc": "Subnets[0].VpcId"}),
     *[Step("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": f"template-{n}", **TEMPLATE}) for n in range(5)],
     *[Step("ec2", "CreateLaunchTemplateVersion", {"LaunchTemplateName": "template-0", **TEMPLATE}) for n in range(4)],
+    Step("ec2", "RunInstances", {"MinCount": 7, "MaxCount": 7, "LaunchTemplate": {"LaunchTemplateName": "template-0"},
+                                 "InstanceMarketOptions": {"MarketType": "spot"}}),
     *[
         Step("ec2", "RunInstances", {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": {"LaunchTemplateName": "template-0"},
                                      "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "n", "Value": str(n)}]}]},
@@ -135,6 +137,11 @@ PAGED = {
     ("ec2", "DescribeTags"): ({}, 5),
     ("ec2", "DescribeLaunchTemplateVersions"): ({"LaunchTemplateName": "template-0"}, 2),
     ("ec2", "DescribeLaunchTemplates"): ({}, 2),
+    ("ec2", "DescribeSpotInstanceRequests"): ({}, 5),
+    ("ec2", "GetSpotPlacementScores"): (
+        {"InstanceTypes": ["m5.large", "m5a.large", "m5d.large"], "TargetCapacity": 5, "SingleAvailabilityZone": True}, 10,
+    ),
+    ("ec2", "DescribeSpotPriceHistory"): ({"InstanceTypes": ["m5.large", "m5a.large"]}, 3),
     ("ec2", "DescribeSubnets"): ({}, 5),
     ("ec2", "DescribeInstanceTypeOfferings"): ({}, 7),
     ("ec2", "DescribeInstanceTypes"): ({}, 7),

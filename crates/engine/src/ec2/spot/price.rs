@@ -80,7 +80,12 @@ pub(in crate::ec2) fn history(
     for pool in pools(cx, &request).into_iter().filter(|_| linux && from <= to) {
         let mut first = entry(pool, resume.map_or(to, |(time, _)| to.min(time)));
         if resume.is_some_and(|(time, at)| first > (time, Reverse(at))) {
-            first = entry(pool, first.0 - Span::from_micros(1));
+            let earlier = entry(pool, first.0 - Span::from_micros(1));
+            // A price that has held since ever was told.
+            if earlier.0 == first.0 {
+                continue;
+            }
+            first = earlier;
         }
         // The one that was in force when the period began is the last; an earlier page has told it.
         if first.0 >= entry(pool, from.min(to)).0 {
