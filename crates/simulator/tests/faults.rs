@@ -69,7 +69,7 @@ fn weather(seed: u64) -> Told {
     let hosts = VirtualHosts::new(seed, Profile::default());
     let mut world = World::with(engine, FaultyHosts::new(seed, hosts, FaultRates::ROUGH)).checked();
     let (mut chance, mut told) = (Chance::new(seed), Told::default());
-    let definitions = build(&mut world, seed % 2 == 0);
+    let definitions = build(&mut world, seed.is_multiple_of(2));
     let mut dark: Option<(&str, i64)> = None;
     for _ in 0..120 {
         match chance.below("weather.kind", 12) {

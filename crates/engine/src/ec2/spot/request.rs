@@ -241,7 +241,8 @@ pub(in crate::ec2) fn request(
         .remove("spot-instances-request")
         .unwrap_or_default();
     dry_run(request.dry_run)?;
-    let valid_until = request.valid_until.or((kind == SpotInstanceType::OneTime).then_some(now + VALIDITY));
+    let valid_until =
+        request.valid_until.or_else(|| (kind == SpotInstanceType::OneTime).then_some(now + VALIDITY));
     let mut rows = Vec::new();
     for _ in 0..count {
         let row = SpotRequest {

@@ -28,7 +28,7 @@ impl World {
     }
 
     fn pass(&mut self, span: Span) {
-        self.now = self.now + span;
+        self.now += span;
         let _ = self.step(Input::Time);
     }
 
