@@ -74,7 +74,7 @@ async fn told_who_it_is() {
     };
     let task = host.run(vec![container]);
     host.reached(&task, TaskStatus::Stopped).await;
-    let id = "00000000000000000000000000000001";
+    let id = task.rsplit('/').next().expect("an id");
     assert_eq!(
         host.lines(&task, "app"),
         [
@@ -99,7 +99,8 @@ async fn output_is_kept_in_order_of_each_stream() {
     };
     assert_eq!(of(Stream::Stdout), ["one", "two", "three"]);
     assert_eq!(of(Stream::Stderr), ["oops"]);
-    let file = host.directory.join("state/logs/00000000000000000000000000000001/app.log");
+    let id = task.rsplit('/').next().expect("an id");
+    let file = host.directory.join(format!("state/logs/{id}/app.log"));
     let text = std::fs::read_to_string(file).expect("the log file");
     assert!(text.contains("one\ntwo\nthree") && text.contains("oops\n"), "{text}");
     assert_eq!(host.runtime.logs(&task, "other"), None);

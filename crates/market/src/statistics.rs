@@ -169,8 +169,9 @@ pub fn measure(seed: u64, days: i64) -> Statistics {
 }
 
 /// Of so many days' instances of usual types, the share that loses its pool, scaled to a month: an instance that is taken
-/// is counted once.
+/// is counted once. Such pools are deep: fewer than three months of them say nothing.
 fn interrupted_months(model: &Model, days: i64) -> f64 {
+    let days = days.max(90);
     let pools = pools_of(&USUAL_TYPES);
     let end = START + Span::from_hours(24 * days);
     let mut kept = 0.0;

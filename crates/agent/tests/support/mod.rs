@@ -53,7 +53,12 @@ impl Host {
     pub(crate) fn task(&mut self, containers: Vec<ContainerSpec>) -> TaskSpec {
         self.next_task += 1;
         TaskSpec {
-            arn: format!("arn:aws:ecs:eu-west-1:111122223333:task/fleet/{:032x}", self.next_task),
+            // Other tests run at the same time, and processes are found by the ids of their tasks.
+            arn: format!(
+                "arn:aws:ecs:eu-west-1:111122223333:task/fleet/{:016x}{:016x}",
+                std::process::id(),
+                self.next_task
+            ),
             family: "shop".into(),
             revision: 3,
             cluster: "fleet".into(),
