@@ -63,7 +63,7 @@ test-e2e: $(VENV)/ready | tools ## The stock clients against a running server
 
 .PHONY: simulate
 simulate: | tools ## 10,000 virtual hours of rough weather: every invariant holds, every service comes back
-	@cargo test --profile bench-dev --package capstan-simulator --test faults -- --ignored --nocapture
+	@cargo test --release --package capstan-simulator --test faults -- --ignored --nocapture
 
 .PHONY: market-statistics
 market-statistics: ## 1,000 pool-days of the Spot market model beside records of real pools, in docs/spot-market.md and .svg
