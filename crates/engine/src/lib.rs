@@ -25,6 +25,9 @@ pub mod sqs;
 pub mod ssm;
 pub mod sts;
 
+#[cfg(test)]
+mod testing;
+
 pub use config::Config;
 pub use engine::{CallRecord, Change, Engine, Input, Outcome};
 pub use explain::{Explanation, inert};

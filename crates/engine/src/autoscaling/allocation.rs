@@ -456,7 +456,7 @@ mod tests {
         check(SpotStrategy::PriceCapacityOptimized, 2, &["d m5a.large spot", "d m5a.large spot"]);
         check(SpotStrategy::LowestPrice, 3, &["d m5a.large spot", "d m5.large spot", "d m5a.large spot"]);
         check(SpotStrategy::CapacityOptimizedPrioritized, 1, &["d m5n.large spot"]);
-        check(SpotStrategy::CapacityOptimized, 1, &["d m5.large spot"]);
+        check(SpotStrategy::CapacityOptimized, 1, &["d m5n.large spot"]);
         let on_demand = Distribution {
             on_demand_strategy: OnDemandStrategy::LowestPrice,
             ..distribution(1, 100, SpotStrategy::LowestPrice)

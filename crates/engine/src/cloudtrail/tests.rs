@@ -1,28 +1,18 @@
 //! The room from outside: calls in, records out.
 
 use capstan_model::{Span, Time};
-use capstan_shapes::{Call, Refusal, autoscaling, cloudtrail as shapes, ec2, ecs, elbv2, logs};
+use capstan_shapes::{autoscaling, cloudtrail as shapes, ec2, ecs, elbv2, logs};
 use serde_json::{Value as Json, json};
 use shapes::LookupAttributeKey as Key;
 
 use super::{RECORDS_MAX, service_event};
+use crate::testing::{call, ok};
 use crate::{Caller, Config, Engine, Input};
 
 const START: Time = Time::from_secs(1_664_226_702);
 
 fn engine() -> Engine {
     Engine::new(Config { trail: true, ..Config::new(1) }, START)
-}
-
-fn call<C: Call>(engine: &mut Engine, request: C) -> Result<C::Output, Refusal> {
-    let caller = Caller::User { access_key: "AKIATEST".to_owned() };
-    let now = engine.now();
-    let outcome = engine.step(now, Input::Call { caller, request: Box::new(request.into()) });
-    outcome.reply.expect("a call is answered").map(|response| C::output(response).expect("its own response"))
-}
-
-fn ok<C: Call>(engine: &mut Engine, request: C) -> C::Output {
-    call(engine, request).unwrap_or_else(|refusal| panic!("{}: {refusal}", C::OPERATION.name))
 }
 
 fn create_cluster(engine: &mut Engine, name: &str) {

@@ -1,10 +1,11 @@
 //! The room from outside: calls and time in, answers out.
 
 use capstan_model::{Span, Time};
-use capstan_shapes::{Call, Refusal, logs as shapes};
+use capstan_shapes::logs as shapes;
 
 use super::{STORED_BYTES_MAX, may_write};
-use crate::{Caller, Config, Engine, Input};
+use crate::testing::{ok, pass, refused};
+use crate::{Config, Engine};
 
 const START: Time = Time::from_secs(1_700_000_000);
 const NOW: i64 = START.as_millis();
@@ -14,32 +15,6 @@ fn engine() -> Engine {
     let mut engine = Engine::new(Config::new(1), START);
     create(&mut engine, "g", &["s"]);
     engine
-}
-
-fn call<C: Call>(engine: &mut Engine, request: C) -> Result<C::Output, Refusal> {
-    let caller = Caller::User { access_key: "test".to_owned() };
-    let now = engine.now();
-    let outcome = engine.step(now, Input::Call { caller, request: Box::new(request.into()) });
-    outcome.reply.expect("a call is answered").map(|response| C::output(response).expect("its own response"))
-}
-
-fn ok<C: Call>(engine: &mut Engine, request: C) -> C::Output {
-    call(engine, request).unwrap_or_else(|refusal| panic!("{}: {refusal}", C::OPERATION.name))
-}
-
-fn refused<C: Call>(engine: &mut Engine, request: C, code: &str, message: &str) {
-    match call(engine, request) {
-        Ok(_) => panic!("{} was not refused", C::OPERATION.name),
-        Err(refusal) => {
-            assert_eq!(refusal.code, code, "{refusal}");
-            assert!(refusal.message.contains(message), "{refusal} does not say {message}");
-        }
-    }
-}
-
-fn pass(engine: &mut Engine, span: Span) {
-    let now = engine.now() + span;
-    let _ = engine.step(now, Input::Time);
 }
 
 fn create(engine: &mut Engine, group: &str, streams: &[&str]) {

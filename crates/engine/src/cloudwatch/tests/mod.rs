@@ -3,10 +3,11 @@
 mod dashboards;
 
 use capstan_model::{Span, Time};
-use capstan_shapes::{Call, Refusal, cloudwatch as shapes};
+use capstan_shapes::cloudwatch as shapes;
 
 use super::put;
-use crate::{Caller, Config, Engine, Input};
+use crate::testing::{call, ok, pass, refused};
+use crate::{Config, Engine, Input};
 
 const START: Time = Time::from_secs(1_700_000_040);
 const POLICY: &str =
@@ -15,32 +16,6 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:topic";
 
 fn engine() -> Engine {
     Engine::new(Config::new(1), START)
-}
-
-fn call<C: Call>(engine: &mut Engine, request: C) -> Result<C::Output, Refusal> {
-    let caller = Caller::User { access_key: "test".to_owned() };
-    let now = engine.now();
-    let outcome = engine.step(now, Input::Call { caller, request: Box::new(request.into()) });
-    outcome.reply.expect("a call is answered").map(|response| C::output(response).expect("its own response"))
-}
-
-fn ok<C: Call>(engine: &mut Engine, request: C) -> C::Output {
-    call(engine, request).unwrap_or_else(|refusal| panic!("{}: {refusal}", C::OPERATION.name))
-}
-
-fn refused<C: Call>(engine: &mut Engine, request: C, code: &str, message: &str) {
-    match call(engine, request) {
-        Ok(_) => panic!("{} was not refused", C::OPERATION.name),
-        Err(refusal) => {
-            assert_eq!(refusal.code, code, "{refusal}");
-            assert!(refusal.message.contains(message), "{refusal} does not say {message}");
-        }
-    }
-}
-
-fn pass(engine: &mut Engine, span: Span) {
-    let now = engine.now() + span;
-    let _ = engine.step(now, Input::Time);
 }
 
 fn alarm(name: &str) -> shapes::PutMetricAlarmRequest {

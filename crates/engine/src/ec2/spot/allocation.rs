@@ -69,7 +69,8 @@ pub(crate) fn order(preference: Preference, offers: &[Offer<'_>]) -> Vec<usize> 
             Preference::Priority => a.rank.cmp(&b.rank),
             Preference::Capacity => {
                 let most = |offer: &Offer<'_>| Reverse(offer.spare.unwrap_or(u32::MAX));
-                most(a).cmp(&most(b)).then_with(|| a.name.cmp(b.name))
+                // Of pools alike the one that the list names first, as the workshop's record shows (observed.md §1: m5.large).
+                most(a).cmp(&most(b)).then(a.rank.cmp(&b.rank))
             }
             Preference::CapacityPrioritized => by_depth(a).cmp(&by_depth(b)).then(a.rank.cmp(&b.rank)),
             Preference::PriceAndCapacity => by_depth(a).cmp(&by_depth(b)).then_with(|| a.by_price(b)),
