@@ -56,7 +56,7 @@ fn a_users_call() {
     let (event, record) = one(engine, by(Key::EventName, "CreateCluster"));
     let id = event.event_id.as_deref().expect("an id");
     assert_eq!(id.len(), 36, "{id}");
-    assert_eq!(event.access_key_id.as_deref(), Some("AKIATEST"));
+    assert_eq!(event.access_key_id.as_deref(), Some("test"));
     assert_eq!((event.username.as_deref(), event.read_only.as_deref()), (Some("root"), Some("false")));
     assert_eq!((event.event_source.as_deref(), event.event_time), (Some("ecs.amazonaws.com"), Some(START)));
     assert!(resources(&event).contains(&("AWS::ECS::Cluster", "c")), "{event:?}");
@@ -67,7 +67,7 @@ fn a_users_call() {
             "principalId": "000000000000",
             "arn": "arn:aws:iam::000000000000:root",
             "accountId": "000000000000",
-            "accessKeyId": "AKIATEST",
+            "accessKeyId": "test",
         },
         "eventTime": "2022-09-26T21:11:42Z",
         "eventSource": "ecs.amazonaws.com",
