@@ -71,9 +71,8 @@ market-statistics: ## 1,000 pool-days of the Spot market model beside records of
 
 .PHONY: bench
 bench: $(MOTO)/ready | tools proxies ## The budgets, side by side with moto, nginx and HAProxy
-	@cargo build --release --package capstan-cli --package capstan-bench
-	cargo build --release --package capstan-balancer --example proxy
-	MOTO_SERVER="$$PWD/$(MOTO)/bin/moto_server" cargo run --release --package capstan-bench
+	@cargo build --release --package capstan-cli --package capstan-bench --package capstan-balancer --bins --example proxy
+	MOTO_SERVER="$$PWD/$(MOTO)/bin/moto_server" exec "$${CARGO_TARGET_DIR:-$$PWD/target}/release/capstan-bench"
 
 # What the balancer is measured against.
 .PHONY: proxies
