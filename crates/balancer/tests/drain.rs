@@ -137,6 +137,10 @@ async fn requests_on_a_target_that_left_are_cut() {
     assert_eq!(client.get("/").await.text(), "old");
     client.write(b"GET /hold HTTP/1.1\r\nHost: test\r\n\r\n").await;
     fixture.in_flight(&old, 1).await;
+    // The second one has arrived.
+    while old.state.requests() < 2 {
+        tokio::task::yield_now().await;
+    }
     fixture.change(|s| s.target_groups[0].targets = vec![new.target()]);
     assert_eq!(client.answer(true).await.status, 502);
     assert_eq!(client.get("/").await.text(), "new");

@@ -112,10 +112,11 @@ fn dechunked(mut coded: &[u8]) -> Vec<u8> {
 async fn chunks_arrive_as_they_are_sent() {
     let more = Arc::new(Notify::new());
     let script = Arc::clone(&more);
-    let backend = Backend::each_connection(move |mut stream, _| {
+    let backend = Backend::each_connection(move |mut stream, state| {
         let more = Arc::clone(&script);
         async move {
             read_head(&mut stream).await;
+            state.requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
                 .await

@@ -11,8 +11,9 @@ const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: keep-aliv
 
 /// Answers with 101 and the first bytes in one write, then echoes.
 async fn echo() -> Backend {
-    Backend::each_connection(|mut stream, _| async move {
+    Backend::each_connection(|mut stream, state| async move {
         let head = read_head(&mut stream).await;
+        state.requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         assert!(
             head.contains("Connection: Upgrade\r\n") && head.contains("upgrade: websocket\r\n"),
             "{head}"
