@@ -2,8 +2,8 @@
 
 mod support;
 
-use Ordering::SeqCst;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use capstan_balancer::snapshot::Algorithm;
 use capstan_balancer::{Options, Snapshot};
@@ -116,7 +116,7 @@ async fn chunks_arrive_as_they_are_sent() {
         let more = Arc::clone(&script);
         async move {
             read_head(&mut stream).await;
-            state.requests.fetch_add(1, Ordering::SeqCst);
+            state.requests.fetch_add(1, SeqCst);
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
                 .await
