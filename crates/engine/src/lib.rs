@@ -13,6 +13,7 @@ pub mod kernel;
 mod policy;
 
 pub mod autoscaling;
+pub mod cloudformation;
 pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod ec2;

@@ -15,6 +15,7 @@ pub enum Caller {
 
 impl Caller {
     pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
+    pub const CLOUDFORMATION: Self = Self::Service("cloudformation.amazonaws.com");
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
     pub const EC2_FLEET: Self = Self::Service("ec2fleet.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");

@@ -1,0 +1,6 @@
+//! CloudFormation: templates become calls to the other rooms.
+
+#![allow(dead_code)]
+
+pub(crate) mod resource;
+mod types;

@@ -1,0 +1,11 @@
+//! The resource types: for each service a file with the handlers of its types.
+
+use super::resource::Handler;
+
+/// Every resource type that templates may use, one list for each service.
+const HANDLERS: &[&[Handler]] = &[];
+
+/// The handler of that resource type.
+pub(crate) fn handler(type_name: &str) -> Option<&'static Handler> {
+    HANDLERS.iter().copied().flatten().find(|handler| handler.type_name == type_name)
+}
