@@ -8,6 +8,9 @@ VENV := e2e/.venv
 CACHE := e2e/.cache
 BOTOCORE := $(shell sed -n 's/^botocore==//p' e2e/requirements.txt)
 MODELS := $(CACHE)/botocore-$(BOTOCORE)
+# Its wheel carries the schemas of CloudFormation's resource types.
+CFN_LINT_VERSION := 1.58.0
+RESOURCE_TYPES := $(CACHE)/cfn-lint-$(CFN_LINT_VERSION)
 MOTO_VERSION := 5.2.5
 MOTO := $(CACHE)/moto-$(MOTO_VERSION)
 # sudo where we are not root.
@@ -48,8 +51,8 @@ test-rust: | tools ## Unit and property tests
 	fi
 
 .PHONY: codegen
-codegen: $(MODELS) | tools ## crates/shapes from the service models of the pinned botocore
-	@cargo xtask codegen --models "$$PWD/$(MODELS)"
+codegen: $(MODELS) $(RESOURCE_TYPES) | tools ## crates/shapes from the service models of the pinned botocore and cfn-lint's resource types
+	@cargo xtask codegen --models "$$PWD/$(MODELS)" --resource-types "$$PWD/$(RESOURCE_TYPES)"
 
 .PHONY: test-codegen
 test-codegen: codegen ## Regenerating crates/shapes changes nothing that is committed
@@ -122,4 +125,24 @@ $(MODELS): $(VENV)/ready xtask/operations.txt
 	    mkdir -p "$@/$$model"
 	    gunzip --stdout "$$data/$$model/service-2.json.gz" > "$@/$$model/service-2.json"
 	done
+	touch $@
+
+# The schema of each listed resource type: AWS-ECS-Cluster.json.
+$(RESOURCE_TYPES): $(VENV)/ready xtask/resource_types.txt
+	@echo "unpacking the resource types of cfn-lint $(CFN_LINT_VERSION) into $@"
+	rm -rf $@
+	mkdir -p $@
+	$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --dest $@ cfn-lint==$(CFN_LINT_VERSION)
+	$(VENV)/bin/python - $@ <<'PYTHON'
+	import json, pathlib, sys, zipfile
+	folder = pathlib.Path(sys.argv[1])
+	[path] = folder.glob("*.whl")
+	wheel = zipfile.ZipFile(path)
+	hashes = json.loads(wheel.read("cfnlint/data/schemas/providers/us-east-1.json"))
+	lines = pathlib.Path("xtask/resource_types.txt").read_text().splitlines()
+	for name in (line.strip() for line in lines):
+	    if name and not name.startswith("#"):
+	        schema = wheel.read(f"cfnlint/data/schemas/resources/{hashes[name]}.json")
+	        (folder / (name.replace("::", "-") + ".json")).write_bytes(schema)
+	PYTHON
 	touch $@

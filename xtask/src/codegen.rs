@@ -33,16 +33,26 @@ pub(crate) fn run(models: &Path) -> Result<String, String> {
         }
         let code = Generator::new(&service, &model).generate(&operations)?;
         let out = root.join("crates/shapes/src").join(format!("{service}.rs"));
-        // A file that is right already keeps its time, or everything above it would be built anew.
-        if std::fs::read_to_string(&out).is_ok_and(|old| old == code) {
-            let _ = writeln!(summary, "{service}: {} operations, unchanged", operations.len());
-            continue;
-        }
-        std::fs::write(&out, &code).map_err(|e| format!("{}: {e}", out.display()))?;
-        let _ =
-            writeln!(summary, "{service}: {} operations, {} lines", operations.len(), code.lines().count());
+        let changed = write_if_changed(&out, &code)?;
+        let lines = if changed { format!("{} lines", code.lines().count()) } else { "unchanged".to_owned() };
+        let _ = writeln!(summary, "{service}: {} operations, {lines}", operations.len());
     }
     Ok(summary)
+}
+
+/// A file that is right already keeps its time, or everything above it would be built anew. Says whether it was not.
+pub(crate) fn write_if_changed(path: &Path, code: &str) -> Result<bool, String> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == code) {
+        return Ok(false);
+    }
+    std::fs::write(path, code).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(true)
+}
+
+/// A bound as an expression; bounds of floats lose their fraction.
+pub(crate) fn limit(json: &Json) -> String {
+    let number = json.as_i64().or_else(|| json.as_f64().map(|f| f as i64));
+    number.map_or_else(|| "None".to_owned(), |n| format!("Some({n})"))
 }
 
 /// Adds what a model does not say. SQS was a query service and still answers as one, but its model speaks of JSON only: the
@@ -301,11 +311,7 @@ impl<'a> Generator<'a> {
 
     fn schema(&self, out: &mut String, name: &str, rust: &str) {
         let shape = self.shape(name);
-        let limit = |key: &str| {
-            let number = shape[key].as_i64().or_else(|| shape[key].as_f64().map(|f| f as i64));
-            number.map_or_else(|| "None".to_owned(), |n| format!("Some({n})"))
-        };
-        let (min, max) = (limit("min"), limit("max"));
+        let (min, max) = (limit(&shape["min"]), limit(&shape["max"]));
         let flat = shape["flattened"].as_bool() == Some(true);
         let target = |key: &str| screaming(&self.reached[shape[key]["shape"].as_str().unwrap_or_default()]);
         let location =
@@ -487,11 +493,12 @@ impl<'a> Generator<'a> {
 
 /// Patterns that hold nothing back (`.*`), or that need what our regex engine lacks (look-around, `\p`-classes of Java,
 /// raw surrogate ranges), are left out.
-fn readable(pattern: &str) -> bool {
+pub(crate) fn readable(pattern: &str) -> bool {
     let empty = matches!(pattern, ".*" | "^.*$" | "[\\s\\S]*" | ".+");
     !empty
         && !pattern.contains("(?!")
         && !pattern.contains("(?=")
+        && !pattern.contains("(?<!")
         && !pattern.contains("\\u")
         && !pattern.contains("\\p")
 }
@@ -560,6 +567,6 @@ fn field(name: &str) -> String {
     if keywords.contains(&name.as_str()) { format!("r#{name}") } else { name }
 }
 
-fn screaming(name: &str) -> String {
+pub(crate) fn screaming(name: &str) -> String {
     snake(name).to_uppercase()
 }

@@ -7,6 +7,9 @@
 
 mod macros;
 mod refusal;
+mod resource_type;
+#[rustfmt::skip]
+mod resource_types;
 mod schema;
 mod shape;
 mod validate;
@@ -38,6 +41,8 @@ pub mod ssm;
 pub mod sts;
 
 pub use refusal::{ErrorMember, Refusal};
+pub use resource_type::{ResourceType, resource_type};
+pub use resource_types::RESOURCE_TYPES;
 pub use schema::{ErrorShape, Kind, Member, Operation, Place, Protocol, Rest, Schema, Service, TimeFormat};
 pub use shape::{Blob, Call, Shape};
 pub use validate::{Constraint, Step, Violation, check};

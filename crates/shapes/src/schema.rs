@@ -100,6 +100,8 @@ pub enum Kind {
         max: Option<i64>,
     },
     Bool,
+    /// Whatever JSON says: a policy. Only resource types have such properties; no request does.
+    Document,
     Float {
         min: Option<i64>,
         max: Option<i64>,

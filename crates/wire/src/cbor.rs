@@ -114,6 +114,7 @@ fn read(schema: &Schema, input: &mut Decoder<'_>, depth: usize) -> Result<Option
             let expected = match schema.kind {
                 Kind::Blob { .. } => "a byte string",
                 Kind::Bool => "a boolean",
+                Kind::Document => "a document",
                 Kind::Float { .. } => "a number",
                 Kind::Int { .. } => "an integer",
                 Kind::List { .. } => "a list",

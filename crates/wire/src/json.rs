@@ -116,6 +116,7 @@ fn wrong_type(kind: &Kind, json: &Json) -> String {
         Kind::Record { .. } => return "Expected null".to_owned(),
         Kind::Blob { .. } => "Blob",
         Kind::Bool => "Boolean",
+        Kind::Document => "Document",
         Kind::Float { .. } => "Double",
         Kind::Int { long: false, .. } => "Integer",
         Kind::Int { long: true, .. } => "Long",

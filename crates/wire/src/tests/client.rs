@@ -133,7 +133,7 @@ pub(super) fn value(schema: &Schema, element: &Element) -> Value {
             Value::List(element.children.iter().map(|child| value(member, child)).collect())
         }
         Kind::Map { .. } => map(schema, element, "entry"),
-        Kind::Text { .. } => Value::Text(text()),
+        Kind::Document | Kind::Text { .. } => Value::Text(text()),
         Kind::Bool => Value::Bool(element.text == "true"),
         Kind::Int { .. } => Value::Int(text().parse().expect("an integer")),
         Kind::Float { .. } => Value::Float(text().parse().expect("a number")),

@@ -44,7 +44,7 @@ impl Source {
             Kind::Map { value, .. } => {
                 Value::Map((0..self.below(4)).map(|_| (self.text(), self.value(value, depth + 1))).collect())
             }
-            Kind::Text { .. } => Value::Text(self.text()),
+            Kind::Document | Kind::Text { .. } => Value::Text(self.text()),
             Kind::Bool => Value::Bool(self.below(2) == 0),
             Kind::Blob { .. } => Value::Blob((0..self.below(9)).map(|_| self.next() as u8).collect()),
             Kind::Int { long, .. } => {
