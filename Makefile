@@ -140,9 +140,8 @@ $(RESOURCE_TYPES): $(VENV)/ready xtask/resource_types.txt
 	wheel = zipfile.ZipFile(path)
 	hashes = json.loads(wheel.read("cfnlint/data/schemas/providers/us-east-1.json"))
 	lines = pathlib.Path("xtask/resource_types.txt").read_text().splitlines()
-	for name in (line.strip() for line in lines):
-	    if name and not name.startswith("#"):
-	        schema = wheel.read(f"cfnlint/data/schemas/resources/{hashes[name]}.json")
-	        (folder / (name.replace("::", "-") + ".json")).write_bytes(schema)
+	names = [line.strip() for line in lines if line.startswith("AWS::")]
+	schema = lambda name: wheel.read(f"cfnlint/data/schemas/resources/{hashes[name]}.json")
+	[(folder / (name.replace("::", "-") + ".json")).write_bytes(schema(name)) for name in names]
 	PYTHON
 	touch $@
