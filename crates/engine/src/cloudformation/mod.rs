@@ -2,5 +2,6 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod property;
 pub(crate) mod resource;
 mod types;
