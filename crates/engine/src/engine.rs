@@ -1,6 +1,6 @@
 //! The one door, and the way from room to room.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
@@ -151,6 +151,23 @@ impl Engine {
 
     pub fn sqs(&self) -> &sqs::Sqs {
         &self.sqs
+    }
+
+    /// All that exists, by table (`ecs.services`), in order. What AWS still describes though it is gone (INACTIVE services,
+    /// STOPPED tasks, terminated instances) is not among it, nor are records such as metrics and activities.
+    pub fn resources(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let mut resources: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        let mut put = |table, name| resources.entry(table).or_default().push(name);
+        self.ecs.tell(&mut put);
+        self.autoscaling.tell(&mut put);
+        self.ec2.tell(&mut put);
+        self.elb.tell(&mut put);
+        self.events.tell(&mut put);
+        self.cloudwatch.tell(&mut put);
+        self.fis.tell(&mut put);
+        self.logs.tell(&mut put);
+        self.sqs.tell(&mut put);
+        resources
     }
 
     /// Whether outcomes shall tell changed rows and calls. Off at first: a simulation need not pay for them.

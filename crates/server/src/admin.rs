@@ -106,6 +106,10 @@ impl Backend {
                 let bill = self.0.control.look(bill).await;
                 json_page(StatusCode::OK, bill.unwrap_or_default())
             }
+            (&Method::GET, "/_capstan/state") => {
+                let resources = self.0.control.look(capstan_engine::Engine::resources).await;
+                json_page(StatusCode::OK, json!(resources.unwrap_or_default()))
+            }
             (&Method::POST, "/_capstan/clock") => self.advance(request).await,
             (&Method::GET, "/_capstan/clock") => {
                 let now = self.0.control.look(capstan_engine::Engine::now).await;
@@ -119,7 +123,7 @@ impl Backend {
             }
             _ => json_page(
                 StatusCode::NOT_FOUND,
-                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/bill, /_capstan/coverage, /_capstan/clock, /_capstan/explain/NAME and /_capstan/instances/ID/latest/meta-data/; everything else here is the AWS API.", request.method()) }),
+                json!({ "message": format!("There is no {} {path}. Capstan's own pages are /_capstan/health, /_capstan/bill, /_capstan/coverage, /_capstan/clock, /_capstan/state, /_capstan/explain/NAME and /_capstan/instances/ID/latest/meta-data/; everything else here is the AWS API.", request.method()) }),
             ),
         }
     }

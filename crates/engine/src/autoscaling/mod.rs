@@ -36,7 +36,7 @@ mod zones;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, autoscaling};
 
-use crate::kernel::{Event, Table, dispatch};
+use crate::kernel::{Event, Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub use decision::{Decision, Verdict};
@@ -89,25 +89,9 @@ impl AutoScaling {
         ];
         due.into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.actions.record_changes(on);
-        self.activities.record_changes(on);
-        self.groups.record_changes(on);
-        self.hooks.record_changes(on);
-        self.instances.record_changes(on);
-        self.policies.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.actions.take_changed(put);
-        self.activities.take_changed(put);
-        self.groups.take_changed(put);
-        self.hooks.take_changed(put);
-        self.instances.take_changed(put);
-        self.policies.take_changed(put);
-    }
 }
+
+tables!(AutoScaling { actions, activities, groups, hooks, instances, policies });
 
 /// The names of the instance types that a group may launch, in the order of priority; empty when its launch template
 /// is gone or names none.

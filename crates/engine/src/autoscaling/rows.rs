@@ -370,6 +370,10 @@ impl Row for GroupInstance {
     fn key(&self) -> InstanceId {
         self.id
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
     fn deadline(&self) -> Option<Time> {
         self.check_at
     }
@@ -454,6 +458,10 @@ impl Row for Activity {
     fn key(&self) -> ActivityKey {
         self.key.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
     fn deadline(&self) -> Option<Time> {
         self.warm_at.or(self.forget_at)
     }
@@ -493,6 +501,10 @@ impl Row for Hook {
     const TABLE: &'static str = "autoscaling.hooks";
     fn key(&self) -> (Name, Name) {
         (self.group.clone(), self.name.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.group, self.name))
     }
     fn index(&self, put: &mut dyn FnMut(Name)) {
         put(self.group.clone());
@@ -562,6 +574,10 @@ impl Row for LifecycleAction {
     const TABLE: &'static str = "autoscaling.lifecycle_actions";
     fn key(&self) -> (InstanceId, Name) {
         (self.instance, self.hook.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.expires_at)

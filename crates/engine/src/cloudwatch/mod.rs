@@ -27,7 +27,7 @@ use std::sync::Arc;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, cloudwatch};
 
-use crate::kernel::{Table, dispatch};
+use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub(crate) use metric::{has_point, put, put_set};
@@ -87,21 +87,9 @@ impl CloudWatch {
     pub(crate) fn next_due(&self) -> Option<Time> {
         [self.series.next_due(), self.alarms.next_due(), self.history.next_due()].into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.series.record_changes(on);
-        self.alarms.record_changes(on);
-        self.dashboards.record_changes(on);
-        self.history.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.series.take_changed(put);
-        self.alarms.take_changed(put);
-        self.dashboards.take_changed(put);
-        self.history.take_changed(put);
-    }
 }
+
+tables!(CloudWatch { series, alarms, dashboards, history });
 
 pub(crate) fn handle(
     cx: &mut Engine,

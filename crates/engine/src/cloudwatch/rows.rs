@@ -72,6 +72,10 @@ impl Row for Series {
     fn key(&self) -> Arc<MetricId> {
         self.id.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
     fn deadline(&self) -> Option<Time> {
         Some(self.forget_at)
     }
@@ -209,6 +213,10 @@ impl Row for HistoryItem {
     const TABLE: &'static str = "cloudwatch.alarm_history";
     fn key(&self) -> (Time, u64) {
         (self.at, self.serial)
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.expires_at)

@@ -82,6 +82,10 @@ impl Row for BillLine {
     fn key(&self) -> BillKey {
         self.key.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
 }
 
 /// An instance that runs and will be charged.
@@ -98,6 +102,10 @@ impl Row for Meter {
 
     fn key(&self) -> InstanceId {
         self.instance
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
 }
 

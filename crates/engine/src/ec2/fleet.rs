@@ -50,6 +50,10 @@ impl Row for Fleet {
     fn key(&self) -> String {
         self.client_token.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One way to launch: an override of a template, with one type in one zone.

@@ -27,7 +27,7 @@ mod zone;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, ec2};
 
-use crate::kernel::{Event, Page, Table, dispatch, page};
+use crate::kernel::{Event, Page, Table, dispatch, page, tables};
 use crate::{Caller, Engine};
 
 pub use bill::{BillKey, BillLine, Meter, Sums, bill, total};
@@ -111,35 +111,21 @@ impl Ec2 {
         let due = [self.instances.next_due(), self.spot_pools.next_due(), self.spot_requests.next_due()];
         due.into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.instances.record_changes(on);
-        self.launch_templates.record_changes(on);
-        self.launch_template_versions.record_changes(on);
-        self.vpcs.record_changes(on);
-        self.subnets.record_changes(on);
-        self.security_groups.record_changes(on);
-        self.spot_requests.record_changes(on);
-        self.spot_pools.record_changes(on);
-        self.fleets.record_changes(on);
-        self.meters.record_changes(on);
-        self.bill.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.instances.take_changed(put);
-        self.launch_templates.take_changed(put);
-        self.launch_template_versions.take_changed(put);
-        self.vpcs.take_changed(put);
-        self.subnets.take_changed(put);
-        self.security_groups.take_changed(put);
-        self.spot_requests.take_changed(put);
-        self.spot_pools.take_changed(put);
-        self.fleets.take_changed(put);
-        self.meters.take_changed(put);
-        self.bill.take_changed(put);
-    }
 }
+
+tables!(Ec2 {
+    instances,
+    launch_templates,
+    launch_template_versions,
+    vpcs,
+    subnets,
+    security_groups,
+    spot_requests,
+    spot_pools,
+    fleets,
+    meters,
+    bill
+});
 
 pub(crate) fn handle(
     cx: &mut Engine,

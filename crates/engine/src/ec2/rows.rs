@@ -172,6 +172,10 @@ impl Row for Instance {
         self.id
     }
 
+    fn resource(&self) -> Option<String> {
+        (self.state != InstanceStateName::Terminated).then(|| self.id.to_string())
+    }
+
     fn deadline(&self) -> Option<Time> {
         let interruption = self.spot.as_ref().and_then(|spot| spot.interruption);
         // One that ended or stops for another reason is not taken back any more.
@@ -262,6 +266,10 @@ impl Row for LaunchTemplateVersion {
 
     fn key(&self) -> (String, i64) {
         (self.template.clone(), self.version)
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
 }
 

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use capstan_model::{Hex32, InstanceId, Time};
 use capstan_shapes::{Refusal, ecs};
 
-use crate::kernel::{Event, Table, dispatch};
+use crate::kernel::{Event, Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub use deployment::{Standing, standing};
@@ -152,37 +152,22 @@ impl Ecs {
         ];
         due.into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.clusters.record_changes(on);
-        self.providers.record_changes(on);
-        self.associations.record_changes(on);
-        self.drains.record_changes(on);
-        self.metric_reports.record_changes(on);
-        self.families.record_changes(on);
-        self.task_definitions.record_changes(on);
-        self.instances.record_changes(on);
-        self.tasks.record_changes(on);
-        self.services.record_changes(on);
-        self.settings.record_changes(on);
-        self.run_tokens.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.clusters.take_changed(put);
-        self.providers.take_changed(put);
-        self.associations.take_changed(put);
-        self.drains.take_changed(put);
-        self.metric_reports.take_changed(put);
-        self.families.take_changed(put);
-        self.task_definitions.take_changed(put);
-        self.instances.take_changed(put);
-        self.tasks.take_changed(put);
-        self.services.take_changed(put);
-        self.settings.take_changed(put);
-        self.run_tokens.take_changed(put);
-    }
 }
+
+tables!(Ecs {
+    clusters,
+    providers,
+    associations,
+    drains,
+    metric_reports,
+    families,
+    task_definitions,
+    instances,
+    tasks,
+    services,
+    settings,
+    run_tokens
+});
 
 /// FARGATE and FARGATE_SPOT exist in every account (ECS guide, fargate-capacity-providers).
 pub(crate) fn start(cx: &mut Engine) {

@@ -23,7 +23,7 @@ mod tests;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, elbv2};
 
-use crate::kernel::{Effect, Event, Table, dispatch};
+use crate::kernel::{Effect, Event, Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub use attributes::Attributes;
@@ -146,23 +146,9 @@ impl Elb {
     pub(crate) fn next_due(&self) -> Option<Time> {
         [self.targets.next_due(), self.load_balancers.next_due()].into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.load_balancers.record_changes(on);
-        self.listeners.record_changes(on);
-        self.rules.record_changes(on);
-        self.target_groups.record_changes(on);
-        self.targets.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.load_balancers.take_changed(put);
-        self.listeners.take_changed(put);
-        self.rules.take_changed(put);
-        self.target_groups.take_changed(put);
-        self.targets.take_changed(put);
-    }
 }
+
+tables!(Elb { load_balancers, listeners, rules, target_groups, targets });
 
 pub(crate) fn handle(
     cx: &mut Engine,

@@ -341,6 +341,10 @@ impl Row for Target {
     fn key(&self) -> (Name, String, u16) {
         (self.target_group.clone(), self.id.clone(), self.port)
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}:{}", self.target_group, self.id, self.port))
+    }
     fn deadline(&self) -> Option<Time> {
         self.drains_until
     }

@@ -22,7 +22,7 @@ use capstan_model::Time;
 use capstan_shapes::{Refusal, events};
 use serde_json::Value as Json;
 
-use crate::kernel::{Page, Table, dispatch, page};
+use crate::kernel::{Page, Table, dispatch, page, tables};
 use crate::{Caller, Engine};
 
 pub(crate) use bus::start;
@@ -83,18 +83,6 @@ impl Events {
         [self.rules.next_due(), self.deliveries.next_due()].into_iter().flatten().min()
     }
 
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.buses.record_changes(on);
-        self.rules.record_changes(on);
-        self.deliveries.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.buses.take_changed(put);
-        self.rules.take_changed(put);
-        self.deliveries.take_changed(put);
-    }
-
     /// Whether an enabled rule of the default bus could match an event of that source and detail-type.
     pub(crate) fn wants(&self, source: &str, detail_type: &str) -> bool {
         if self.rules.is_empty() {
@@ -106,6 +94,8 @@ impl Events {
         self.rules.by(&RuleIndex::Listening(self.default_bus.clone())).any(could)
     }
 }
+
+tables!(Events { buses, rules, deliveries });
 
 /// What happened, as its service tells it: the part of an event that is not envelope.
 #[derive(Clone, Debug, Default)]

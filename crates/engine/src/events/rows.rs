@@ -92,6 +92,10 @@ impl Row for Rule {
     fn key(&self) -> RuleKey {
         self.key.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.key.bus, self.key.name))
+    }
     fn deadline(&self) -> Option<Time> {
         self.fires_at
     }
@@ -130,6 +134,10 @@ impl Row for Delivery {
     const TABLE: &'static str = "events.deliveries";
     fn key(&self) -> u64 {
         self.serial
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.due_at)

@@ -24,7 +24,7 @@ mod tests;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, fis};
 
-use crate::kernel::{Event, Page, Table, dispatch, page};
+use crate::kernel::{Event, Page, Table, dispatch, page, tables};
 use crate::{Caller, Engine};
 
 pub(crate) use capacity::capacity_error;
@@ -86,19 +86,9 @@ impl Fis {
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.experiments.next_due()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.experiments.record_changes(on);
-        self.lever.record_changes(on);
-        self.templates.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.experiments.take_changed(put);
-        self.lever.take_changed(put);
-        self.templates.take_changed(put);
-    }
 }
+
+tables!(Fis { experiments, lever, templates });
 
 pub(crate) fn start(cx: &mut Engine) {
     lever::start(cx);

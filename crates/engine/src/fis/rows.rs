@@ -112,6 +112,11 @@ impl Row for Experiment {
     fn key(&self) -> String {
         self.id.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        self.document.end_time.is_none().then(|| self.id.clone())
+    }
+
     fn deadline(&self) -> Option<Time> {
         self.runs.values().filter_map(|run| run.due).chain(self.due).min()
     }
@@ -135,4 +140,8 @@ impl Row for Lever {
     type Index = NoIndex;
     const TABLE: &'static str = "fis.safety-levers";
     fn key(&self) {}
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
 }

@@ -24,6 +24,12 @@ pub trait Row: Clone + Debug + 'static {
 
     fn key(&self) -> Self::Key;
 
+    /// What the row is called among all that exists ([`Table::tell`]); `None` when it is but a record of what is gone, or
+    /// the room's own bookkeeping.
+    fn resource(&self) -> Option<String> {
+        Some(format!("{:?}", self.key()).trim_matches('"').to_owned())
+    }
+
     /// When the row wants to be looked at again. The room moves it on or clears it each time.
     fn deadline(&self) -> Option<Time> {
         None
@@ -249,12 +255,38 @@ impl<R: Row> Table<R> {
         }
     }
 
+    /// Tells of what exists: the table and each row's name.
+    pub(crate) fn tell(&self, put: &mut dyn FnMut(&'static str, String)) {
+        self.iter().filter_map(Row::resource).for_each(|name| put(R::TABLE, name));
+    }
+
     fn mark(&mut self, key: &R::Key) {
         if let Some(changed) = &mut self.changed {
             changed.insert(key.clone());
         }
     }
 }
+
+/// What every room does with each of its tables: `tables!(Sqs { queues, deleted })`.
+macro_rules! tables {
+    ($room:ty { $($table:ident),+ $(,)? }) => {
+        impl $room {
+            pub(crate) fn record_changes(&mut self, on: bool) {
+                $(self.$table.record_changes(on);)+
+            }
+
+            pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+                $(self.$table.take_changed(put);)+
+            }
+
+            /// Tells of what exists, by table.
+            pub(crate) fn tell(&self, put: &mut dyn FnMut(&'static str, String)) {
+                $(self.$table.tell(put);)+
+            }
+        }
+    };
+}
+pub(crate) use tables;
 
 fn drop_entry<I: Ord, K: Ord>(index: &mut BTreeMap<I, BTreeMap<K, Slot>>, entry: &I, key: &K) {
     if let Some(keys) = index.get_mut(entry) {
@@ -404,6 +436,9 @@ mod tests {
         let mut changed = Vec::new();
         table.take_changed(&mut |name, key| changed.push(format!("{name} {key}")));
         assert_eq!(changed, ["kitchen.eggs 0", "kitchen.eggs 1", "kitchen.eggs 2", "kitchen.eggs 3"]);
+        let mut told = Vec::new();
+        table.tell(&mut |name, egg| told.push(format!("{name} {egg}")));
+        assert_eq!(told, ["kitchen.eggs 0", "kitchen.eggs 2", "kitchen.eggs 3"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use capstan_model::{Arn, Time};
 use capstan_shapes::{Refusal, logs};
 
-use crate::kernel::{Table, dispatch};
+use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub(crate) use policy::may_write;
@@ -83,19 +83,9 @@ impl Logs {
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.streams.next_due()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.groups.record_changes(on);
-        self.streams.record_changes(on);
-        self.policies.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.groups.take_changed(put);
-        self.streams.take_changed(put);
-        self.policies.take_changed(put);
-    }
 }
+
+tables!(Logs { groups, streams, policies });
 
 pub(crate) fn handle(
     cx: &mut Engine,

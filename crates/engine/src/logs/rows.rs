@@ -91,6 +91,10 @@ impl Row for LogStream {
         (Arc::clone(&self.group), Arc::clone(&self.name))
     }
 
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.group, self.name))
+    }
+
     fn deadline(&self) -> Option<Time> {
         self.expires
     }
@@ -126,5 +130,10 @@ impl Row for ResourcePolicy {
 
     fn key(&self) -> PolicyKey {
         self.key.clone()
+    }
+
+    fn resource(&self) -> Option<String> {
+        let (PolicyKey::Account(name) | PolicyKey::Resource(name)) = &self.key();
+        Some(name.clone())
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use capstan_model::{Arn, Span, Time};
 use capstan_shapes::{Refusal, sqs};
 
-use crate::kernel::{Table, dispatch};
+use crate::kernel::{Table, dispatch, tables};
 use crate::policy::{Access, Policy, is_allowed};
 use crate::{Caller, Engine};
 
@@ -79,17 +79,9 @@ impl Sqs {
     pub(crate) fn next_due(&self) -> Option<Time> {
         [self.queues.next_due(), self.deleted.next_due()].into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.queues.record_changes(on);
-        self.deleted.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.queues.take_changed(put);
-        self.deleted.take_changed(put);
-    }
 }
+
+tables!(Sqs { queues, deleted });
 
 pub(crate) fn handle(
     cx: &mut Engine,

@@ -134,6 +134,10 @@ impl Row for DeletedQueue {
         Arc::clone(&self.name)
     }
 
+    fn resource(&self) -> Option<String> {
+        None
+    }
+
     fn deadline(&self) -> Option<Time> {
         Some(self.free_at)
     }

@@ -111,6 +111,10 @@ impl Row for Policy {
     fn key(&self) -> (Name, Name) {
         (self.group.clone(), self.name.clone())
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.group, self.name))
+    }
     fn index(&self, put: &mut dyn FnMut(PolicyIndex)) {
         put(PolicyIndex::Arn(self.arn.clone()));
         put(PolicyIndex::Group(self.group.clone()));

@@ -32,6 +32,10 @@ impl Row for PoolInUse {
         self.pool
     }
 
+    fn resource(&self) -> Option<String> {
+        None
+    }
+
     fn deadline(&self) -> Option<Time> {
         [self.capacity_at, self.price_at, self.recommendation_at].into_iter().flatten().min()
     }

@@ -99,6 +99,11 @@ impl Row for SpotRequest {
         self.id.clone()
     }
 
+    fn resource(&self) -> Option<String> {
+        let exists = matches!(self.state, SpotInstanceState::Open | SpotInstanceState::Active);
+        exists.then(|| self.id.clone())
+    }
+
     fn deadline(&self) -> Option<Time> {
         self.due_at
     }

@@ -53,6 +53,10 @@ impl Row for Cluster {
     fn key(&self) -> Name {
         self.name.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        (self.status != ClusterStatus::Inactive).then(|| self.name.to_string())
+    }
     fn deadline(&self) -> Option<Time> {
         self.attachments_busy_until
     }
@@ -123,6 +127,10 @@ impl Row for Provider {
     fn key(&self) -> Name {
         self.name.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        (self.status != shapes::CapacityProviderStatus::Inactive).then(|| self.name.to_string())
+    }
     fn deadline(&self) -> Option<Time> {
         self.settles_at
     }
@@ -172,6 +180,10 @@ impl Row for Association {
     fn key(&self) -> (Name, Name) {
         (self.cluster.clone(), self.provider.clone())
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.cluster, self.provider))
+    }
     fn deadline(&self) -> Option<Time> {
         self.next_report
     }
@@ -194,6 +206,10 @@ impl Row for MetricReport {
     const TABLE: &'static str = "ecs.metric_reports";
     fn key(&self) -> Name {
         self.cluster.clone()
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.at)
@@ -219,6 +235,10 @@ impl Row for ManagedDrain {
     const TABLE: &'static str = "ecs.managed_drains";
     fn key(&self) -> InstanceId {
         self.instance
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.heartbeat_at)

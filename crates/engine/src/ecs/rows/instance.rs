@@ -77,6 +77,10 @@ impl Row for ContainerInstance {
     fn key(&self) -> Hex32 {
         self.id
     }
+
+    fn resource(&self) -> Option<String> {
+        (self.status != InstanceStatus::Inactive).then(|| self.id.to_string())
+    }
     fn deadline(&self) -> Option<Time> {
         [self.disconnects_at, self.forget_at].into_iter().flatten().min()
     }

@@ -45,4 +45,9 @@ impl Row for AccountSetting {
     fn key(&self) -> Self::Key {
         (self.name, self.principal.clone())
     }
+
+    fn resource(&self) -> Option<String> {
+        let principal = self.principal.as_deref().unwrap_or("default");
+        Some(format!("{principal}/{}", self.name.as_str()))
+    }
 }

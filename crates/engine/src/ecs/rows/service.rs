@@ -118,6 +118,11 @@ impl Row for Service {
     fn key(&self) -> ServiceKey {
         self.key.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        let exists = self.status != ServiceStatus::Inactive;
+        exists.then(|| format!("{}/{}", self.key.cluster, self.key.name))
+    }
     fn deadline(&self) -> Option<Time> {
         self.wakes_at
     }

@@ -221,6 +221,10 @@ impl Row for Task {
     fn key(&self) -> Hex32 {
         self.id
     }
+
+    fn resource(&self) -> Option<String> {
+        (self.status != TaskStatus::Stopped).then(|| self.id.to_string())
+    }
     fn deadline(&self) -> Option<Time> {
         self.wakes_at
     }
@@ -313,6 +317,10 @@ impl Row for RunToken {
     const TABLE: &'static str = "ecs.run_tokens";
     fn key(&self) -> Self::Key {
         (self.cluster.clone(), self.token.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.forget_at)

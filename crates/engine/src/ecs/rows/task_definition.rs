@@ -42,6 +42,10 @@ impl Row for Family {
     fn key(&self) -> Name {
         self.name.clone()
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What placement asks of an instance for one task.
@@ -63,6 +67,11 @@ impl Row for TaskDefinition {
     const TABLE: &'static str = "ecs.task_definitions";
     fn key(&self) -> TaskDefinitionKey {
         self.key.clone()
+    }
+
+    fn resource(&self) -> Option<String> {
+        let active = self.shape.status == Some(shapes::TaskDefinitionStatus::Active);
+        active.then(|| format!("{}:{}", self.key.family, self.key.revision))
     }
     fn deadline(&self) -> Option<Time> {
         self.forget_at
