@@ -5,10 +5,16 @@
 //! [`Expression::resolve`] evaluates what stands in a property as far as the [`World`] knows its resources. All of it is
 //! pure: no clock, no chance, no floats, and the same text always gives the same answer.
 
+mod decimal;
 mod error;
 mod expression;
+mod foreach;
+mod json;
+mod node;
 mod parameter;
+mod section;
 mod template;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +23,7 @@ use serde_json::Value as Json;
 pub use error::TemplateError;
 pub use expression::{Expression, KNOWN_AFTER_APPLY};
 pub use parameter::{Argument, Arguments, Given, Parameter};
-pub use template::{Declaration, DeletionPolicy, Output, Template};
+pub use template::{Condition, Declaration, DeletionPolicy, Output, Rule, Template};
 
 /// What a template is resolved against.
 pub trait World {
@@ -33,6 +39,11 @@ pub trait World {
     fn zones(&self, region: &str) -> Vec<String>;
     /// A parameter of the Parameter Store: the latest version, or the one named.
     fn ssm(&self, name: &str, version: Option<&str>) -> Option<String>;
+    /// Whether a parameter's value exists, for types such as `AWS::EC2::VPC::Id`. Everything does unless the world knows
+    /// better.
+    fn exists(&self, _parameter_type: &str, _value: &str) -> bool {
+        true
+    }
 }
 
 /// What a [`World`] knows of a resource's id or attribute.
