@@ -87,9 +87,10 @@ impl Service {
         let tags = tags.map(|path| path.strip_prefix("/properties/").unwrap_or(path));
         // Types without a `tagging` section say by their properties whether they have tags.
         let tags = tags.or_else(|| schema["properties"].get("Tags").map(|_| "Tags"));
+        let system = tags.is_some() && schema["tagging"]["cloudFormationSystemTags"] != false;
         let _ = writeln!(
             self.code,
-            "pub(super) static {constant}: ResourceType = ResourceType {{ name: {name:?}, properties: &{constant}_PROPERTIES, create_only: {}, conditional_create_only: {}, read_only: {}, identifier: {}, tags: {tags:?} }};",
+            "pub(super) static {constant}: ResourceType = ResourceType {{ name: {name:?}, properties: &{constant}_PROPERTIES, create_only: {}, conditional_create_only: {}, read_only: {}, identifier: {}, tags: {tags:?}, system_tags: {system} }};",
             paths("createOnlyProperties"),
             paths("conditionalCreateOnlyProperties"),
             paths("readOnlyProperties"),

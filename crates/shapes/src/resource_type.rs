@@ -21,6 +21,8 @@ pub struct ResourceType {
     pub identifier: &'static [&'static str],
     /// The property that holds tags; `None`: the type has none.
     pub tags: Option<&'static str>,
+    /// Whether CloudFormation adds its own tags, `aws:cloudformation:stack-name` and so on.
+    pub system_tags: bool,
 }
 
 /// The resource type of that name; `None` when Capstan does not have it.

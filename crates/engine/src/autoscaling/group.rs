@@ -44,7 +44,7 @@ fn find_alive<'a>(cx: &'a Engine, name: &str) -> Result<&'a Group, Refusal> {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateAutoScalingGroupRequest,
 ) -> Result<shapes::CreateAutoScalingGroupResponse, Refusal> {
     let name: Name = request.auto_scaling_group_name.as_str().into();
@@ -96,7 +96,7 @@ pub(super) fn create(
     target_group::check(cx, &arns)?;
     let mut unique = BTreeSet::new();
     arns.retain(|arn| unique.insert(arn.clone()));
-    let tags = tag::read_for_group(&name, request.tags.as_deref().unwrap_or_default())?;
+    let tags = tag::read_for_group(caller, &name, request.tags.as_deref().unwrap_or_default())?;
     let hooks = request.lifecycle_hook_specification_list.unwrap_or_default();
     let hooks = hooks.into_iter().map(|given| hook::read(&name, given.into(), None));
     let hooks: Vec<_> = hooks.collect::<Result<_, _>>()?;

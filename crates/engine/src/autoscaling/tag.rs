@@ -17,6 +17,7 @@ const RESOURCE_TYPE: &str = "auto-scaling-group";
 
 /// The tags that a new group is given.
 pub(super) fn read_for_group(
+    caller: &Caller,
     name: &str,
     given: &[shapes::Tag],
 ) -> Result<BTreeMap<String, GroupTag>, Refusal> {
@@ -28,13 +29,13 @@ pub(super) fn read_for_group(
                 tag.resource_id.as_deref().unwrap_or_default()
             )));
         }
-        put(&mut tags, tag)?;
+        put(caller, &mut tags, tag)?;
     }
     Ok(tags)
 }
 
-fn put(tags: &mut BTreeMap<String, GroupTag>, tag: &shapes::Tag) -> Result<(), Refusal> {
-    if tag.key.starts_with("aws:") {
+fn put(caller: &Caller, tags: &mut BTreeMap<String, GroupTag>, tag: &shapes::Tag) -> Result<(), Refusal> {
+    if !caller.may_tag(&tag.key) {
         return Err(invalid(format!("Tag keys must not begin with aws:, as {} does.", tag.key)));
     }
     let value = tag.value.clone().unwrap_or_default();
@@ -59,7 +60,7 @@ fn group_of(cx: &Engine, tag: &shapes::Tag) -> Result<Name, Refusal> {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateOrUpdateTagsRequest,
 ) -> Result<shapes::CreateOrUpdateTagsResponse, Refusal> {
     let mut changed: BTreeMap<Name, BTreeMap<String, GroupTag>> = BTreeMap::new();
@@ -72,7 +73,7 @@ pub(super) fn create(
                 entry.insert(tags.unwrap_or_default())
             }
         };
-        put(tags, tag)?;
+        put(caller, tags, tag)?;
     }
     // All or nothing: groups change only when every tag was good.
     for (name, tags) in changed {

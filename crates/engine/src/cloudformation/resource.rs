@@ -105,6 +105,23 @@ impl Resource {
         }
     }
 
+    /// The stack's tags under those of the property `Tags`, be it a list of keys and values or a map.
+    pub(crate) fn all_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.tags.clone();
+        match self.get("Tags") {
+            Some(Json::Array(items)) => tags.extend(items.iter().filter_map(|item| {
+                let key = item.get("Key").or_else(|| item.get("key"))?;
+                let value = item.get("Value").or_else(|| item.get("value"))?;
+                Some((scalar(key), scalar(value)))
+            })),
+            Some(Json::Object(map)) => {
+                tags.extend(map.iter().map(|(key, value)| (key.clone(), scalar(value))));
+            }
+            _ => {}
+        }
+        tags
+    }
+
     /// The properties as a request. Members meet by name, whatever the case of the first letter; what the request does not
     /// have is dropped. `renames` are pairs of (the template's name, the member's name) of the outermost members.
     pub(crate) fn request<R: Call>(&self, renames: &[(&str, &str)]) -> Result<R, Refusal> {

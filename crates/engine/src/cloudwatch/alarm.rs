@@ -20,12 +20,12 @@ const UNCHECKED: &str = "Unchecked: Initial alarm creation";
 
 pub(super) fn put(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     mut request: shapes::PutMetricAlarmRequest,
 ) -> Result<shapes::PutMetricAlarmResponse, Refusal> {
     let name: Arc<str> = Arc::from(std::mem::take(&mut request.alarm_name));
     let mut tags = BTreeMap::new();
-    tag::add(&mut tags, request.tags.take().unwrap_or_default())?;
+    tag::add(caller, &mut tags, request.tags.take().unwrap_or_default())?;
     let settings = settings(request)?;
     let now = cx.now;
     let evaluates_at = next_evaluation(now, &settings);

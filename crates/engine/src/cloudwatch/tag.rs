@@ -23,10 +23,10 @@ enum Tagged {
 
 pub(super) fn tag(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::TagResourceRequest,
 ) -> Result<shapes::TagResourceResponse, Refusal> {
-    change(cx, &request.resource_arn, |tags| add(tags, request.tags))?;
+    change(cx, &request.resource_arn, |tags| add(caller, tags, request.tags))?;
     Ok(shapes::TagResourceResponse {})
 }
 
@@ -83,9 +83,9 @@ fn change(
     }
 }
 
-pub(super) fn add(tags: &mut Tags, more: Vec<shapes::Tag>) -> Result<(), Refusal> {
+pub(super) fn add(caller: &Caller, tags: &mut Tags, more: Vec<shapes::Tag>) -> Result<(), Refusal> {
     for tag in more {
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
+        if !caller.may_tag(&tag.key) {
             return Err(invalid_value(format!(
                 "The tag key {} begins with aws:, which is reserved for AWS.",
                 tag.key

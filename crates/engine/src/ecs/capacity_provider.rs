@@ -160,7 +160,7 @@ pub(super) fn is_fargate(cx: &Engine, name: &Name) -> Option<bool> {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateCapacityProviderRequest,
 ) -> Result<shapes::CreateCapacityProviderResponse, Refusal> {
     check_name(&request.name)?;
@@ -175,7 +175,7 @@ pub(super) fn create(
             "A capacity provider needs an autoScalingGroupProvider. Specify one and try again.",
         ));
     };
-    let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let tags = tags::check(caller, request.tags.as_deref().unwrap_or_default())?;
     let name = Name::from(request.name);
     let exists = cx.ecs.providers.get(&name);
     if exists.is_some_and(|provider| provider.status != shapes::CapacityProviderStatus::Inactive) {

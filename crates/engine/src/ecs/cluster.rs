@@ -62,13 +62,13 @@ pub(super) fn bad_token() -> Refusal {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateClusterRequest,
 ) -> Result<shapes::CreateClusterResponse, Refusal> {
     let name = request.cluster_name.as_deref().unwrap_or(DEFAULT);
     check_name(name)?;
     let name = Name::from(name);
-    let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let tags = tags::check(caller, request.tags.as_deref().unwrap_or_default())?;
     let default_settings = default_settings(cx);
     let settings = merge_settings(default_settings, request.settings.as_deref().unwrap_or_default())?;
     let strategy = request.default_capacity_provider_strategy.unwrap_or_default();

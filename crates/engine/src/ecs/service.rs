@@ -56,7 +56,7 @@ fn deployment_id(cx: &mut Engine) -> u64 {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateServiceRequest,
 ) -> Result<shapes::CreateServiceResponse, Refusal> {
     let cluster = cluster::find_cluster(cx, request.cluster.as_deref())?;
@@ -165,7 +165,7 @@ pub(super) fn create(
         launches: (Time::ZERO, 0),
         steady_at: None,
         told_stopped: Vec::new(),
-        tags: tags::check(request.tags.as_deref().unwrap_or_default())?,
+        tags: tags::check(caller, request.tags.as_deref().unwrap_or_default())?,
     };
     cx.ecs.services.insert(service);
     event::deployment_began(cx, &key);

@@ -13,7 +13,7 @@ use crate::{Caller, Engine};
 pub(super) const MAX: usize = 50;
 
 /// The tags of a request as rows keep them.
-pub(super) fn check(given: &[shapes::Tag]) -> Result<BTreeMap<String, String>, Refusal> {
+pub(super) fn check(caller: &Caller, given: &[shapes::Tag]) -> Result<BTreeMap<String, String>, Refusal> {
     if given.len() > MAX {
         return Err(invalid(format!("Tags cannot have more than {MAX} elements.")));
     }
@@ -23,7 +23,7 @@ pub(super) fn check(given: &[shapes::Tag]) -> Result<BTreeMap<String, String>, R
         if key.is_empty() {
             return Err(invalid("Tag keys must not be blank."));
         }
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if !caller.may_tag(key) {
             return Err(invalid("Tag keys must not start with the reserved prefix aws:."));
         }
         if tags.insert(key.to_owned(), tag.value.clone().unwrap_or_default()).is_some() {
@@ -121,11 +121,11 @@ impl Resource {
 
 pub(super) fn tag(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::TagResourceRequest,
 ) -> Result<shapes::TagResourceResponse, Refusal> {
     let resource = Resource::find(cx, &request.resource_arn)?;
-    let given = check(&request.tags)?;
+    let given = check(caller, &request.tags)?;
     let mut tags = resource.tags(cx).cloned().unwrap_or_default();
     tags.extend(given);
     if tags.len() > MAX {

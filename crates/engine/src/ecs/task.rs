@@ -69,7 +69,7 @@ pub(super) fn strategy_of(
 
 pub(super) fn run(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::RunTaskRequest,
 ) -> Result<shapes::RunTaskResponse, Refusal> {
     let cluster = cluster::find_cluster(cx, request.cluster.as_deref())?;
@@ -89,6 +89,7 @@ pub(super) fn run(
     let definition = task_definition::find_active(cx, &request.task_definition)?;
     let seed = seed_of_request(
         cx,
+        caller,
         cluster.clone(),
         &definition,
         Asked {
@@ -190,6 +191,7 @@ struct Asked {
 
 fn seed_of_request(
     cx: &Engine,
+    caller: &Caller,
     cluster: Name,
     definition: &TaskDefinition,
     asked: Asked,
@@ -213,7 +215,7 @@ fn seed_of_request(
     if asked.propagate == Some(shapes::PropagateTags::TaskDefinition) {
         tags.extend(definition.tags.clone());
     }
-    tags.extend(tags::check(asked.tags.as_deref().unwrap_or_default())?);
+    tags.extend(tags::check(caller, asked.tags.as_deref().unwrap_or_default())?);
     let _ = cx;
     Ok(Seed {
         cluster,
@@ -278,7 +280,7 @@ pub(super) fn needs(definition: &TaskDefinition, overrides: Option<&shapes::Task
 
 pub(super) fn start(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::StartTaskRequest,
 ) -> Result<shapes::StartTaskResponse, Refusal> {
     let cluster = cluster::find_cluster(cx, request.cluster.as_deref())?;
@@ -288,6 +290,7 @@ pub(super) fn start(
     let definition = task_definition::find_active(cx, &request.task_definition)?;
     let seed = seed_of_request(
         cx,
+        caller,
         cluster.clone(),
         &definition,
         Asked {

@@ -72,7 +72,7 @@ pub(super) fn register(
     caller: &Caller,
     request: shapes::RegisterTaskDefinitionRequest,
 ) -> Result<shapes::RegisterTaskDefinitionResponse, Refusal> {
-    let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let tags = tags::check(caller, request.tags.as_deref().unwrap_or_default())?;
     let mut shape = check::check(request)?;
     size::check(&shape)?;
     let family = Name::from(shape.family.as_deref().unwrap_or_default());

@@ -68,7 +68,7 @@ fn certificate_arns(certificates: Option<Vec<shapes::Certificate>>) -> Vec<Strin
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateListenerRequest,
 ) -> Result<shapes::CreateListenerResponse, Refusal> {
     let balancer = load_balancer::find(cx, &request.load_balancer_arn)?;
@@ -78,7 +78,7 @@ pub(super) fn create(
     let certificates = certificate_arns(request.certificates);
     let settings = settings(port, protocol, certificates, request.ssl_policy)?;
     let default_action = action::read(cx, &load_balancer, request.default_actions)?;
-    let tags = tag::read(request.tags)?;
+    let tags = tag::read(caller, request.tags)?;
     let on_port = cx.elb.listeners_of(&load_balancer).find(|known| known.port == settings.port);
     if let Some(known) = on_port {
         // The same call again gives the same listener.

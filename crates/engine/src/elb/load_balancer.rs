@@ -50,7 +50,7 @@ pub(super) fn due(cx: &mut Engine, arn: &Name) {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateLoadBalancerRequest,
 ) -> Result<shapes::CreateLoadBalancerResponse, Refusal> {
     let name = request.name;
@@ -68,7 +68,7 @@ pub(super) fn create(
     let security_groups = network::security_groups(cx, &vpc, request.security_groups)?;
     let scheme = request.scheme.unwrap_or_default();
     let ip_address_type = request.ip_address_type.unwrap_or_default();
-    let tags = tag::read(request.tags)?;
+    let tags = tag::read(caller, request.tags)?;
     if let Some(known) = cx.elb.load_balancers.by(&name).next() {
         // The same call again gives the same load balancer.
         let same = known.scheme == scheme

@@ -52,7 +52,7 @@ fn no_transforms(transforms: Option<&Vec<shapes::RuleTransform>>) -> Result<(), 
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateRuleRequest,
 ) -> Result<shapes::CreateRuleResponse, Refusal> {
     no_transforms(request.transforms.as_ref())?;
@@ -60,7 +60,7 @@ pub(super) fn create(
     let (arn, load_balancer) = (listener.arn.clone(), listener.load_balancer.clone());
     let conditions = condition::read(request.conditions)?;
     let action = action::read(cx, &load_balancer, request.actions)?;
-    let tags = tag::read(request.tags)?;
+    let tags = tag::read(caller, request.tags)?;
     let priority = request.priority;
     if listener::rule_with_priority(cx, &arn, priority).is_some() {
         return Err(in_use(priority));

@@ -11,10 +11,10 @@ use crate::{Caller, Engine};
 const TAGS_MAX: usize = 50;
 
 /// Tags of a request, each key once.
-pub(super) fn read(tags: Option<Vec<shapes::Tag>>) -> Result<Tags, Refusal> {
+pub(super) fn read(caller: &Caller, tags: Option<Vec<shapes::Tag>>) -> Result<Tags, Refusal> {
     let mut read = Tags::new();
     for tag in tags.unwrap_or_default() {
-        if tag.key.to_ascii_lowercase().starts_with("aws:") {
+        if !caller.may_tag(&tag.key) {
             return Err(validation(format!(
                 "The tag key '{}' begins with 'aws:', which is reserved",
                 tag.key
@@ -100,10 +100,10 @@ fn change(cx: &mut Engine, arns: Vec<String>, change: impl Fn(&mut Tags)) -> Res
 
 pub(super) fn add(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::AddTagsRequest,
 ) -> Result<shapes::AddTagsResponse, Refusal> {
-    let more = read(Some(request.tags))?;
+    let more = read(caller, Some(request.tags))?;
     change(cx, request.resource_arns, |tags| tags.extend(more.clone()))?;
     Ok(shapes::AddTagsResponse {})
 }

@@ -28,7 +28,7 @@ fn not_found() -> Refusal {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateTargetGroupRequest,
 ) -> Result<shapes::CreateTargetGroupResponse, Refusal> {
     let name = request.name;
@@ -70,7 +70,7 @@ pub(super) fn create(
         matcher: request.matcher,
     };
     let check = health_check::apply(&health_check::defaults(protocol_version), protocol_version, settings)?;
-    let tags = tag::read(request.tags)?;
+    let tags = tag::read(caller, request.tags)?;
     let mut group = TargetGroup {
         arn: Arc::from(""),
         name,

@@ -48,7 +48,7 @@ pub(super) fn find(cx: &Engine, name: Option<&str>) -> Result<Arc<str>, Refusal>
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::CreateEventBusRequest,
 ) -> Result<shapes::CreateEventBusResponse, Refusal> {
     let name: Arc<str> = Arc::from(request.name);
@@ -72,7 +72,7 @@ pub(super) fn create(
         kms_key: request.kms_key_identifier.clone(),
         dead_letter: request.dead_letter_config.clone(),
         log: request.log_config.clone(),
-        tags: tag::merged(&Default::default(), request.tags.unwrap_or_default())?,
+        tags: tag::merged(caller, &Default::default(), request.tags.unwrap_or_default())?,
         created_at: now,
         modified_at: now,
     };

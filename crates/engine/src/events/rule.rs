@@ -77,10 +77,13 @@ pub(super) fn put(
     let (tags, targets) = match before {
         Some(rule) => (rule.tags.clone(), rule.targets.clone()),
         None if cx.events.rules.count_by(&RuleIndex::Bus(bus)) >= RULES_MAX => return Err(limit_exceeded()),
-        None => (tag::merged(&Default::default(), request.tags.unwrap_or_default())?, Default::default()),
+        None => {
+            (tag::merged(caller, &Default::default(), request.tags.unwrap_or_default())?, Default::default())
+        }
     };
     let managed_by = match caller {
-        Caller::Service(service) => Some(*service),
+        // CloudFormation acts for the user: what it makes is the user's.
+        Caller::Service(service) if *caller != Caller::CLOUDFORMATION => Some(*service),
         _ => None,
     };
     let mut rule = Rule {

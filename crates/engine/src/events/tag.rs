@@ -13,12 +13,13 @@ const TAGS_MAX: usize = 50;
 
 /// Tags that a resource has with `more` on top.
 pub(super) fn merged(
+    caller: &Caller,
     tags: &BTreeMap<String, String>,
     more: Vec<shapes::Tag>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
     let mut tags = tags.clone();
     for tag in more {
-        if tag.key.to_lowercase().starts_with("aws:") {
+        if !caller.may_tag(&tag.key) {
             return Err(validation("Tag keys that begin with aws: are kept for AWS. Choose another key."));
         }
         tags.insert(tag.key, tag.value);
@@ -83,7 +84,7 @@ pub(super) fn tag(
     caller: &Caller,
     request: shapes::TagResourceRequest,
 ) -> Result<shapes::TagResourceResponse, Refusal> {
-    change(cx, caller, &request.resource_arn, |tags| merged(tags, request.tags))?;
+    change(cx, caller, &request.resource_arn, |tags| merged(caller, tags, request.tags))?;
     Ok(shapes::TagResourceResponse {})
 }
 

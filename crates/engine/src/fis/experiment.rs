@@ -21,7 +21,7 @@ const ACTIVE_MAX: usize = 5;
 
 pub(super) fn start(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: StartExperimentRequest,
 ) -> Result<StartExperimentResponse, Refusal> {
     let token = ExperimentIndex::ClientToken(request.client_token.clone());
@@ -31,7 +31,7 @@ pub(super) fn start(
         }
         return Ok(StartExperimentResponse { experiment: Some(before.document.clone()) });
     }
-    tag::check(request.tags.iter().flatten())?;
+    tag::check(caller, request.tags.iter().flatten())?;
     let template = template::find(cx, &request.experiment_template_id)?.document.clone();
     let plan = plan::read(cx, &template)?;
     if cx.fis.experiments.count_by(&ExperimentIndex::Active) >= ACTIVE_MAX {

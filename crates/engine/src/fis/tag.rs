@@ -17,10 +17,13 @@ type Tags = BTreeMap<String, String>;
 /// Tags on one resource (AWS, tagging).
 const TAGS_MAX: usize = 50;
 
-pub(super) fn check<'a>(tags: impl Iterator<Item = (&'a String, &'a String)>) -> Result<(), Refusal> {
+pub(super) fn check<'a>(
+    caller: &Caller,
+    tags: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Result<(), Refusal> {
     let mut count = 0;
     for (key, _) in tags {
-        if key.is_empty() || key.starts_with("aws:") {
+        if key.is_empty() || !caller.may_tag(key) {
             return Err(invalid(format!(
                 "The tag key \"{key}\" is empty, or begins with the reserved aws:."
             )));
@@ -55,13 +58,13 @@ fn with<T>(
 
 pub(super) fn tag(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: TagResourceRequest,
 ) -> Result<TagResourceResponse, Refusal> {
     with(cx, &request.resource_arn, |tags| {
         let mut all = tags.clone();
         all.extend(request.tags);
-        check(all.iter())?;
+        check(caller, all.iter())?;
         *tags = all;
         Ok(TagResourceResponse {})
     })

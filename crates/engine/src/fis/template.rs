@@ -19,7 +19,7 @@ const TEMPLATES_MAX: usize = 500;
 
 pub(super) fn create(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: CreateExperimentTemplateRequest,
 ) -> Result<CreateExperimentTemplateResponse, Refusal> {
     if let Some(before) = cx.fis.templates.by(&request.client_token).next() {
@@ -31,7 +31,7 @@ pub(super) fn create(
     let mut document: ExperimentTemplate =
         recast(request.clone(), &CREATE_EXPERIMENT_TEMPLATE_REQUEST, &EXPERIMENT_TEMPLATE);
     tidy(&mut document);
-    tag::check(document.tags.iter().flatten())?;
+    tag::check(caller, document.tags.iter().flatten())?;
     plan::read(cx, &document)?;
     if cx.fis.templates.len() >= TEMPLATES_MAX {
         return Err(quota(format!("An account can have at most {TEMPLATES_MAX} experiment templates.")));

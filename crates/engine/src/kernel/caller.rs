@@ -22,4 +22,11 @@ impl Caller {
     pub const EVENTS: Self = Self::Service("events.amazonaws.com");
     pub const FIS: Self = Self::Service("fis.amazonaws.com");
     pub const SPOT: Self = Self::Service("spot.amazonaws.com");
+
+    /// Whether it may set a tag of that key. Keys that begin with `aws:` are kept for services (Tagging guide, limits);
+    /// they set them on the user's behalf.
+    pub(crate) fn may_tag(&self, key: &str) -> bool {
+        let reserved = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+        !reserved || matches!(self, Self::Service(_))
+    }
 }

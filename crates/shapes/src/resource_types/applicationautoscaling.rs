@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static SCALABLE_TARGET: ResourceType = ResourceType { name: "AWS::ApplicationAutoScaling::ScalableTarget", properties: &SCALABLE_TARGET_PROPERTIES, create_only: &["ResourceId", "ScalableDimension", "ServiceNamespace"], conditional_create_only: &[], read_only: &["Id"], identifier: &["ResourceId", "ScalableDimension", "ServiceNamespace"], tags: Some("Tags") };
+pub(super) static SCALABLE_TARGET: ResourceType = ResourceType { name: "AWS::ApplicationAutoScaling::ScalableTarget", properties: &SCALABLE_TARGET_PROPERTIES, create_only: &["ResourceId", "ScalableDimension", "ServiceNamespace"], conditional_create_only: &[], read_only: &["Id"], identifier: &["ResourceId", "ScalableDimension", "ServiceNamespace"], tags: Some("Tags"), system_tags: false };
 static SCALABLE_TARGET_PROPERTIES: Schema = Schema { name: "AWS::ApplicationAutoScaling::ScalableTarget", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
     Member::of("MaxCapacity", true, &INT),
@@ -40,7 +40,7 @@ static SCALABLE_TARGET__TAG: Schema = Schema { name: "Tag", kind: Kind::Record {
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static SCALING_POLICY: ResourceType = ResourceType { name: "AWS::ApplicationAutoScaling::ScalingPolicy", properties: &SCALING_POLICY_PROPERTIES, create_only: &["PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension", "ScalingTargetId"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["Arn", "ScalableDimension"], tags: None };
+pub(super) static SCALING_POLICY: ResourceType = ResourceType { name: "AWS::ApplicationAutoScaling::ScalingPolicy", properties: &SCALING_POLICY_PROPERTIES, create_only: &["PolicyName", "ServiceNamespace", "ResourceId", "ScalableDimension", "ScalingTargetId"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["Arn", "ScalableDimension"], tags: None, system_tags: false };
 static SCALING_POLICY_PROPERTIES: Schema = Schema { name: "AWS::ApplicationAutoScaling::ScalingPolicy", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("PolicyName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } }),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static AUTO_SCALING_GROUP: ResourceType = ResourceType { name: "AWS::AutoScaling::AutoScalingGroup", properties: &AUTO_SCALING_GROUP_PROPERTIES, create_only: &["InstanceId", "AutoScalingGroupName"], conditional_create_only: &["LaunchConfigurationName", "VPCZoneIdentifier", "LaunchTemplate", "MixedInstancesPolicy"], read_only: &["AutoScalingGroupARN"], identifier: &["AutoScalingGroupName"], tags: Some("Tags") };
+pub(super) static AUTO_SCALING_GROUP: ResourceType = ResourceType { name: "AWS::AutoScaling::AutoScalingGroup", properties: &AUTO_SCALING_GROUP_PROPERTIES, create_only: &["InstanceId", "AutoScalingGroupName"], conditional_create_only: &["LaunchConfigurationName", "VPCZoneIdentifier", "LaunchTemplate", "MixedInstancesPolicy"], read_only: &["AutoScalingGroupARN"], identifier: &["AutoScalingGroupName"], tags: Some("Tags"), system_tags: true };
 static AUTO_SCALING_GROUP_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::AutoScalingGroup", kind: Kind::Record { members: &[
     Member::of("AutoScalingGroupARN", false, &TEXT),
     Member::of("AutoScalingGroupName", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
@@ -206,7 +206,7 @@ static AUTO_SCALING_GROUP__TRAFFIC_SOURCE_IDENTIFIER: Schema = Schema { name: "T
     Member::of("Type", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(511), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static LAUNCH_CONFIGURATION: ResourceType = ResourceType { name: "AWS::AutoScaling::LaunchConfiguration", properties: &LAUNCH_CONFIGURATION_PROPERTIES, create_only: &["AssociatePublicIpAddress", "BlockDeviceMappings", "ClassicLinkVPCId", "ClassicLinkVPCSecurityGroups", "EbsOptimized", "IamInstanceProfile", "ImageId", "InstanceId", "InstanceMonitoring", "InstanceType", "KernelId", "KeyName", "LaunchConfigurationName", "MetadataOptions", "PlacementTenancy", "RamDiskId", "SecurityGroups", "SpotPrice", "UserData"], conditional_create_only: &[], read_only: &[], identifier: &["LaunchConfigurationName"], tags: None };
+pub(super) static LAUNCH_CONFIGURATION: ResourceType = ResourceType { name: "AWS::AutoScaling::LaunchConfiguration", properties: &LAUNCH_CONFIGURATION_PROPERTIES, create_only: &["AssociatePublicIpAddress", "BlockDeviceMappings", "ClassicLinkVPCId", "ClassicLinkVPCSecurityGroups", "EbsOptimized", "IamInstanceProfile", "ImageId", "InstanceId", "InstanceMonitoring", "InstanceType", "KernelId", "KeyName", "LaunchConfigurationName", "MetadataOptions", "PlacementTenancy", "RamDiskId", "SecurityGroups", "SpotPrice", "UserData"], conditional_create_only: &[], read_only: &[], identifier: &["LaunchConfigurationName"], tags: None, system_tags: false };
 static LAUNCH_CONFIGURATION_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::LaunchConfiguration", kind: Kind::Record { members: &[
     Member::of("AssociatePublicIpAddress", false, &BOOL),
     Member::of("BlockDeviceMappings", false, &Schema { name: "", kind: Kind::List { member: &LAUNCH_CONFIGURATION__BLOCK_DEVICE_MAPPING, name: "", flat: false, min: None, max: None } }),
@@ -249,7 +249,7 @@ static LAUNCH_CONFIGURATION__METADATA_OPTIONS: Schema = Schema { name: "Metadata
     Member::of("HttpTokens", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["optional", "required"] } }),
 ] } };
 
-pub(super) static LIFECYCLE_HOOK: ResourceType = ResourceType { name: "AWS::AutoScaling::LifecycleHook", properties: &LIFECYCLE_HOOK_PROPERTIES, create_only: &["AutoScalingGroupName", "LifecycleHookName"], conditional_create_only: &[], read_only: &[], identifier: &["AutoScalingGroupName", "LifecycleHookName"], tags: None };
+pub(super) static LIFECYCLE_HOOK: ResourceType = ResourceType { name: "AWS::AutoScaling::LifecycleHook", properties: &LIFECYCLE_HOOK_PROPERTIES, create_only: &["AutoScalingGroupName", "LifecycleHookName"], conditional_create_only: &[], read_only: &[], identifier: &["AutoScalingGroupName", "LifecycleHookName"], tags: None, system_tags: false };
 static LIFECYCLE_HOOK_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::LifecycleHook", kind: Kind::Record { members: &[
     Member::of("AutoScalingGroupName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
     Member::of("DefaultResult", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ABANDON", "CONTINUE"] } }),
@@ -261,7 +261,7 @@ static LIFECYCLE_HOOK_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::Lif
     Member::of("RoleARN", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static SCALING_POLICY: ResourceType = ResourceType { name: "AWS::AutoScaling::ScalingPolicy", properties: &SCALING_POLICY_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &["PolicyName", "Arn"], identifier: &["Arn"], tags: None };
+pub(super) static SCALING_POLICY: ResourceType = ResourceType { name: "AWS::AutoScaling::ScalingPolicy", properties: &SCALING_POLICY_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &["PolicyName", "Arn"], identifier: &["Arn"], tags: None, system_tags: false };
 static SCALING_POLICY_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::ScalingPolicy", kind: Kind::Record { members: &[
     Member::of("AdjustmentType", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &["ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"] } }),
     Member::of("Arn", false, &TEXT),
@@ -374,7 +374,7 @@ static SCALING_POLICY__TARGET_TRACKING_CONFIGURATION: Schema = Schema { name: "T
     Member::of("TargetValue", true, &FLOAT),
 ] } };
 
-pub(super) static SCHEDULED_ACTION: ResourceType = ResourceType { name: "AWS::AutoScaling::ScheduledAction", properties: &SCHEDULED_ACTION_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &["ScheduledActionName"], identifier: &["ScheduledActionName", "AutoScalingGroupName"], tags: None };
+pub(super) static SCHEDULED_ACTION: ResourceType = ResourceType { name: "AWS::AutoScaling::ScheduledAction", properties: &SCHEDULED_ACTION_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &["ScheduledActionName"], identifier: &["ScheduledActionName", "AutoScalingGroupName"], tags: None, system_tags: false };
 static SCHEDULED_ACTION_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::ScheduledAction", kind: Kind::Record { members: &[
     Member::of("AutoScalingGroupName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
     Member::of("DesiredCapacity", false, &INT),
@@ -387,7 +387,7 @@ static SCHEDULED_ACTION_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::S
     Member::of("TimeZone", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static WARM_POOL: ResourceType = ResourceType { name: "AWS::AutoScaling::WarmPool", properties: &WARM_POOL_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &[], identifier: &["AutoScalingGroupName"], tags: None };
+pub(super) static WARM_POOL: ResourceType = ResourceType { name: "AWS::AutoScaling::WarmPool", properties: &WARM_POOL_PROPERTIES, create_only: &["AutoScalingGroupName"], conditional_create_only: &[], read_only: &[], identifier: &["AutoScalingGroupName"], tags: None, system_tags: false };
 static WARM_POOL_PROPERTIES: Schema = Schema { name: "AWS::AutoScaling::WarmPool", kind: Kind::Record { members: &[
     Member::of("AutoScalingGroupName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } }),
     Member::of("InstanceReusePolicy", false, &WARM_POOL__INSTANCE_REUSE_POLICY),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static METADATA: ResourceType = ResourceType { name: "AWS::CDK::Metadata", properties: &METADATA_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static METADATA: ResourceType = ResourceType { name: "AWS::CDK::Metadata", properties: &METADATA_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static METADATA_PROPERTIES: Schema = Schema { name: "AWS::CDK::Metadata", kind: Kind::Record { members: &[
     Member::of("Analytics", false, &TEXT),
     Member::of("Id", false, &TEXT),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static WAIT_CONDITION: ResourceType = ResourceType { name: "AWS::CloudFormation::WaitCondition", properties: &WAIT_CONDITION_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Data", "Id"], identifier: &["Id"], tags: None };
+pub(super) static WAIT_CONDITION: ResourceType = ResourceType { name: "AWS::CloudFormation::WaitCondition", properties: &WAIT_CONDITION_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Data", "Id"], identifier: &["Id"], tags: None, system_tags: false };
 static WAIT_CONDITION_PROPERTIES: Schema = Schema { name: "AWS::CloudFormation::WaitCondition", kind: Kind::Record { members: &[
     Member::of("Count", false, &INT),
     Member::of("Data", false, &DOCUMENT),
@@ -14,7 +14,7 @@ static WAIT_CONDITION_PROPERTIES: Schema = Schema { name: "AWS::CloudFormation::
     Member::of("Timeout", false, &TEXT),
 ] } };
 
-pub(super) static WAIT_CONDITION_HANDLE: ResourceType = ResourceType { name: "AWS::CloudFormation::WaitConditionHandle", properties: &WAIT_CONDITION_HANDLE_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static WAIT_CONDITION_HANDLE: ResourceType = ResourceType { name: "AWS::CloudFormation::WaitConditionHandle", properties: &WAIT_CONDITION_HANDLE_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static WAIT_CONDITION_HANDLE_PROPERTIES: Schema = Schema { name: "AWS::CloudFormation::WaitConditionHandle", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
 ] } };

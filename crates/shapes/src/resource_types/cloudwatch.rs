@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static ALARM: ResourceType = ResourceType { name: "AWS::CloudWatch::Alarm", properties: &ALARM_PROPERTIES, create_only: &["AlarmName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["AlarmName"], tags: Some("Tags") };
+pub(super) static ALARM: ResourceType = ResourceType { name: "AWS::CloudWatch::Alarm", properties: &ALARM_PROPERTIES, create_only: &["AlarmName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["AlarmName"], tags: Some("Tags"), system_tags: true };
 static ALARM_PROPERTIES: Schema = Schema { name: "AWS::CloudWatch::Alarm", kind: Kind::Record { members: &[
     Member::of("ActionConfiguration", false, &ALARM__ACTION_CONFIGURATION),
     Member::of("ActionsEnabled", false, &BOOL),
@@ -92,7 +92,7 @@ static ALARM__WARM_UP_CONFIGURATION: Schema = Schema { name: "WarmUpConfiguratio
     Member::of("WarmUpPeriodDurationInMinutes", false, &Schema { name: "", kind: Kind::Int { long: true, min: Some(1), max: Some(2880) } }),
 ] } };
 
-pub(super) static COMPOSITE_ALARM: ResourceType = ResourceType { name: "AWS::CloudWatch::CompositeAlarm", properties: &COMPOSITE_ALARM_PROPERTIES, create_only: &["AlarmName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["AlarmName"], tags: Some("Tags") };
+pub(super) static COMPOSITE_ALARM: ResourceType = ResourceType { name: "AWS::CloudWatch::CompositeAlarm", properties: &COMPOSITE_ALARM_PROPERTIES, create_only: &["AlarmName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["AlarmName"], tags: Some("Tags"), system_tags: true };
 static COMPOSITE_ALARM_PROPERTIES: Schema = Schema { name: "AWS::CloudWatch::CompositeAlarm", kind: Kind::Record { members: &[
     Member::of("ActionConfiguration", false, &COMPOSITE_ALARM__ACTION_CONFIGURATION),
     Member::of("ActionsEnabled", false, &BOOL),
@@ -121,7 +121,7 @@ static COMPOSITE_ALARM__TAG: Schema = Schema { name: "Tag", kind: Kind::Record {
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static DASHBOARD: ResourceType = ResourceType { name: "AWS::CloudWatch::Dashboard", properties: &DASHBOARD_PROPERTIES, create_only: &["DashboardName"], conditional_create_only: &[], read_only: &[], identifier: &["DashboardName"], tags: Some("Tags") };
+pub(super) static DASHBOARD: ResourceType = ResourceType { name: "AWS::CloudWatch::Dashboard", properties: &DASHBOARD_PROPERTIES, create_only: &["DashboardName"], conditional_create_only: &[], read_only: &[], identifier: &["DashboardName"], tags: Some("Tags"), system_tags: true };
 static DASHBOARD_PROPERTIES: Schema = Schema { name: "AWS::CloudWatch::Dashboard", kind: Kind::Record { members: &[
     Member::of("DashboardBody", true, &TEXT),
     Member::of("DashboardName", false, &TEXT),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static EIP: ResourceType = ResourceType { name: "AWS::EC2::EIP", properties: &EIP_PROPERTIES, create_only: &["NetworkBorderGroup", "TransferAddress", "IpamPoolId", "Address"], conditional_create_only: &[], read_only: &["PublicIp", "AllocationId"], identifier: &["PublicIp", "AllocationId"], tags: Some("Tags") };
+pub(super) static EIP: ResourceType = ResourceType { name: "AWS::EC2::EIP", properties: &EIP_PROPERTIES, create_only: &["NetworkBorderGroup", "TransferAddress", "IpamPoolId", "Address"], conditional_create_only: &[], read_only: &["PublicIp", "AllocationId"], identifier: &["PublicIp", "AllocationId"], tags: Some("Tags"), system_tags: true };
 static EIP_PROPERTIES: Schema = Schema { name: "AWS::EC2::EIP", kind: Kind::Record { members: &[
     Member::of("Address", false, &TEXT),
     Member::of("AllocationId", false, &TEXT),
@@ -23,7 +23,7 @@ static EIP__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static EIP_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::EIPAssociation", properties: &EIP_ASSOCIATION_PROPERTIES, create_only: &["AllocationId", "NetworkInterfaceId", "InstanceId", "PrivateIpAddress", "EIP"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static EIP_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::EIPAssociation", properties: &EIP_ASSOCIATION_PROPERTIES, create_only: &["AllocationId", "NetworkInterfaceId", "InstanceId", "PrivateIpAddress", "EIP"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static EIP_ASSOCIATION_PROPERTIES: Schema = Schema { name: "AWS::EC2::EIPAssociation", kind: Kind::Record { members: &[
     Member::of("AllocationId", false, &TEXT),
     Member::of("EIP", false, &TEXT),
@@ -33,7 +33,7 @@ static EIP_ASSOCIATION_PROPERTIES: Schema = Schema { name: "AWS::EC2::EIPAssocia
     Member::of("PrivateIpAddress", false, &TEXT),
 ] } };
 
-pub(super) static INSTANCE: ResourceType = ResourceType { name: "AWS::EC2::Instance", properties: &INSTANCE_PROPERTIES, create_only: &["AvailabilityZone", "CpuOptions", "ElasticGpuSpecifications", "ElasticInferenceAccelerators", "EnclaveOptions", "HibernationOptions", "HostResourceGroupArn", "ImageId", "Ipv6AddressCount", "Ipv6Addresses", "KeyName", "LaunchTemplate", "LicenseSpecifications", "NetworkInterfaces", "PlacementGroupName", "PrivateIpAddress", "SecurityGroups", "SubnetId"], conditional_create_only: &["AdditionalInfo", "Affinity", "EbsOptimized", "HostId", "InstanceType", "KernelId", "PrivateDnsNameOptions", "RamdiskId", "Tenancy", "UserData", "BlockDeviceMappings", "SecurityGroupIds"], read_only: &["InstanceId", "PrivateIp", "PublicDnsName", "PublicIp", "PrivateDnsName", "VpcId", "State"], identifier: &["InstanceId"], tags: Some("Tags") };
+pub(super) static INSTANCE: ResourceType = ResourceType { name: "AWS::EC2::Instance", properties: &INSTANCE_PROPERTIES, create_only: &["AvailabilityZone", "CpuOptions", "ElasticGpuSpecifications", "ElasticInferenceAccelerators", "EnclaveOptions", "HibernationOptions", "HostResourceGroupArn", "ImageId", "Ipv6AddressCount", "Ipv6Addresses", "KeyName", "LaunchTemplate", "LicenseSpecifications", "NetworkInterfaces", "PlacementGroupName", "PrivateIpAddress", "SecurityGroups", "SubnetId"], conditional_create_only: &["AdditionalInfo", "Affinity", "EbsOptimized", "HostId", "InstanceType", "KernelId", "PrivateDnsNameOptions", "RamdiskId", "Tenancy", "UserData", "BlockDeviceMappings", "SecurityGroupIds"], read_only: &["InstanceId", "PrivateIp", "PublicDnsName", "PublicIp", "PrivateDnsName", "VpcId", "State"], identifier: &["InstanceId"], tags: Some("Tags"), system_tags: true };
 static INSTANCE_PROPERTIES: Schema = Schema { name: "AWS::EC2::Instance", kind: Kind::Record { members: &[
     Member::of("AdditionalInfo", false, &TEXT),
     Member::of("Affinity", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["default", "host"] } }),
@@ -186,7 +186,7 @@ static INSTANCE__VOLUME: Schema = Schema { name: "Volume", kind: Kind::Record { 
     Member::of("VolumeId", true, &TEXT),
 ] } };
 
-pub(super) static INTERNET_GATEWAY: ResourceType = ResourceType { name: "AWS::EC2::InternetGateway", properties: &INTERNET_GATEWAY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["InternetGatewayId"], identifier: &["InternetGatewayId"], tags: Some("Tags") };
+pub(super) static INTERNET_GATEWAY: ResourceType = ResourceType { name: "AWS::EC2::InternetGateway", properties: &INTERNET_GATEWAY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["InternetGatewayId"], identifier: &["InternetGatewayId"], tags: Some("Tags"), system_tags: true };
 static INTERNET_GATEWAY_PROPERTIES: Schema = Schema { name: "AWS::EC2::InternetGateway", kind: Kind::Record { members: &[
     Member::of("InternetGatewayId", false, &TEXT),
     Member::of("Tags", false, &Schema { name: "", kind: Kind::List { member: &INTERNET_GATEWAY__TAG, name: "", flat: false, min: None, max: None } }),
@@ -196,7 +196,7 @@ static INTERNET_GATEWAY__TAG: Schema = Schema { name: "Tag", kind: Kind::Record 
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: None, max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static LAUNCH_TEMPLATE: ResourceType = ResourceType { name: "AWS::EC2::LaunchTemplate", properties: &LAUNCH_TEMPLATE_PROPERTIES, create_only: &["LaunchTemplateName"], conditional_create_only: &[], read_only: &["DefaultVersionNumber", "LaunchTemplateId", "LatestVersionNumber"], identifier: &["LaunchTemplateId"], tags: None };
+pub(super) static LAUNCH_TEMPLATE: ResourceType = ResourceType { name: "AWS::EC2::LaunchTemplate", properties: &LAUNCH_TEMPLATE_PROPERTIES, create_only: &["LaunchTemplateName"], conditional_create_only: &[], read_only: &["DefaultVersionNumber", "LaunchTemplateId", "LatestVersionNumber"], identifier: &["LaunchTemplateId"], tags: None, system_tags: false };
 static LAUNCH_TEMPLATE_PROPERTIES: Schema = Schema { name: "AWS::EC2::LaunchTemplate", kind: Kind::Record { members: &[
     Member::of("DefaultVersionNumber", false, &TEXT),
     Member::of("LatestVersionNumber", false, &TEXT),
@@ -465,7 +465,7 @@ static LAUNCH_TEMPLATE__LAUNCH_TEMPLATE_TAG_SPECIFICATION: Schema = Schema { nam
     Member::of("Tags", false, &Schema { name: "", kind: Kind::List { member: &LAUNCH_TEMPLATE__TAG, name: "", flat: false, min: None, max: None } }),
 ] } };
 
-pub(super) static NAT_GATEWAY: ResourceType = ResourceType { name: "AWS::EC2::NatGateway", properties: &NAT_GATEWAY_PROPERTIES, create_only: &["VpcId", "SubnetId", "ConnectivityType", "AllocationId", "PrivateIpAddress", "AvailabilityMode"], conditional_create_only: &[], read_only: &["NatGatewayId", "EniId", "AutoProvisionZones", "AutoScalingIps", "RouteTableId"], identifier: &["NatGatewayId"], tags: Some("Tags") };
+pub(super) static NAT_GATEWAY: ResourceType = ResourceType { name: "AWS::EC2::NatGateway", properties: &NAT_GATEWAY_PROPERTIES, create_only: &["VpcId", "SubnetId", "ConnectivityType", "AllocationId", "PrivateIpAddress", "AvailabilityMode"], conditional_create_only: &[], read_only: &["NatGatewayId", "EniId", "AutoProvisionZones", "AutoScalingIps", "RouteTableId"], identifier: &["NatGatewayId"], tags: Some("Tags"), system_tags: true };
 static NAT_GATEWAY_PROPERTIES: Schema = Schema { name: "AWS::EC2::NatGateway", kind: Kind::Record { members: &[
     Member::of("AllocationId", false, &TEXT),
     Member::of("AutoProvisionZones", false, &TEXT),
@@ -495,7 +495,7 @@ static NAT_GATEWAY__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { mem
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static NETWORK_ACL: ResourceType = ResourceType { name: "AWS::EC2::NetworkAcl", properties: &NETWORK_ACL_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static NETWORK_ACL: ResourceType = ResourceType { name: "AWS::EC2::NetworkAcl", properties: &NETWORK_ACL_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static NETWORK_ACL_PROPERTIES: Schema = Schema { name: "AWS::EC2::NetworkAcl", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
     Member::of("Tags", false, &Schema { name: "", kind: Kind::List { member: &NETWORK_ACL__TAG, name: "", flat: false, min: None, max: None } }),
@@ -506,7 +506,7 @@ static NETWORK_ACL__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { mem
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static NETWORK_ACL_ENTRY: ResourceType = ResourceType { name: "AWS::EC2::NetworkAclEntry", properties: &NETWORK_ACL_ENTRY_PROPERTIES, create_only: &["Egress", "RuleNumber", "NetworkAclId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static NETWORK_ACL_ENTRY: ResourceType = ResourceType { name: "AWS::EC2::NetworkAclEntry", properties: &NETWORK_ACL_ENTRY_PROPERTIES, create_only: &["Egress", "RuleNumber", "NetworkAclId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static NETWORK_ACL_ENTRY_PROPERTIES: Schema = Schema { name: "AWS::EC2::NetworkAclEntry", kind: Kind::Record { members: &[
     Member::of("CidrBlock", false, &TEXT),
     Member::of("Egress", false, &BOOL),
@@ -528,7 +528,7 @@ static NETWORK_ACL_ENTRY__PORT_RANGE: Schema = Schema { name: "PortRange", kind:
     Member::of("To", false, &INT),
 ] } };
 
-pub(super) static ROUTE: ResourceType = ResourceType { name: "AWS::EC2::Route", properties: &ROUTE_PROPERTIES, create_only: &["RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"], conditional_create_only: &[], read_only: &["CidrBlock"], identifier: &["RouteTableId", "CidrBlock"], tags: None };
+pub(super) static ROUTE: ResourceType = ResourceType { name: "AWS::EC2::Route", properties: &ROUTE_PROPERTIES, create_only: &["RouteTableId", "DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"], conditional_create_only: &[], read_only: &["CidrBlock"], identifier: &["RouteTableId", "CidrBlock"], tags: None, system_tags: false };
 static ROUTE_PROPERTIES: Schema = Schema { name: "AWS::EC2::Route", kind: Kind::Record { members: &[
     Member::of("CarrierGatewayId", false, &TEXT),
     Member::of("CidrBlock", false, &TEXT),
@@ -549,7 +549,7 @@ static ROUTE_PROPERTIES: Schema = Schema { name: "AWS::EC2::Route", kind: Kind::
     Member::of("VpcPeeringConnectionId", false, &TEXT),
 ] } };
 
-pub(super) static ROUTE_TABLE: ResourceType = ResourceType { name: "AWS::EC2::RouteTable", properties: &ROUTE_TABLE_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["RouteTableId"], identifier: &["RouteTableId"], tags: Some("Tags") };
+pub(super) static ROUTE_TABLE: ResourceType = ResourceType { name: "AWS::EC2::RouteTable", properties: &ROUTE_TABLE_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["RouteTableId"], identifier: &["RouteTableId"], tags: Some("Tags"), system_tags: true };
 static ROUTE_TABLE_PROPERTIES: Schema = Schema { name: "AWS::EC2::RouteTable", kind: Kind::Record { members: &[
     Member::of("RouteTableId", false, &TEXT),
     Member::of("Tags", false, &Schema { name: "", kind: Kind::List { member: &ROUTE_TABLE__TAG, name: "", flat: false, min: None, max: None } }),
@@ -560,7 +560,7 @@ static ROUTE_TABLE__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { mem
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static SECURITY_GROUP: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroup", properties: &SECURITY_GROUP_PROPERTIES, create_only: &["GroupDescription", "GroupName", "VpcId"], conditional_create_only: &[], read_only: &["Id", "GroupId"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static SECURITY_GROUP: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroup", properties: &SECURITY_GROUP_PROPERTIES, create_only: &["GroupDescription", "GroupName", "VpcId"], conditional_create_only: &[], read_only: &["Id", "GroupId"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static SECURITY_GROUP_PROPERTIES: Schema = Schema { name: "AWS::EC2::SecurityGroup", kind: Kind::Record { members: &[
     Member::of("GroupDescription", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(255), pattern: "^([a-z,A-Z,0-9,. _\\-:/()#,@\\[\\]+=\\&;\\{\\}!$*])*$", values: &[] } }),
     Member::of("GroupId", false, &TEXT),
@@ -598,7 +598,7 @@ static SECURITY_GROUP__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { 
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static SECURITY_GROUP_EGRESS: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroupEgress", properties: &SECURITY_GROUP_EGRESS_PROPERTIES, create_only: &["IpProtocol", "DestinationSecurityGroupId", "ToPort", "CidrIp", "FromPort", "GroupId", "CidrIpv6", "DestinationPrefixListId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static SECURITY_GROUP_EGRESS: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroupEgress", properties: &SECURITY_GROUP_EGRESS_PROPERTIES, create_only: &["IpProtocol", "DestinationSecurityGroupId", "ToPort", "CidrIp", "FromPort", "GroupId", "CidrIpv6", "DestinationPrefixListId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static SECURITY_GROUP_EGRESS_PROPERTIES: Schema = Schema { name: "AWS::EC2::SecurityGroupEgress", kind: Kind::Record { members: &[
     Member::of("CidrIp", false, &TEXT),
     Member::of("CidrIpv6", false, &TEXT),
@@ -612,7 +612,7 @@ static SECURITY_GROUP_EGRESS_PROPERTIES: Schema = Schema { name: "AWS::EC2::Secu
     Member::of("ToPort", false, &Schema { name: "", kind: Kind::Int { long: true, min: Some(-1), max: None } }),
 ] } };
 
-pub(super) static SECURITY_GROUP_INGRESS: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroupIngress", properties: &SECURITY_GROUP_INGRESS_PROPERTIES, create_only: &["GroupName", "IpProtocol", "SourceSecurityGroupId", "SourcePrefixListId", "ToPort", "CidrIp", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId", "FromPort", "GroupId", "CidrIpv6"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static SECURITY_GROUP_INGRESS: ResourceType = ResourceType { name: "AWS::EC2::SecurityGroupIngress", properties: &SECURITY_GROUP_INGRESS_PROPERTIES, create_only: &["GroupName", "IpProtocol", "SourceSecurityGroupId", "SourcePrefixListId", "ToPort", "CidrIp", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId", "FromPort", "GroupId", "CidrIpv6"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static SECURITY_GROUP_INGRESS_PROPERTIES: Schema = Schema { name: "AWS::EC2::SecurityGroupIngress", kind: Kind::Record { members: &[
     Member::of("CidrIp", false, &TEXT),
     Member::of("CidrIpv6", false, &TEXT),
@@ -629,7 +629,7 @@ static SECURITY_GROUP_INGRESS_PROPERTIES: Schema = Schema { name: "AWS::EC2::Sec
     Member::of("ToPort", false, &Schema { name: "", kind: Kind::Int { long: true, min: Some(-1), max: None } }),
 ] } };
 
-pub(super) static SUBNET: ResourceType = ResourceType { name: "AWS::EC2::Subnet", properties: &SUBNET_PROPERTIES, create_only: &["VpcId", "AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "OutpostArn", "Ipv6Native", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "Ipv6IpamPoolId", "Ipv6NetmaskLength"], conditional_create_only: &["Ipv6CidrBlock"], read_only: &["NetworkAclAssociationId", "SubnetId", "Ipv6CidrBlocks", "BlockPublicAccessStates"], identifier: &["SubnetId"], tags: Some("Tags") };
+pub(super) static SUBNET: ResourceType = ResourceType { name: "AWS::EC2::Subnet", properties: &SUBNET_PROPERTIES, create_only: &["VpcId", "AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "OutpostArn", "Ipv6Native", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "Ipv6IpamPoolId", "Ipv6NetmaskLength"], conditional_create_only: &["Ipv6CidrBlock"], read_only: &["NetworkAclAssociationId", "SubnetId", "Ipv6CidrBlocks", "BlockPublicAccessStates"], identifier: &["SubnetId"], tags: Some("Tags"), system_tags: true };
 static SUBNET_PROPERTIES: Schema = Schema { name: "AWS::EC2::Subnet", kind: Kind::Record { members: &[
     Member::of("AssignIpv6AddressOnCreation", false, &BOOL),
     Member::of("AvailabilityZone", false, &TEXT),
@@ -664,21 +664,21 @@ static SUBNET__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members:
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static SUBNET_NETWORK_ACL_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::SubnetNetworkAclAssociation", properties: &SUBNET_NETWORK_ACL_ASSOCIATION_PROPERTIES, create_only: &["SubnetId", "NetworkAclId"], conditional_create_only: &[], read_only: &["AssociationId"], identifier: &["AssociationId"], tags: None };
+pub(super) static SUBNET_NETWORK_ACL_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::SubnetNetworkAclAssociation", properties: &SUBNET_NETWORK_ACL_ASSOCIATION_PROPERTIES, create_only: &["SubnetId", "NetworkAclId"], conditional_create_only: &[], read_only: &["AssociationId"], identifier: &["AssociationId"], tags: None, system_tags: false };
 static SUBNET_NETWORK_ACL_ASSOCIATION_PROPERTIES: Schema = Schema { name: "AWS::EC2::SubnetNetworkAclAssociation", kind: Kind::Record { members: &[
     Member::of("AssociationId", false, &TEXT),
     Member::of("NetworkAclId", true, &TEXT),
     Member::of("SubnetId", true, &TEXT),
 ] } };
 
-pub(super) static SUBNET_ROUTE_TABLE_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::SubnetRouteTableAssociation", properties: &SUBNET_ROUTE_TABLE_ASSOCIATION_PROPERTIES, create_only: &["SubnetId", "RouteTableId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static SUBNET_ROUTE_TABLE_ASSOCIATION: ResourceType = ResourceType { name: "AWS::EC2::SubnetRouteTableAssociation", properties: &SUBNET_ROUTE_TABLE_ASSOCIATION_PROPERTIES, create_only: &["SubnetId", "RouteTableId"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static SUBNET_ROUTE_TABLE_ASSOCIATION_PROPERTIES: Schema = Schema { name: "AWS::EC2::SubnetRouteTableAssociation", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
     Member::of("RouteTableId", true, &TEXT),
     Member::of("SubnetId", true, &TEXT),
 ] } };
 
-pub(super) static VPC: ResourceType = ResourceType { name: "AWS::EC2::VPC", properties: &VPC_PROPERTIES, create_only: &["CidrBlock", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "VpcEncryptionControl"], conditional_create_only: &["InstanceTenancy"], read_only: &["CidrBlockAssociations", "DefaultNetworkAcl", "DefaultSecurityGroup", "Ipv6CidrBlocks", "VpcId", "VpcEncryptionControl/VpcId", "VpcEncryptionControl/VpcEncryptionControlId", "VpcEncryptionControl/State", "VpcEncryptionControl/StateMessage", "VpcEncryptionControl/ResourceExclusions", "VpcEncryptionControl/ResourceExclusions/InternetGateway", "VpcEncryptionControl/ResourceExclusions/InternetGateway/State", "VpcEncryptionControl/ResourceExclusions/InternetGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway/State", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/NatGateway", "VpcEncryptionControl/ResourceExclusions/NatGateway/State", "VpcEncryptionControl/ResourceExclusions/NatGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway/State", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/VpcPeering", "VpcEncryptionControl/ResourceExclusions/VpcPeering/State", "VpcEncryptionControl/ResourceExclusions/VpcPeering/StateMessage", "VpcEncryptionControl/ResourceExclusions/Lambda", "VpcEncryptionControl/ResourceExclusions/Lambda/State", "VpcEncryptionControl/ResourceExclusions/Lambda/StateMessage", "VpcEncryptionControl/ResourceExclusions/VpcLattice", "VpcEncryptionControl/ResourceExclusions/VpcLattice/State", "VpcEncryptionControl/ResourceExclusions/VpcLattice/StateMessage", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem/State", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem/StateMessage"], identifier: &["VpcId"], tags: Some("Tags") };
+pub(super) static VPC: ResourceType = ResourceType { name: "AWS::EC2::VPC", properties: &VPC_PROPERTIES, create_only: &["CidrBlock", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "VpcEncryptionControl"], conditional_create_only: &["InstanceTenancy"], read_only: &["CidrBlockAssociations", "DefaultNetworkAcl", "DefaultSecurityGroup", "Ipv6CidrBlocks", "VpcId", "VpcEncryptionControl/VpcId", "VpcEncryptionControl/VpcEncryptionControlId", "VpcEncryptionControl/State", "VpcEncryptionControl/StateMessage", "VpcEncryptionControl/ResourceExclusions", "VpcEncryptionControl/ResourceExclusions/InternetGateway", "VpcEncryptionControl/ResourceExclusions/InternetGateway/State", "VpcEncryptionControl/ResourceExclusions/InternetGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway/State", "VpcEncryptionControl/ResourceExclusions/EgressOnlyInternetGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/NatGateway", "VpcEncryptionControl/ResourceExclusions/NatGateway/State", "VpcEncryptionControl/ResourceExclusions/NatGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway/State", "VpcEncryptionControl/ResourceExclusions/VirtualPrivateGateway/StateMessage", "VpcEncryptionControl/ResourceExclusions/VpcPeering", "VpcEncryptionControl/ResourceExclusions/VpcPeering/State", "VpcEncryptionControl/ResourceExclusions/VpcPeering/StateMessage", "VpcEncryptionControl/ResourceExclusions/Lambda", "VpcEncryptionControl/ResourceExclusions/Lambda/State", "VpcEncryptionControl/ResourceExclusions/Lambda/StateMessage", "VpcEncryptionControl/ResourceExclusions/VpcLattice", "VpcEncryptionControl/ResourceExclusions/VpcLattice/State", "VpcEncryptionControl/ResourceExclusions/VpcLattice/StateMessage", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem/State", "VpcEncryptionControl/ResourceExclusions/ElasticFileSystem/StateMessage"], identifier: &["VpcId"], tags: Some("Tags"), system_tags: true };
 static VPC_PROPERTIES: Schema = Schema { name: "AWS::EC2::VPC", kind: Kind::Record { members: &[
     Member::of("CidrBlock", false, &TEXT),
     Member::of("CidrBlockAssociations", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
@@ -729,7 +729,7 @@ static VPC__VPC_ENCRYPTION_CONTROL: Schema = Schema { name: "VpcEncryptionContro
     Member::of("VpcPeeringExclusion", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enable", "disable"] } }),
 ] } };
 
-pub(super) static VPC_ENDPOINT: ResourceType = ResourceType { name: "AWS::EC2::VPCEndpoint", properties: &VPC_ENDPOINT_PROPERTIES, create_only: &["ServiceName", "VpcEndpointType", "VpcId", "ServiceNetworkArn", "ResourceConfigurationArn", "ServiceRegion", "DnsOptions/PrivateDnsPreference", "DnsOptions/PrivateDnsSpecifiedDomains"], conditional_create_only: &[], read_only: &["NetworkInterfaceIds", "CreationTimestamp", "DnsEntries", "Id"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static VPC_ENDPOINT: ResourceType = ResourceType { name: "AWS::EC2::VPCEndpoint", properties: &VPC_ENDPOINT_PROPERTIES, create_only: &["ServiceName", "VpcEndpointType", "VpcId", "ServiceNetworkArn", "ResourceConfigurationArn", "ServiceRegion", "DnsOptions/PrivateDnsPreference", "DnsOptions/PrivateDnsSpecifiedDomains"], conditional_create_only: &[], read_only: &["NetworkInterfaceIds", "CreationTimestamp", "DnsEntries", "Id"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static VPC_ENDPOINT_PROPERTIES: Schema = Schema { name: "AWS::EC2::VPCEndpoint", kind: Kind::Record { members: &[
     Member::of("CreationTimestamp", false, &TEXT),
     Member::of("DnsEntries", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
@@ -761,7 +761,7 @@ static VPC_ENDPOINT__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { me
     Member::of("Value", true, &TEXT),
 ] } };
 
-pub(super) static VPC_GATEWAY_ATTACHMENT: ResourceType = ResourceType { name: "AWS::EC2::VPCGatewayAttachment", properties: &VPC_GATEWAY_ATTACHMENT_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["AttachmentType"], identifier: &["AttachmentType", "VpcId"], tags: None };
+pub(super) static VPC_GATEWAY_ATTACHMENT: ResourceType = ResourceType { name: "AWS::EC2::VPCGatewayAttachment", properties: &VPC_GATEWAY_ATTACHMENT_PROPERTIES, create_only: &["VpcId"], conditional_create_only: &[], read_only: &["AttachmentType"], identifier: &["AttachmentType", "VpcId"], tags: None, system_tags: false };
 static VPC_GATEWAY_ATTACHMENT_PROPERTIES: Schema = Schema { name: "AWS::EC2::VPCGatewayAttachment", kind: Kind::Record { members: &[
     Member::of("AttachmentType", false, &TEXT),
     Member::of("InternetGatewayId", false, &TEXT),

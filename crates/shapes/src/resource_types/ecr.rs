@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static REPOSITORY: ResourceType = ResourceType { name: "AWS::ECR::Repository", properties: &REPOSITORY_PROPERTIES, create_only: &["RepositoryName", "EncryptionConfiguration", "EncryptionConfiguration/EncryptionType", "EncryptionConfiguration/KmsKey"], conditional_create_only: &[], read_only: &["Arn", "RepositoryUri"], identifier: &["RepositoryName"], tags: Some("Tags") };
+pub(super) static REPOSITORY: ResourceType = ResourceType { name: "AWS::ECR::Repository", properties: &REPOSITORY_PROPERTIES, create_only: &["RepositoryName", "EncryptionConfiguration", "EncryptionConfiguration/EncryptionType", "EncryptionConfiguration/KmsKey"], conditional_create_only: &[], read_only: &["Arn", "RepositoryUri"], identifier: &["RepositoryName"], tags: Some("Tags"), system_tags: true };
 static REPOSITORY_PROPERTIES: Schema = Schema { name: "AWS::ECR::Repository", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("EmptyOnDelete", false, &REPOSITORY__EMPTY_ON_DELETE),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static CAPACITY_PROVIDER: ResourceType = ResourceType { name: "AWS::ECS::CapacityProvider", properties: &CAPACITY_PROVIDER_PROPERTIES, create_only: &["AutoScalingGroupProvider/AutoScalingGroupArn", "Name", "ClusterName"], conditional_create_only: &[], read_only: &[], identifier: &["Name"], tags: Some("Tags") };
+pub(super) static CAPACITY_PROVIDER: ResourceType = ResourceType { name: "AWS::ECS::CapacityProvider", properties: &CAPACITY_PROVIDER_PROPERTIES, create_only: &["AutoScalingGroupProvider/AutoScalingGroupArn", "Name", "ClusterName"], conditional_create_only: &[], read_only: &[], identifier: &["Name"], tags: Some("Tags"), system_tags: true };
 static CAPACITY_PROVIDER_PROPERTIES: Schema = Schema { name: "AWS::ECS::CapacityProvider", kind: Kind::Record { members: &[
     Member::of("AutoScalingGroupProvider", false, &CAPACITY_PROVIDER__AUTO_SCALING_GROUP_PROVIDER),
     Member::of("ClusterName", false, &TEXT),
@@ -132,7 +132,7 @@ static CAPACITY_PROVIDER__TAG: Schema = Schema { name: "Tag", kind: Kind::Record
     Member::of("Value", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static CLUSTER: ResourceType = ResourceType { name: "AWS::ECS::Cluster", properties: &CLUSTER_PROPERTIES, create_only: &["ClusterName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["ClusterName"], tags: Some("Tags") };
+pub(super) static CLUSTER: ResourceType = ResourceType { name: "AWS::ECS::Cluster", properties: &CLUSTER_PROPERTIES, create_only: &["ClusterName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["ClusterName"], tags: Some("Tags"), system_tags: true };
 static CLUSTER_PROPERTIES: Schema = Schema { name: "AWS::ECS::Cluster", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("CapacityProviders", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
@@ -180,7 +180,7 @@ static CLUSTER__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members
     Member::of("Value", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS: ResourceType = ResourceType { name: "AWS::ECS::ClusterCapacityProviderAssociations", properties: &CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS_PROPERTIES, create_only: &["Cluster"], conditional_create_only: &[], read_only: &[], identifier: &["Cluster"], tags: None };
+pub(super) static CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS: ResourceType = ResourceType { name: "AWS::ECS::ClusterCapacityProviderAssociations", properties: &CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS_PROPERTIES, create_only: &["Cluster"], conditional_create_only: &[], read_only: &[], identifier: &["Cluster"], tags: None, system_tags: false };
 static CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS_PROPERTIES: Schema = Schema { name: "AWS::ECS::ClusterCapacityProviderAssociations", kind: Kind::Record { members: &[
     Member::of("CapacityProviders", false, &CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS__CAPACITY_PROVIDERS),
     Member::of("Cluster", true, &CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS__CLUSTER),
@@ -196,7 +196,7 @@ static CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS__CAPACITY_PROVIDER_STRATEGY: Schem
 ] } };
 static CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS__DEFAULT_CAPACITY_PROVIDER_STRATEGY: Schema = Schema { name: "DefaultCapacityProviderStrategy", kind: Kind::List { member: &CLUSTER_CAPACITY_PROVIDER_ASSOCIATIONS__CAPACITY_PROVIDER_STRATEGY, name: "", flat: false, min: None, max: None } };
 
-pub(super) static SERVICE: ResourceType = ResourceType { name: "AWS::ECS::Service", properties: &SERVICE_PROPERTIES, create_only: &["Cluster", "Role", "SchedulingStrategy", "ServiceName"], conditional_create_only: &["LaunchType"], read_only: &["ServiceArn", "Name"], identifier: &["ServiceArn", "Cluster"], tags: Some("Tags") };
+pub(super) static SERVICE: ResourceType = ResourceType { name: "AWS::ECS::Service", properties: &SERVICE_PROPERTIES, create_only: &["Cluster", "Role", "SchedulingStrategy", "ServiceName"], conditional_create_only: &["LaunchType"], read_only: &["ServiceArn", "Name"], identifier: &["ServiceArn", "Cluster"], tags: Some("Tags"), system_tags: false };
 static SERVICE_PROPERTIES: Schema = Schema { name: "AWS::ECS::Service", kind: Kind::Record { members: &[
     Member::of("AvailabilityZoneRebalancing", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ENABLED", "DISABLED"] } }),
     Member::of("CapacityProviderStrategy", false, &Schema { name: "", kind: Kind::List { member: &SERVICE__CAPACITY_PROVIDER_STRATEGY_ITEM, name: "", flat: false, min: None, max: None } }),
@@ -454,7 +454,7 @@ static SERVICE__VPC_LATTICE_CONFIGURATION: Schema = Schema { name: "VpcLatticeCo
     Member::of("TargetGroupArn", true, &TEXT),
 ] } };
 
-pub(super) static TASK_DEFINITION: ResourceType = ResourceType { name: "AWS::ECS::TaskDefinition", properties: &TASK_DEFINITION_PROPERTIES, create_only: &["Family", "ContainerDefinitions", "Cpu", "EnableFaultInjection", "ExecutionRoleArn", "InferenceAccelerators", "Memory", "NetworkMode", "PlacementConstraints", "ProxyConfiguration", "RequiresCompatibilities", "RuntimePlatform", "TaskRoleArn", "Volumes", "PidMode", "IpcMode", "EphemeralStorage"], conditional_create_only: &[], read_only: &["TaskDefinitionArn"], identifier: &["TaskDefinitionArn"], tags: Some("Tags") };
+pub(super) static TASK_DEFINITION: ResourceType = ResourceType { name: "AWS::ECS::TaskDefinition", properties: &TASK_DEFINITION_PROPERTIES, create_only: &["Family", "ContainerDefinitions", "Cpu", "EnableFaultInjection", "ExecutionRoleArn", "InferenceAccelerators", "Memory", "NetworkMode", "PlacementConstraints", "ProxyConfiguration", "RequiresCompatibilities", "RuntimePlatform", "TaskRoleArn", "Volumes", "PidMode", "IpcMode", "EphemeralStorage"], conditional_create_only: &[], read_only: &["TaskDefinitionArn"], identifier: &["TaskDefinitionArn"], tags: Some("Tags"), system_tags: true };
 static TASK_DEFINITION_PROPERTIES: Schema = Schema { name: "AWS::ECS::TaskDefinition", kind: Kind::Record { members: &[
     Member::of("ContainerDefinitions", false, &Schema { name: "", kind: Kind::List { member: &TASK_DEFINITION__CONTAINER_DEFINITION, name: "", flat: false, min: None, max: None } }),
     Member::of("Cpu", false, &TEXT),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static LISTENER: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::Listener", properties: &LISTENER_PROPERTIES, create_only: &["LoadBalancerArn"], conditional_create_only: &[], read_only: &["ListenerArn"], identifier: &["ListenerArn"], tags: Some("Tags") };
+pub(super) static LISTENER: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::Listener", properties: &LISTENER_PROPERTIES, create_only: &["LoadBalancerArn"], conditional_create_only: &[], read_only: &["ListenerArn"], identifier: &["ListenerArn"], tags: Some("Tags"), system_tags: true };
 static LISTENER_PROPERTIES: Schema = Schema { name: "AWS::ElasticLoadBalancingV2::Listener", kind: Kind::Record { members: &[
     Member::of("AlpnPolicy", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
     Member::of("Certificates", false, &Schema { name: "", kind: Kind::List { member: &LISTENER__CERTIFICATE, name: "", flat: false, min: None, max: None } }),
@@ -107,7 +107,7 @@ static LISTENER__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { member
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static LISTENER_RULE: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::ListenerRule", properties: &LISTENER_RULE_PROPERTIES, create_only: &["ListenerArn"], conditional_create_only: &[], read_only: &["RuleArn", "IsDefault"], identifier: &["RuleArn"], tags: Some("Tags") };
+pub(super) static LISTENER_RULE: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::ListenerRule", properties: &LISTENER_RULE_PROPERTIES, create_only: &["ListenerArn"], conditional_create_only: &[], read_only: &["RuleArn", "IsDefault"], identifier: &["RuleArn"], tags: Some("Tags"), system_tags: true };
 static LISTENER_RULE_PROPERTIES: Schema = Schema { name: "AWS::ElasticLoadBalancingV2::ListenerRule", kind: Kind::Record { members: &[
     Member::of("Actions", true, &Schema { name: "", kind: Kind::List { member: &LISTENER_RULE__ACTION, name: "", flat: false, min: None, max: None } }),
     Member::of("Conditions", true, &Schema { name: "", kind: Kind::List { member: &LISTENER_RULE__RULE_CONDITION, name: "", flat: false, min: None, max: None } }),
@@ -245,7 +245,7 @@ static LISTENER_RULE__TRANSFORM: Schema = Schema { name: "Transform", kind: Kind
     Member::of("UrlRewriteConfig", false, &LISTENER_RULE__REWRITE_CONFIG_OBJECT),
 ] } };
 
-pub(super) static LOAD_BALANCER: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::LoadBalancer", properties: &LOAD_BALANCER_PROPERTIES, create_only: &["Name", "Type", "Scheme"], conditional_create_only: &[], read_only: &["LoadBalancerName", "LoadBalancerFullName", "CanonicalHostedZoneID", "LoadBalancerArn", "DNSName"], identifier: &["LoadBalancerArn"], tags: Some("Tags") };
+pub(super) static LOAD_BALANCER: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::LoadBalancer", properties: &LOAD_BALANCER_PROPERTIES, create_only: &["Name", "Type", "Scheme"], conditional_create_only: &[], read_only: &["LoadBalancerName", "LoadBalancerFullName", "CanonicalHostedZoneID", "LoadBalancerArn", "DNSName"], identifier: &["LoadBalancerArn"], tags: Some("Tags"), system_tags: true };
 static LOAD_BALANCER_PROPERTIES: Schema = Schema { name: "AWS::ElasticLoadBalancingV2::LoadBalancer", kind: Kind::Record { members: &[
     Member::of("CanonicalHostedZoneID", false, &TEXT),
     Member::of("DNSName", false, &TEXT),
@@ -286,7 +286,7 @@ static LOAD_BALANCER__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { m
     Member::of("Value", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static TARGET_GROUP: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::TargetGroup", properties: &TARGET_GROUP_PROPERTIES, create_only: &["TargetType", "ProtocolVersion", "Port", "Name", "VpcId", "Protocol", "IpAddressType"], conditional_create_only: &[], read_only: &["LoadBalancerArns", "TargetGroupArn", "TargetGroupName", "TargetGroupFullName"], identifier: &["TargetGroupArn"], tags: Some("Tags") };
+pub(super) static TARGET_GROUP: ResourceType = ResourceType { name: "AWS::ElasticLoadBalancingV2::TargetGroup", properties: &TARGET_GROUP_PROPERTIES, create_only: &["TargetType", "ProtocolVersion", "Port", "Name", "VpcId", "Protocol", "IpAddressType"], conditional_create_only: &[], read_only: &["LoadBalancerArns", "TargetGroupArn", "TargetGroupName", "TargetGroupFullName"], identifier: &["TargetGroupArn"], tags: Some("Tags"), system_tags: true };
 static TARGET_GROUP_PROPERTIES: Schema = Schema { name: "AWS::ElasticLoadBalancingV2::TargetGroup", kind: Kind::Record { members: &[
     Member::of("HealthCheckEnabled", false, &BOOL),
     Member::of("HealthCheckIntervalSeconds", false, &Schema { name: "", kind: Kind::Int { long: true, min: Some(5), max: Some(300) } }),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static RULE: ResourceType = ResourceType { name: "AWS::Events::Rule", properties: &RULE_PROPERTIES, create_only: &["Name"], conditional_create_only: &["EventBusName"], read_only: &["Arn", "RuleName"], identifier: &["Arn"], tags: Some("Tags") };
+pub(super) static RULE: ResourceType = ResourceType { name: "AWS::Events::Rule", properties: &RULE_PROPERTIES, create_only: &["Name"], conditional_create_only: &["EventBusName"], read_only: &["Arn", "RuleName"], identifier: &["Arn"], tags: Some("Tags"), system_tags: true };
 static RULE_PROPERTIES: Schema = Schema { name: "AWS::Events::Rule", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("Description", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(512), pattern: "", values: &[] } }),

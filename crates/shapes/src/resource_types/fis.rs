@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static EXPERIMENT_TEMPLATE: ResourceType = ResourceType { name: "AWS::FIS::ExperimentTemplate", properties: &EXPERIMENT_TEMPLATE_PROPERTIES, create_only: &["ExperimentOptions/AccountTargeting"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static EXPERIMENT_TEMPLATE: ResourceType = ResourceType { name: "AWS::FIS::ExperimentTemplate", properties: &EXPERIMENT_TEMPLATE_PROPERTIES, create_only: &["ExperimentOptions/AccountTargeting"], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static EXPERIMENT_TEMPLATE_PROPERTIES: Schema = Schema { name: "AWS::FIS::ExperimentTemplate", kind: Kind::Record { members: &[
     Member::of("Actions", false, &EXPERIMENT_TEMPLATE__EXPERIMENT_TEMPLATE_ACTION_MAP),
     Member::of("Description", true, &EXPERIMENT_TEMPLATE__EXPERIMENT_TEMPLATE_DESCRIPTION),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static GROUP: ResourceType = ResourceType { name: "AWS::IAM::Group", properties: &GROUP_PROPERTIES, create_only: &["GroupName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["GroupName"], tags: None };
+pub(super) static GROUP: ResourceType = ResourceType { name: "AWS::IAM::Group", properties: &GROUP_PROPERTIES, create_only: &["GroupName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["GroupName"], tags: None, system_tags: false };
 static GROUP_PROPERTIES: Schema = Schema { name: "AWS::IAM::Group", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("GroupName", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "^[\\w+=,.@-]+$", values: &[] } }),
@@ -18,7 +18,7 @@ static GROUP__POLICY: Schema = Schema { name: "Policy", kind: Kind::Record { mem
     Member::of("PolicyName", true, &TEXT),
 ] } };
 
-pub(super) static INSTANCE_PROFILE: ResourceType = ResourceType { name: "AWS::IAM::InstanceProfile", properties: &INSTANCE_PROFILE_PROPERTIES, create_only: &["InstanceProfileName", "Path"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["InstanceProfileName"], tags: Some("Tags") };
+pub(super) static INSTANCE_PROFILE: ResourceType = ResourceType { name: "AWS::IAM::InstanceProfile", properties: &INSTANCE_PROFILE_PROPERTIES, create_only: &["InstanceProfileName", "Path"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["InstanceProfileName"], tags: Some("Tags"), system_tags: false };
 static INSTANCE_PROFILE_PROPERTIES: Schema = Schema { name: "AWS::IAM::InstanceProfile", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("InstanceProfileName", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(128), pattern: "^([\\w+=,.@-]+)?$", values: &[] } }),
@@ -26,7 +26,7 @@ static INSTANCE_PROFILE_PROPERTIES: Schema = Schema { name: "AWS::IAM::InstanceP
     Member::of("Roles", true, &Schema { name: "", kind: Kind::List { member: &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "[\\s\\S]*?(?:[a-zA-Z0-9+=,.@\\-_]+)[\\s\\S]*", values: &[] } }, name: "", flat: false, min: Some(0), max: Some(1) } }),
 ] } };
 
-pub(super) static MANAGED_POLICY: ResourceType = ResourceType { name: "AWS::IAM::ManagedPolicy", properties: &MANAGED_POLICY_PROPERTIES, create_only: &["ManagedPolicyName", "Description", "Path"], conditional_create_only: &[], read_only: &["PolicyArn", "AttachmentCount", "CreateDate", "DefaultVersionId", "IsAttachable", "PermissionsBoundaryUsageCount", "PolicyId", "UpdateDate"], identifier: &["PolicyArn"], tags: None };
+pub(super) static MANAGED_POLICY: ResourceType = ResourceType { name: "AWS::IAM::ManagedPolicy", properties: &MANAGED_POLICY_PROPERTIES, create_only: &["ManagedPolicyName", "Description", "Path"], conditional_create_only: &[], read_only: &["PolicyArn", "AttachmentCount", "CreateDate", "DefaultVersionId", "IsAttachable", "PermissionsBoundaryUsageCount", "PolicyId", "UpdateDate"], identifier: &["PolicyArn"], tags: None, system_tags: false };
 static MANAGED_POLICY_PROPERTIES: Schema = Schema { name: "AWS::IAM::ManagedPolicy", kind: Kind::Record { members: &[
     Member::of("AttachmentCount", false, &INT),
     Member::of("CreateDate", false, &TEXT),
@@ -45,7 +45,7 @@ static MANAGED_POLICY_PROPERTIES: Schema = Schema { name: "AWS::IAM::ManagedPoli
     Member::of("Users", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
 ] } };
 
-pub(super) static POLICY: ResourceType = ResourceType { name: "AWS::IAM::Policy", properties: &POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static POLICY: ResourceType = ResourceType { name: "AWS::IAM::Policy", properties: &POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static POLICY_PROPERTIES: Schema = Schema { name: "AWS::IAM::Policy", kind: Kind::Record { members: &[
     Member::of("Groups", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
     Member::of("Id", false, &TEXT),
@@ -55,7 +55,7 @@ static POLICY_PROPERTIES: Schema = Schema { name: "AWS::IAM::Policy", kind: Kind
     Member::of("Users", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: None, max: None } }),
 ] } };
 
-pub(super) static ROLE: ResourceType = ResourceType { name: "AWS::IAM::Role", properties: &ROLE_PROPERTIES, create_only: &["Path", "RoleName"], conditional_create_only: &[], read_only: &["Arn", "RoleId"], identifier: &["RoleName"], tags: Some("Tags") };
+pub(super) static ROLE: ResourceType = ResourceType { name: "AWS::IAM::Role", properties: &ROLE_PROPERTIES, create_only: &["Path", "RoleName"], conditional_create_only: &[], read_only: &["Arn", "RoleId"], identifier: &["RoleName"], tags: Some("Tags"), system_tags: false };
 static ROLE_PROPERTIES: Schema = Schema { name: "AWS::IAM::Role", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("AssumeRolePolicyDocument", true, &DOCUMENT),
@@ -78,7 +78,7 @@ static ROLE__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static SERVICE_LINKED_ROLE: ResourceType = ResourceType { name: "AWS::IAM::ServiceLinkedRole", properties: &SERVICE_LINKED_ROLE_PROPERTIES, create_only: &["CustomSuffix", "AWSServiceName"], conditional_create_only: &[], read_only: &["RoleName"], identifier: &["RoleName"], tags: None };
+pub(super) static SERVICE_LINKED_ROLE: ResourceType = ResourceType { name: "AWS::IAM::ServiceLinkedRole", properties: &SERVICE_LINKED_ROLE_PROPERTIES, create_only: &["CustomSuffix", "AWSServiceName"], conditional_create_only: &[], read_only: &["RoleName"], identifier: &["RoleName"], tags: None, system_tags: false };
 static SERVICE_LINKED_ROLE_PROPERTIES: Schema = Schema { name: "AWS::IAM::ServiceLinkedRole", kind: Kind::Record { members: &[
     Member::of("AWSServiceName", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "^[\\w+=,.@-]+$", values: &[] } }),
     Member::of("CustomSuffix", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "^[\\w+=,.@-]+$", values: &[] } }),
@@ -86,7 +86,7 @@ static SERVICE_LINKED_ROLE_PROPERTIES: Schema = Schema { name: "AWS::IAM::Servic
     Member::of("RoleName", false, &TEXT),
 ] } };
 
-pub(super) static USER: ResourceType = ResourceType { name: "AWS::IAM::User", properties: &USER_PROPERTIES, create_only: &["UserName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["UserName"], tags: Some("Tags") };
+pub(super) static USER: ResourceType = ResourceType { name: "AWS::IAM::User", properties: &USER_PROPERTIES, create_only: &["UserName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["UserName"], tags: Some("Tags"), system_tags: false };
 static USER_PROPERTIES: Schema = Schema { name: "AWS::IAM::User", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("Groups", false, &Schema { name: "", kind: Kind::List { member: &TEXT, name: "", flat: false, min: Some(0), max: Some(10) } }),

@@ -5,13 +5,13 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static ALIAS: ResourceType = ResourceType { name: "AWS::KMS::Alias", properties: &ALIAS_PROPERTIES, create_only: &["AliasName"], conditional_create_only: &[], read_only: &[], identifier: &["AliasName"], tags: None };
+pub(super) static ALIAS: ResourceType = ResourceType { name: "AWS::KMS::Alias", properties: &ALIAS_PROPERTIES, create_only: &["AliasName"], conditional_create_only: &[], read_only: &[], identifier: &["AliasName"], tags: None, system_tags: false };
 static ALIAS_PROPERTIES: Schema = Schema { name: "AWS::KMS::Alias", kind: Kind::Record { members: &[
     Member::of("AliasName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "^(alias/)[a-zA-Z0-9:/_-]+$", values: &[] } }),
     Member::of("TargetKeyId", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static KEY: ResourceType = ResourceType { name: "AWS::KMS::Key", properties: &KEY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Arn", "KeyId"], identifier: &["KeyId"], tags: Some("Tags") };
+pub(super) static KEY: ResourceType = ResourceType { name: "AWS::KMS::Key", properties: &KEY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Arn", "KeyId"], identifier: &["KeyId"], tags: Some("Tags"), system_tags: false };
 static KEY_PROPERTIES: Schema = Schema { name: "AWS::KMS::Key", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("BypassPolicyLockoutSafetyCheck", false, &BOOL),

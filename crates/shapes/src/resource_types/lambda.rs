@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static FUNCTION: ResourceType = ResourceType { name: "AWS::Lambda::Function", properties: &FUNCTION_PROPERTIES, create_only: &["FunctionName", "PackageType", "TenancyConfig"], conditional_create_only: &["DurableConfig"], read_only: &["SnapStartResponse", "SnapStartResponse/ApplyOn", "SnapStartResponse/OptimizationStatus", "Arn"], identifier: &["FunctionName"], tags: Some("Tags") };
+pub(super) static FUNCTION: ResourceType = ResourceType { name: "AWS::Lambda::Function", properties: &FUNCTION_PROPERTIES, create_only: &["FunctionName", "PackageType", "TenancyConfig"], conditional_create_only: &["DurableConfig"], read_only: &["SnapStartResponse", "SnapStartResponse/ApplyOn", "SnapStartResponse/OptimizationStatus", "Arn"], identifier: &["FunctionName"], tags: Some("Tags"), system_tags: true };
 static FUNCTION_PROPERTIES: Schema = Schema { name: "AWS::Lambda::Function", kind: Kind::Record { members: &[
     Member::of("Architectures", false, &Schema { name: "", kind: Kind::List { member: &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["x86_64", "arm64"] } }, name: "", flat: false, min: Some(1), max: Some(1) } }),
     Member::of("Arn", false, &TEXT),
@@ -123,7 +123,7 @@ static FUNCTION__VPC_CONFIG: Schema = Schema { name: "VpcConfig", kind: Kind::Re
     Member::of("SubnetIds", false, &Schema { name: "", kind: Kind::List { member: &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "^subnet-[0-9a-z]*$", values: &[] } }, name: "", flat: false, min: Some(0), max: Some(16) } }),
 ] } };
 
-pub(super) static PERMISSION: ResourceType = ResourceType { name: "AWS::Lambda::Permission", properties: &PERMISSION_PROPERTIES, create_only: &["FunctionName", "FunctionUrlAuthType", "InvokedViaFunctionUrl", "SourceAccount", "SourceArn", "Principal", "PrincipalOrgID", "Action", "EventSourceToken"], conditional_create_only: &[], read_only: &["Id"], identifier: &["FunctionName", "Id"], tags: None };
+pub(super) static PERMISSION: ResourceType = ResourceType { name: "AWS::Lambda::Permission", properties: &PERMISSION_PROPERTIES, create_only: &["FunctionName", "FunctionUrlAuthType", "InvokedViaFunctionUrl", "SourceAccount", "SourceArn", "Principal", "PrincipalOrgID", "Action", "EventSourceToken"], conditional_create_only: &[], read_only: &["Id"], identifier: &["FunctionName", "Id"], tags: None, system_tags: false };
 static PERMISSION_PROPERTIES: Schema = Schema { name: "AWS::Lambda::Permission", kind: Kind::Record { members: &[
     Member::of("Action", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "^(lambda:[*]|lambda:[a-zA-Z]+|[*])$", values: &[] } }),
     Member::of("EventSourceToken", false, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "^[a-zA-Z0-9._\\-]+$", values: &[] } }),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static LOG_GROUP: ResourceType = ResourceType { name: "AWS::Logs::LogGroup", properties: &LOG_GROUP_PROPERTIES, create_only: &["LogGroupName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["LogGroupName"], tags: Some("Tags") };
+pub(super) static LOG_GROUP: ResourceType = ResourceType { name: "AWS::Logs::LogGroup", properties: &LOG_GROUP_PROPERTIES, create_only: &["LogGroupName"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["LogGroupName"], tags: Some("Tags"), system_tags: true };
 static LOG_GROUP_PROPERTIES: Schema = Schema { name: "AWS::Logs::LogGroup", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("BearerTokenAuthenticationEnabled", false, &BOOL),
@@ -24,7 +24,7 @@ static LOG_GROUP__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { membe
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static RESOURCE_POLICY: ResourceType = ResourceType { name: "AWS::Logs::ResourcePolicy", properties: &RESOURCE_POLICY_PROPERTIES, create_only: &["PolicyName"], conditional_create_only: &[], read_only: &[], identifier: &["PolicyName"], tags: None };
+pub(super) static RESOURCE_POLICY: ResourceType = ResourceType { name: "AWS::Logs::ResourcePolicy", properties: &RESOURCE_POLICY_PROPERTIES, create_only: &["PolicyName"], conditional_create_only: &[], read_only: &[], identifier: &["PolicyName"], tags: None, system_tags: false };
 static RESOURCE_POLICY_PROPERTIES: Schema = Schema { name: "AWS::Logs::ResourcePolicy", kind: Kind::Record { members: &[
     Member::of("PolicyDocument", true, &DOCUMENT),
     Member::of("PolicyName", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "^([^:*\\/]+\\/?)*[^:*\\/]+$", values: &[] } }),

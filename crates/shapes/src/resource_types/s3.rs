@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static BUCKET: ResourceType = ResourceType { name: "AWS::S3::Bucket", properties: &BUCKET_PROPERTIES, create_only: &["BucketName", "BucketNamePrefix", "BucketNamespace"], conditional_create_only: &[], read_only: &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "MetadataTableConfiguration/S3TablesDestination/TableNamespace", "MetadataTableConfiguration/S3TablesDestination/TableArn", "MetadataConfiguration/Destination", "MetadataConfiguration/JournalTableConfiguration/TableName", "MetadataConfiguration/JournalTableConfiguration/TableArn", "MetadataConfiguration/InventoryTableConfiguration/TableName", "MetadataConfiguration/InventoryTableConfiguration/TableArn", "MetadataConfiguration/AnnotationTableConfiguration/TableName", "MetadataConfiguration/AnnotationTableConfiguration/TableArn", "WebsiteURL"], identifier: &["BucketName"], tags: Some("Tags") };
+pub(super) static BUCKET: ResourceType = ResourceType { name: "AWS::S3::Bucket", properties: &BUCKET_PROPERTIES, create_only: &["BucketName", "BucketNamePrefix", "BucketNamespace"], conditional_create_only: &[], read_only: &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "MetadataTableConfiguration/S3TablesDestination/TableNamespace", "MetadataTableConfiguration/S3TablesDestination/TableArn", "MetadataConfiguration/Destination", "MetadataConfiguration/JournalTableConfiguration/TableName", "MetadataConfiguration/JournalTableConfiguration/TableArn", "MetadataConfiguration/InventoryTableConfiguration/TableName", "MetadataConfiguration/InventoryTableConfiguration/TableArn", "MetadataConfiguration/AnnotationTableConfiguration/TableName", "MetadataConfiguration/AnnotationTableConfiguration/TableArn", "WebsiteURL"], identifier: &["BucketName"], tags: Some("Tags"), system_tags: true };
 static BUCKET_PROPERTIES: Schema = Schema { name: "AWS::S3::Bucket", kind: Kind::Record { members: &[
     Member::of("AbacStatus", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Enabled", "Disabled"] } }),
     Member::of("AccelerateConfiguration", false, &BUCKET__ACCELERATE_CONFIGURATION),
@@ -369,7 +369,7 @@ static BUCKET__WEBSITE_CONFIGURATION: Schema = Schema { name: "WebsiteConfigurat
     Member::of("RoutingRules", false, &Schema { name: "", kind: Kind::List { member: &BUCKET__ROUTING_RULE, name: "", flat: false, min: None, max: None } }),
 ] } };
 
-pub(super) static BUCKET_POLICY: ResourceType = ResourceType { name: "AWS::S3::BucketPolicy", properties: &BUCKET_POLICY_PROPERTIES, create_only: &["Bucket"], conditional_create_only: &[], read_only: &[], identifier: &["Bucket"], tags: None };
+pub(super) static BUCKET_POLICY: ResourceType = ResourceType { name: "AWS::S3::BucketPolicy", properties: &BUCKET_POLICY_PROPERTIES, create_only: &["Bucket"], conditional_create_only: &[], read_only: &[], identifier: &["Bucket"], tags: None, system_tags: false };
 static BUCKET_POLICY_PROPERTIES: Schema = Schema { name: "AWS::S3::BucketPolicy", kind: Kind::Record { members: &[
     Member::of("Bucket", true, &TEXT),
     Member::of("PolicyDocument", true, &DOCUMENT),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static PRIVATE_DNS_NAMESPACE: ResourceType = ResourceType { name: "AWS::ServiceDiscovery::PrivateDnsNamespace", properties: &PRIVATE_DNS_NAMESPACE_PROPERTIES, create_only: &["Vpc", "Name"], conditional_create_only: &[], read_only: &["Id", "HostedZoneId", "Arn"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static PRIVATE_DNS_NAMESPACE: ResourceType = ResourceType { name: "AWS::ServiceDiscovery::PrivateDnsNamespace", properties: &PRIVATE_DNS_NAMESPACE_PROPERTIES, create_only: &["Vpc", "Name"], conditional_create_only: &[], read_only: &["Id", "HostedZoneId", "Arn"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static PRIVATE_DNS_NAMESPACE_PROPERTIES: Schema = Schema { name: "AWS::ServiceDiscovery::PrivateDnsNamespace", kind: Kind::Record { members: &[
     Member::of("Arn", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "^arn:aws[-a-z]*:servicediscovery:[a-z0-9-]+:[0-9]{12}:namespace/ns-[a-z0-9]{16}$", values: &[] } }),
     Member::of("Description", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "", values: &[] } }),
@@ -30,7 +30,7 @@ static PRIVATE_DNS_NAMESPACE__TAG: Schema = Schema { name: "Tag", kind: Kind::Re
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static SERVICE: ResourceType = ResourceType { name: "AWS::ServiceDiscovery::Service", properties: &SERVICE_PROPERTIES, create_only: &["HealthCheckCustomConfig", "Name", "Type", "NamespaceId"], conditional_create_only: &[], read_only: &["Id", "Arn"], identifier: &["Id"], tags: Some("Tags") };
+pub(super) static SERVICE: ResourceType = ResourceType { name: "AWS::ServiceDiscovery::Service", properties: &SERVICE_PROPERTIES, create_only: &["HealthCheckCustomConfig", "Name", "Type", "NamespaceId"], conditional_create_only: &[], read_only: &["Id", "Arn"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };
 static SERVICE_PROPERTIES: Schema = Schema { name: "AWS::ServiceDiscovery::Service", kind: Kind::Record { members: &[
     Member::of("Arn", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "^arn:[a-zA-Z0-9-]+:servicediscovery:[a-zA-Z0-9-]+:[0-9]{12}:(service|service/[a-zA-Z0-9-_]+|service:[a-zA-Z0-9-_]+)$", values: &[] } }),
     Member::of("Description", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "", values: &[] } }),

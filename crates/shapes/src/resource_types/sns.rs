@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static SUBSCRIPTION: ResourceType = ResourceType { name: "AWS::SNS::Subscription", properties: &SUBSCRIPTION_PROPERTIES, create_only: &["Endpoint", "Protocol", "TopicArn"], conditional_create_only: &["Region"], read_only: &["Arn"], identifier: &["Arn"], tags: None };
+pub(super) static SUBSCRIPTION: ResourceType = ResourceType { name: "AWS::SNS::Subscription", properties: &SUBSCRIPTION_PROPERTIES, create_only: &["Endpoint", "Protocol", "TopicArn"], conditional_create_only: &["Region"], read_only: &["Arn"], identifier: &["Arn"], tags: None, system_tags: false };
 static SUBSCRIPTION_PROPERTIES: Schema = Schema { name: "AWS::SNS::Subscription", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("DeliveryPolicy", false, &DOCUMENT),
@@ -21,7 +21,7 @@ static SUBSCRIPTION_PROPERTIES: Schema = Schema { name: "AWS::SNS::Subscription"
     Member::of("TopicArn", true, &TEXT),
 ] } };
 
-pub(super) static TOPIC: ResourceType = ResourceType { name: "AWS::SNS::Topic", properties: &TOPIC_PROPERTIES, create_only: &["TopicName", "FifoTopic"], conditional_create_only: &[], read_only: &["TopicArn"], identifier: &["TopicArn"], tags: Some("Tags") };
+pub(super) static TOPIC: ResourceType = ResourceType { name: "AWS::SNS::Topic", properties: &TOPIC_PROPERTIES, create_only: &["TopicName", "FifoTopic"], conditional_create_only: &[], read_only: &["TopicArn"], identifier: &["TopicArn"], tags: Some("Tags"), system_tags: true };
 static TOPIC_PROPERTIES: Schema = Schema { name: "AWS::SNS::Topic", kind: Kind::Record { members: &[
     Member::of("ArchivePolicy", false, &DOCUMENT),
     Member::of("ContentBasedDeduplication", false, &BOOL),
@@ -54,7 +54,7 @@ static TOPIC__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: 
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static TOPIC_POLICY: ResourceType = ResourceType { name: "AWS::SNS::TopicPolicy", properties: &TOPIC_POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static TOPIC_POLICY: ResourceType = ResourceType { name: "AWS::SNS::TopicPolicy", properties: &TOPIC_POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static TOPIC_POLICY_PROPERTIES: Schema = Schema { name: "AWS::SNS::TopicPolicy", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
     Member::of("PolicyDocument", true, &DOCUMENT),

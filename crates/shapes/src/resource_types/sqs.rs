@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static QUEUE: ResourceType = ResourceType { name: "AWS::SQS::Queue", properties: &QUEUE_PROPERTIES, create_only: &["FifoQueue", "QueueName"], conditional_create_only: &[], read_only: &["QueueUrl", "Arn"], identifier: &["QueueUrl"], tags: Some("Tags") };
+pub(super) static QUEUE: ResourceType = ResourceType { name: "AWS::SQS::Queue", properties: &QUEUE_PROPERTIES, create_only: &["FifoQueue", "QueueName"], conditional_create_only: &[], read_only: &["QueueUrl", "Arn"], identifier: &["QueueUrl"], tags: Some("Tags"), system_tags: false };
 static QUEUE_PROPERTIES: Schema = Schema { name: "AWS::SQS::Queue", kind: Kind::Record { members: &[
     Member::of("Arn", false, &TEXT),
     Member::of("ContentBasedDeduplication", false, &BOOL),
@@ -31,7 +31,7 @@ static QUEUE__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: 
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
-pub(super) static QUEUE_POLICY: ResourceType = ResourceType { name: "AWS::SQS::QueuePolicy", properties: &QUEUE_POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None };
+pub(super) static QUEUE_POLICY: ResourceType = ResourceType { name: "AWS::SQS::QueuePolicy", properties: &QUEUE_POLICY_PROPERTIES, create_only: &[], conditional_create_only: &[], read_only: &["Id"], identifier: &["Id"], tags: None, system_tags: false };
 static QUEUE_POLICY_PROPERTIES: Schema = Schema { name: "AWS::SQS::QueuePolicy", kind: Kind::Record { members: &[
     Member::of("Id", false, &TEXT),
     Member::of("PolicyDocument", true, &DOCUMENT),

@@ -5,7 +5,7 @@ use crate::resource_type::{BOOL, DOCUMENT, FLOAT, INT, TEXT};
 #[allow(unused_imports)]
 use crate::{Kind, Member, ResourceType, Schema};
 
-pub(super) static PARAMETER: ResourceType = ResourceType { name: "AWS::SSM::Parameter", properties: &PARAMETER_PROPERTIES, create_only: &["Name"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["Name"], tags: Some("Tags") };
+pub(super) static PARAMETER: ResourceType = ResourceType { name: "AWS::SSM::Parameter", properties: &PARAMETER_PROPERTIES, create_only: &["Name"], conditional_create_only: &[], read_only: &["Arn"], identifier: &["Name"], tags: Some("Tags"), system_tags: true };
 static PARAMETER_PROPERTIES: Schema = Schema { name: "AWS::SSM::Parameter", kind: Kind::Record { members: &[
     Member::of("AllowedPattern", false, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "", values: &[] } }),
     Member::of("Arn", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "[\\s\\S]*?(?:arn:aws(-[a-z0-9-]+)*:ssm:[a-z0-9-]+:[0-9]{12}:parameter/.+)[\\s\\S]*", values: &[] } }),

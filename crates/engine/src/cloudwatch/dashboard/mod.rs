@@ -20,7 +20,7 @@ const DELETED_MAX: usize = 100;
 
 pub(super) fn put(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::PutDashboardRequest,
 ) -> Result<shapes::PutDashboardResponse, Refusal> {
     let name = request.dashboard_name;
@@ -53,7 +53,7 @@ pub(super) fn put(
         return Err(invalid(message, errors));
     }
     let mut tags = BTreeMap::new();
-    tag::add(&mut tags, request.tags.unwrap_or_default())?;
+    tag::add(caller, &mut tags, request.tags.unwrap_or_default())?;
     let name: Arc<str> = Arc::from(name);
     let now = cx.now;
     if let Some(mut dashboard) = cx.cloudwatch.dashboards.edit(&name) {

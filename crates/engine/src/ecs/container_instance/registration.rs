@@ -38,7 +38,7 @@ pub(in crate::ecs) fn register(
     let sent = attribute::read(request.attributes.as_deref().unwrap_or_default())?;
     let identity = identity(cx, caller, request.instance_identity_document.as_deref(), &sent)?;
     let offer = offer(request.total_resources.as_deref().unwrap_or_default())?;
-    let tags = tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let tags = tags::check(caller, request.tags.as_deref().unwrap_or_default())?;
     let version = request.version_info.unwrap_or_default();
     let version = (
         version.agent_version.unwrap_or_default(),
