@@ -6,7 +6,7 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
+use crate::{Config, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ pub struct Engine {
     pub(crate) ec2: ec2::Ec2,
     pub(crate) elb: elb::Elb,
     pub(crate) events: events::Events,
+    pub(crate) cloudformation: cloudformation::CloudFormation,
     pub(crate) cloudtrail: cloudtrail::CloudTrail,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) fis: fis::Fis,
@@ -88,6 +89,7 @@ impl Engine {
             ec2: ec2::Ec2::default(),
             elb: elb::Elb::default(),
             events: events::Events::default(),
+            cloudformation: cloudformation::CloudFormation::default(),
             cloudtrail: cloudtrail::CloudTrail::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
             fis: fis::Fis::default(),
@@ -131,6 +133,10 @@ impl Engine {
 
     pub fn events(&self) -> &events::Events {
         &self.events
+    }
+
+    pub fn cloudformation(&self) -> &cloudformation::CloudFormation {
+        &self.cloudformation
     }
 
     pub fn cloudtrail(&self) -> &cloudtrail::CloudTrail {
@@ -178,6 +184,7 @@ impl Engine {
         self.ec2.record_changes(on);
         self.elb.record_changes(on);
         self.events.record_changes(on);
+        self.cloudformation.record_changes(on);
         self.cloudwatch.record_changes(on);
         self.fis.record_changes(on);
         self.logs.record_changes(on);
@@ -209,6 +216,7 @@ impl Engine {
             self.ec2.take_changed(&mut put);
             self.elb.take_changed(&mut put);
             self.events.take_changed(&mut put);
+            self.cloudformation.take_changed(&mut put);
             self.cloudwatch.take_changed(&mut put);
             self.fis.take_changed(&mut put);
             self.logs.take_changed(&mut put);
@@ -235,6 +243,7 @@ impl Engine {
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
             (self.sqs.next_due(), sqs::on_due),
+            (self.cloudformation.next_due(), cloudformation::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for &(time, room) in rooms {
@@ -296,6 +305,9 @@ impl Engine {
         let reply = match request {
             Request::Autoscaling(request) => {
                 autoscaling::handle(self, caller, request).map(Response::Autoscaling)
+            }
+            Request::Cloudformation(request) => {
+                cloudformation::handle(self, caller, request).map(Response::Cloudformation)
             }
             Request::Cloudtrail(request) => {
                 cloudtrail::handle(self, caller, request).map(Response::Cloudtrail)

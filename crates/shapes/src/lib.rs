@@ -18,6 +18,8 @@ mod value;
 #[rustfmt::skip]
 pub mod autoscaling;
 #[rustfmt::skip]
+pub mod cloudformation;
+#[rustfmt::skip]
 pub mod cloudtrail;
 #[rustfmt::skip]
 pub mod cloudwatch;
@@ -52,6 +54,7 @@ use macros::services;
 
 services! {
     Autoscaling autoscaling,
+    Cloudformation cloudformation,
     Cloudtrail cloudtrail,
     Cloudwatch cloudwatch,
     Ec2 ec2,

@@ -1,7 +1,122 @@
 //! CloudFormation: templates become calls to the other rooms.
+//!
+//! A stack is brought from one definition to another by an operation (`operation.rs`): resources are created and updated
+//! dependencies first (`deploy.rs`), what is left over is deleted dependents first (`cleanup.rs`), and what fails is
+//! brought back (`rollback.rs`). Which calls a resource needs is for its type's handler (`types/`).
 
-#![allow(dead_code)]
-
-pub(crate) mod property;
+mod capability;
+mod cleanup;
+mod definition;
+mod delete;
+mod deploy;
+mod describe;
+mod event;
+mod failure;
+mod operation;
+mod output;
+mod policy;
+mod property;
 pub(crate) mod resource;
+mod rollback;
+mod rows;
+mod signal;
+mod source;
+mod stack;
+#[cfg(test)]
+mod tests;
 mod types;
+mod world;
+
+use capstan_model::Time;
+use capstan_shapes::{Refusal, cloudformation};
+
+use crate::kernel::{Table, dispatch};
+use crate::{Caller, Engine};
+
+pub use rows::{Stack, StackEvent, StackIndex, StackResource};
+
+/// Settings that are taken and do nothing, and why.
+pub const INERT: &[(&str, &str)] = &[
+    ("CreateStack.NotificationARNs", "kept and shown; nothing is published"),
+    ("CreateStack.ResourceTypes", "permissions are not enforced"),
+    ("CreateStack.RoleARN", "kept and shown; permissions are not enforced"),
+    ("CreateStack.RollbackConfiguration", "kept and shown; alarms do not stop an operation"),
+];
+
+/// The tables of CloudFormation.
+#[derive(Clone, Debug, Default)]
+pub struct CloudFormation {
+    stacks: Table<Stack>,
+    resources: Table<StackResource>,
+    events: Table<StackEvent>,
+    signals: Table<rows::Signal>,
+}
+
+impl CloudFormation {
+    pub fn stacks(&self) -> &Table<Stack> {
+        &self.stacks
+    }
+
+    pub fn resources(&self) -> &Table<StackResource> {
+        &self.resources
+    }
+
+    pub fn events(&self) -> &Table<StackEvent> {
+        &self.events
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.stacks.next_due()
+    }
+
+    pub(crate) fn record_changes(&mut self, on: bool) {
+        self.stacks.record_changes(on);
+        self.resources.record_changes(on);
+        self.events.record_changes(on);
+        self.signals.record_changes(on);
+    }
+
+    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
+        self.stacks.take_changed(put);
+        self.resources.take_changed(put);
+        self.events.take_changed(put);
+        self.signals.take_changed(put);
+    }
+}
+
+pub(crate) fn handle(
+    cx: &mut Engine,
+    caller: &Caller,
+    request: cloudformation::Request,
+) -> Result<cloudformation::Response, Refusal> {
+    Ok(dispatch!(cx, caller, request, cloudformation {
+        CancelUpdateStack => rollback::cancel,
+        ContinueUpdateRollback => rollback::continue_rollback,
+        CreateStack => stack::create,
+        DeleteStack => delete::delete,
+        DescribeStackEvents => describe::events,
+        DescribeStackResource => describe::resource,
+        DescribeStackResources => describe::resources,
+        DescribeStacks => describe::stacks,
+        GetStackPolicy => policy::get,
+        ListStackResources => describe::list_resources,
+        ListStacks => describe::list_stacks,
+        RollbackStack => rollback::rollback,
+        SetStackPolicy => policy::set,
+        SignalResource => signal::signal,
+        UpdateStack => stack::update,
+        UpdateTerminationProtection => stack::protect,
+    }))
+}
+
+pub(crate) fn on_due(cx: &mut Engine) {
+    let Some((time, id)) = cx.cloudformation.stacks.first_due() else { return };
+    if time > cx.now {
+        return;
+    }
+    if cx.cloudformation.stacks.get(&id).is_some_and(|stack| stack.operation.is_some()) {
+        operation::advance(cx, &id);
+    } else {
+        stack::forget(cx, &id);
+    }
+}

@@ -1,0 +1,104 @@
+//! What a template of a stack is resolved against: the stack's own resources, and the account.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use capstan_template::{Lookup, World};
+use serde_json::Value as Json;
+
+use super::rows::{StackId, StackIndex};
+use crate::Engine;
+
+/// The world as one stack sees it.
+pub(super) struct StackWorld<'a> {
+    cx: &'a Engine,
+    stack: StackId,
+    name: &'a str,
+    notification_arns: &'a [String],
+    /// What is not there yet is [`Lookup::Later`], as are these logical ids; `None` while resources are really made.
+    preview: Option<&'a BTreeSet<String>>,
+    imports: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> StackWorld<'a> {
+    pub(super) fn new(
+        cx: &'a Engine,
+        stack: &StackId,
+        name: &'a str,
+        notification_arns: &'a [String],
+    ) -> Self {
+        let stack = StackId::clone(stack);
+        Self { cx, stack, name, notification_arns, preview: None, imports: RefCell::default() }
+    }
+
+    /// The same, to see what a definition would change; of the `replaced` resources nothing is known.
+    pub(super) fn preview(mut self, replaced: &'a BTreeSet<String>) -> Self {
+        self.preview = Some(replaced);
+        self
+    }
+
+    /// Names of the exports that were asked for.
+    pub(super) fn into_imports(self) -> BTreeSet<String> {
+        self.imports.into_inner()
+    }
+
+    fn lookup(&self, logical_id: &str, read: impl FnOnce(&super::rows::Made) -> Option<Json>) -> Lookup {
+        if self.preview.is_some_and(|replaced| replaced.contains(logical_id)) {
+            return Lookup::Later;
+        }
+        let key = (StackId::clone(&self.stack), logical_id.to_owned());
+        let made = self.cx.cloudformation.resources.get(&key).and_then(|row| row.made.as_ref());
+        match made {
+            Some(made) => read(made).map_or(Lookup::Absent, Lookup::Known),
+            None if self.preview.is_some() => Lookup::Later,
+            None => Lookup::Absent,
+        }
+    }
+}
+
+impl World for StackWorld<'_> {
+    fn pseudo(&self, name: &str) -> Option<Json> {
+        let config = &self.cx.config;
+        Some(match name {
+            "AWS::AccountId" => config.account.clone().into(),
+            "AWS::NotificationARNs" => self.notification_arns.to_vec().into(),
+            "AWS::Partition" => "aws".into(),
+            "AWS::Region" => config.region.name.into(),
+            "AWS::StackId" => self.stack.to_string().into(),
+            "AWS::StackName" => self.name.into(),
+            "AWS::URLSuffix" => "amazonaws.com".into(),
+            _ => return None,
+        })
+    }
+
+    fn physical_id(&self, logical_id: &str) -> Lookup {
+        self.lookup(logical_id, |made| Some(made.physical_id.clone().into()))
+    }
+
+    fn attribute(&self, logical_id: &str, attribute: &str) -> Lookup {
+        self.lookup(logical_id, |made| made.attributes.get(attribute).cloned())
+    }
+
+    fn export(&self, name: &str) -> Option<String> {
+        self.imports.borrow_mut().insert(name.to_owned());
+        export(self.cx, name).map(|(_, value)| value.to_owned())
+    }
+
+    fn zones(&self, region: &str) -> Vec<String> {
+        capstan_model::region(region)
+            .map(|region| region.zones.iter().map(|zone| zone.name.to_owned()).collect())
+            .unwrap_or_default()
+    }
+
+    fn ssm(&self, name: &str, version: Option<&str>) -> Option<String> {
+        let name = version.map_or_else(|| name.to_owned(), |version| format!("{name}:{version}"));
+        crate::ssm::value(self.cx.config.region, &name)
+    }
+}
+
+/// The stack that exports that name, and the value.
+pub(super) fn export<'a>(cx: &'a Engine, name: &str) -> Option<(&'a StackId, &'a str)> {
+    let stack = cx.cloudformation.stacks.by(&StackIndex::Export(name.to_owned())).next()?;
+    let output = stack.outputs.iter().find(|output| output.export.as_deref() == Some(name))?;
+    Some((&stack.id, &output.value))
+}
