@@ -39,6 +39,8 @@ pub struct Stack {
     pub deleted: Option<Time>,
     /// What is deployed, or was last tried; empty while the stack is only a change set's.
     pub definition: Option<Definition>,
+    /// What was deployed last without failing: what a rollback goes back to.
+    pub stable: Option<Definition>,
     pub settings: Settings,
     pub outputs: Vec<Output>,
     /// Names of other stacks' exports that the template uses.
@@ -73,8 +75,10 @@ pub struct Settings {
     pub termination_protection: bool,
     /// Minutes.
     pub timeout: Option<i32>,
-    /// JSON.
+    /// JSON: what updates must not touch.
     pub policy: Option<String>,
+    /// JSON: instead of the policy, for the update that is under way.
+    pub policy_during_update: Option<String>,
 }
 
 /// A value that a stack tells.
@@ -137,10 +141,10 @@ pub struct Operation {
     /// Towards which resources are brought.
     pub template: Arc<Template>,
     pub conditions: BTreeMap<String, bool>,
-    /// What a rollback goes back to: the definition before an update.
-    pub previous: Option<Definition>,
     /// Resources that were not looked at yet.
     pub pending: BTreeSet<String>,
+    /// The resources that exist under the conditions, each with what it needs first.
+    pub dependencies: BTreeMap<String, BTreeSet<String>>,
     /// Resources that failed, in order, and whether they were to be created.
     pub failed: Vec<(String, Failed)>,
     /// What is to be deleted.
@@ -191,6 +195,8 @@ pub enum Doom {
     Waiting,
     /// Its deletion began then.
     Deleting(Time),
+    /// Deleted, or kept on purpose.
+    Gone,
     Failed,
 }
 

@@ -1,0 +1,122 @@
+//! SignalResource, and the creation policies that wait for signals.
+
+use capstan_model::{Span, Time};
+use capstan_shapes::Refusal;
+use capstan_shapes::cloudformation::{
+    ResourceSignalStatus, ResourceStatus, SignalResourceRequest, SignalResourceResponse,
+};
+use serde_json::Value as Json;
+
+use super::resource::{Progress, Resource, scalar};
+use super::rows::{Signal, StackId};
+use super::{definition, stack};
+use crate::{Caller, Engine};
+
+/// What a creation policy waits without saying how long (CloudFormation guide, CreationPolicy).
+const TIMEOUT: Span = Span::from_mins(5);
+
+pub(super) fn signal(
+    cx: &mut Engine,
+    _caller: &Caller,
+    request: SignalResourceRequest,
+) -> Result<SignalResourceResponse, Refusal> {
+    let stack = stack::live(cx, &request.stack_name)?;
+    let key = (stack, request.logical_resource_id);
+    let Some(row) = cx.cloudformation.resources.get(&key) else {
+        return Err(definition::invalid(format!("Resource {} does not exist for stack {}", key.1, request.stack_name)));
+    };
+    if !matches!(row.status, ResourceStatus::CreateInProgress | ResourceStatus::UpdateInProgress) {
+        return Err(definition::invalid(format!(
+            "Resource {} is in {} state and can not be signaled",
+            key.1, row.status
+        )));
+    }
+    let (stack, logical_id) = key;
+    let success = request.status == ResourceSignalStatus::Success;
+    let time = cx.now;
+    cx.cloudformation.signals.insert(Signal { stack, logical_id, unique_id: request.unique_id, success, time });
+    Ok(SignalResourceResponse {})
+}
+
+/// The signals that came for a resource since then: successes and failures.
+pub(super) fn count(cx: &Engine, stack: &StackId, logical_id: &str, since: Time) -> (usize, usize) {
+    let first = (StackId::clone(stack), logical_id.to_owned(), String::new());
+    let signals = cx.cloudformation.signals.range(first..);
+    let of_resource = signals.take_while(|row| row.stack == *stack && row.logical_id == logical_id);
+    of_resource.filter(|row| row.time >= since).fold((0, 0), |(good, bad), row| {
+        if row.success { (good + 1, bad) } else { (good, bad + 1) }
+    })
+}
+
+/// Whether a new resource has got the signals that its creation policy waits for.
+pub(super) fn received(
+    cx: &Engine,
+    stack: &StackId,
+    resource: &Resource,
+    since: Time,
+) -> Result<Progress, Refusal> {
+    let Some(policy) = resource.creation_policy.get("ResourceSignal") else { return Ok(Progress::Done) };
+    let wanted = policy.get("Count").map(scalar).and_then(|text| text.parse().ok()).unwrap_or(1_usize);
+    let timeout = policy.get("Timeout").and_then(Json::as_str).and_then(duration).unwrap_or(TIMEOUT);
+    let percent = resource
+        .creation_policy
+        .pointer("/AutoScalingCreationPolicy/MinSuccessfulInstancesPercent")
+        .map(scalar)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100_usize);
+    let needed = (wanted * percent).div_ceil(100);
+    let (good, bad) = count(cx, stack, &resource.logical_id, since);
+    if good >= needed {
+        return Ok(Progress::Done);
+    }
+    let failed = |message: String| Err(Refusal::new("NotStabilized", message));
+    if bad > wanted.saturating_sub(needed) {
+        return failed(format!("Received {bad} FAILURE signal(s) out of {wanted}."));
+    }
+    if cx.now - since >= timeout {
+        return failed(format!(
+            "Failed to receive {needed} resource signal(s) within the specified duration"
+        ));
+    }
+    Ok(Progress::InProgress)
+}
+
+/// `PT1H30M5S`: hours, minutes and seconds (ISO 8601).
+pub(super) fn duration(text: &str) -> Option<Span> {
+    let mut seconds: i64 = 0;
+    let mut number = String::new();
+    for letter in text.strip_prefix("PT")?.chars() {
+        let unit = match letter {
+            'H' => 3_600,
+            'M' => 60,
+            'S' => 1,
+            digit if digit.is_ascii_digit() => {
+                number.push(digit);
+                continue;
+            }
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    number.is_empty().then(|| Span::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text: &str, seconds: Option<i64>| {
+            assert_eq!(duration(text), seconds.map(Span::from_secs), "{text}");
+        };
+        check("PT5M", Some(300));
+        check("PT1H30M5S", Some(5_405));
+        check("PT", Some(0));
+        check("5M", None);
+        check("PT5", None);
+        check("PTM", None);
+        check("PT99999999999999999999S", None);
+    }
+}
