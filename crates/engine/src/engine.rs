@@ -6,7 +6,10 @@ use capstan_model::Time;
 use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
-use crate::{Config, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm, sts};
+use crate::{
+    Config, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm,
+    sts,
+};
 
 /// Everything that can happen to an engine.
 #[derive(Clone, Debug)]

@@ -85,9 +85,7 @@ fn delete(cx: &mut Engine, id: &StackId, at: usize) -> bool {
         Ok(Progress::Done) => return gone(cx, id, at, &doomed),
         Err(refusal) if failure::is_absent(&refusal) => return gone(cx, id, at, &doomed),
         Ok(Progress::InProgress) if waited < GONE_WITHIN => return false,
-        Ok(Progress::InProgress) => {
-            failure::not_stabilized(&doomed.made.token)
-        }
+        Ok(Progress::InProgress) => failure::not_stabilized(&doomed.made.token),
         Err(refusal) if failure::is_in_use(&refusal) && waited < IN_USE_WITHIN => return false,
         Err(refusal) => failure::reason(&refusal, &doomed.made.token),
     };
@@ -150,8 +148,8 @@ fn finish(cx: &mut Engine, id: &StackId) {
         .map(|doomed| doomed.logical_id.as_str())
         .collect();
     let complete = failed.is_empty();
-    let reason = (!complete)
-        .then(|| format!("The following resource(s) failed to delete: [{}]. ", failed.join(", ")));
+    let reason =
+        (!complete).then(|| format!("The following resource(s) failed to delete: [{}]. ", failed.join(", ")));
     let (status, reason) = match (stack.status, complete) {
         (StackStatus::DeleteInProgress, true) => (StackStatus::DeleteComplete, None),
         (StackStatus::DeleteInProgress, false) => (StackStatus::DeleteFailed, reason),

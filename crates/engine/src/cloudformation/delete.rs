@@ -57,4 +57,3 @@ pub(super) fn delete(
     }
     Ok(DeleteStackResponse {})
 }
-

@@ -40,7 +40,9 @@ pub(super) fn pass(cx: &mut Engine, id: &StackId) -> bool {
     let Some(operation) = operation::of(cx, id) else { return false };
     if operation::is_late(operation, cx.now) {
         operation::edit(cx, id, |operation| {
-            operation.stop.get_or_insert_with(|| "Stack creation time exceeded the specified timeout.".to_owned());
+            operation
+                .stop
+                .get_or_insert_with(|| "Stack creation time exceeded the specified timeout.".to_owned());
         });
     }
     if has_failed(cx, id) {
@@ -165,9 +167,9 @@ fn change(
         }
         return;
     }
-    let changes = schema.filter(|_| same_type).map(|schema| {
-        (schema, property::replacement(schema, &made.properties, &fresh.properties))
-    });
+    let changes = schema
+        .filter(|_| same_type)
+        .map(|schema| (schema, property::replacement(schema, &made.properties, &fresh.properties)));
     let replaces = !same_type
         || changes.as_ref().is_some_and(|(schema, changes)| {
             property::replaces(schema, changes) || (will_replace(&fresh) && has_conditional(changes))

@@ -31,7 +31,8 @@ pub(super) fn stacks(
         return Ok(DescribeStacksResponse { stacks: found, next_token: None });
     }
     let all = newest_first(cx, Stack::is_live);
-    let page = page(all, |stack| stack.id.to_string(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
+    let page =
+        page(all, |stack| stack.id.to_string(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
     Ok(DescribeStacksResponse {
         stacks: Some(page.items.into_iter().map(shape).collect()),
         next_token: page.next,
@@ -45,7 +46,8 @@ pub(super) fn list_stacks(
 ) -> Result<ListStacksResponse, Refusal> {
     let filter = request.stack_status_filter.unwrap_or_default();
     let all = newest_first(cx, |stack| filter.is_empty() || filter.contains(&stack.status));
-    let page = page(all, |stack| stack.id.to_string(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
+    let page =
+        page(all, |stack| stack.id.to_string(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
     let summary = |stack: &Stack| StackSummary {
         stack_id: Some(stack.id.to_string()),
         stack_name: stack.name.clone(),
@@ -178,7 +180,8 @@ pub(super) fn list_resources(
 ) -> Result<ListStackResourcesResponse, Refusal> {
     let id = existing(cx, &request.stack_name)?;
     let rows = operation::resources(cx, &id);
-    let page = page(rows, |row| row.logical_id.clone(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
+    let page =
+        page(rows, |row| row.logical_id.clone(), request.next_token.as_deref(), PAGE).map_err(bad_token)?;
     let summary = |row: &StackResource| StackResourceSummary {
         logical_resource_id: row.logical_id.clone(),
         physical_resource_id: physical_id(row),

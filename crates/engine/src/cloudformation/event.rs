@@ -93,11 +93,8 @@ fn tell(
     reason: Option<&str>,
 ) {
     let is_stack = resource_type == STACK_TYPE;
-    let kind = if is_stack {
-        "CloudFormation Stack Status Change"
-    } else {
-        "CloudFormation Resource Status Change"
-    };
+    let kind =
+        if is_stack { "CloudFormation Stack Status Change" } else { "CloudFormation Resource Status Change" };
     publish(cx, "aws.cloudformation", kind, |_| {
         let details = json!({ "status": status, "status-reason": reason.unwrap_or_default() });
         let detail = if is_stack {

@@ -32,7 +32,9 @@ fn handler_code(refusal: &Refusal) -> &'static str {
 /// The resource does not exist: what was to be deleted has gone.
 pub(super) fn is_absent(refusal: &Refusal) -> bool {
     let (code, message) = (refusal.code.as_ref(), refusal.message.as_str());
-    ["NotFound", "NoSuch", "NonExistent", "DoesNotExist", "ServiceNotActive"].iter().any(|part| code.contains(part))
+    ["NotFound", "NoSuch", "NonExistent", "DoesNotExist", "ServiceNotActive"]
+        .iter()
+        .any(|part| code.contains(part))
         || message.contains("does not exist")
         || message.contains("not found")
 }

@@ -69,11 +69,8 @@ pub(super) fn deploy(
 }
 
 /// The resources that exist under the definition's conditions, each with what it needs first.
-pub(super) fn dependencies(
-    prepared: &Prepared,
-) -> Result<BTreeMap<String, BTreeSet<String>>, Refusal> {
-    let dependencies =
-        prepared.template.dependencies(&prepared.conditions).map_err(definition::refusal)?;
+pub(super) fn dependencies(prepared: &Prepared) -> Result<BTreeMap<String, BTreeSet<String>>, Refusal> {
+    let dependencies = prepared.template.dependencies(&prepared.conditions).map_err(definition::refusal)?;
     let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
     Ok(dependencies.into_iter().map(|(name, needs)| (name.to_owned(), owned(needs))).collect())
 }
@@ -144,7 +141,7 @@ pub(super) fn edit(cx: &mut Engine, id: &StackId, change: impl FnOnce(&mut Opera
 pub(super) fn resources<'a>(
     cx: &'a Engine,
     id: &StackId,
-) -> impl DoubleEndedIterator<Item = &'a StackResource> + use<'a> {
+) -> impl Iterator<Item = &'a StackResource> + use<'a> {
     let first = (StackId::clone(id), String::new());
     let id = StackId::clone(id);
     cx.cloudformation.resources.range(first..).take_while(move |row| row.stack == id)

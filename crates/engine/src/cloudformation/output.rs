@@ -6,10 +6,10 @@ use capstan_template::{Expression, Scope, Template};
 use serde_json::Value as Json;
 
 use super::definition::Prepared;
+use super::operation;
 use super::resource::scalar;
 use super::rows::{Output, StackId, StackIndex};
 use super::world::{StackWorld, export};
-use super::operation;
 use crate::Engine;
 
 /// Resolves the stack's outputs, and remembers which exports it imports. The error is the reason why the operation fails.

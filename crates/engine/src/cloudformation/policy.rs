@@ -53,17 +53,14 @@ pub(super) fn set(
 }
 
 /// The policy of a request, if it has one.
-pub(super) fn given(
-    cx: &Engine,
-    body: Option<String>,
-    url: Option<&str>,
-) -> Result<Option<String>, Refusal> {
+pub(super) fn given(cx: &Engine, body: Option<String>, url: Option<&str>) -> Result<Option<String>, Refusal> {
     let text = match (body, url) {
         (None, None) => return Ok(None),
         (body, url) => super::source::text(cx, body, url, None)?,
     };
-    let document: Json = serde_json::from_str(&text)
-        .map_err(|error| definition::invalid(format!("Error validating stack policy: Invalid JSON: {error}")))?;
+    let document: Json = serde_json::from_str(&text).map_err(|error| {
+        definition::invalid(format!("Error validating stack policy: Invalid JSON: {error}"))
+    })?;
     if !document.get("Statement").is_some_and(|statements| statements.is_array() || statements.is_object()) {
         return Err(definition::invalid(
             "Error validating stack policy: Invalid stack policy: it has no Statement",
@@ -91,9 +88,9 @@ pub(super) fn forbids(
     let mut allowed = false;
     for (at, statement) in one(policy.get("Statement")?).iter().enumerate() {
         let matches = |name: &str, text: &str| {
-            statement
-                .get(name)
-                .map(|value| one(value).iter().any(|pattern| is_like(pattern.as_str().unwrap_or_default(), text)))
+            statement.get(name).map(|value| {
+                one(value).iter().any(|pattern| is_like(pattern.as_str().unwrap_or_default(), text))
+            })
         };
         let resource = format!("LogicalResourceId/{logical_id}");
         let applies = matches("Action", action.as_str())

@@ -83,11 +83,8 @@ fn back(cx: &mut Engine, id: &StackId) {
     let rows: Vec<StackResource> = operation::resources(cx, id).cloned().collect();
     for row in rows {
         let key = (StackId::clone(id), row.logical_id.clone());
-        let new = row.made.map(|made| Doomed {
-            logical_id: row.logical_id.clone(),
-            made,
-            state: Doom::Waiting,
-        });
+        let new =
+            row.made.map(|made| Doomed { logical_id: row.logical_id.clone(), made, state: Doom::Waiting });
         match row.before {
             Some(Before::Replaced(old)) => {
                 doomed.extend(new);
@@ -141,11 +138,8 @@ pub(super) fn cancel(
     request: CancelUpdateStackRequest,
 ) -> Result<CancelUpdateStackResponse, Refusal> {
     let id = stack::live(cx, &request.stack_name)?;
-    let is_update = cx
-        .cloudformation
-        .stacks
-        .get(&id)
-        .is_some_and(|stack| stack.status == StackStatus::UpdateInProgress);
+    let is_update =
+        cx.cloudformation.stacks.get(&id).is_some_and(|stack| stack.status == StackStatus::UpdateInProgress);
     if !is_update {
         return Err(definition::invalid(
             "CancelUpdateStack cannot be called from current stack status; only a stack in UPDATE_IN_PROGRESS can \
@@ -174,7 +168,8 @@ pub(super) fn continue_rollback(
         )));
     }
     let skip: BTreeSet<String> = request.resources_to_skip.into_iter().flatten().collect();
-    if let Some(unknown) = skip.iter().find(|name| !operation::resources(cx, &id).any(|row| row.logical_id == **name))
+    if let Some(unknown) =
+        skip.iter().find(|name| !operation::resources(cx, &id).any(|row| row.logical_id == **name))
     {
         return Err(definition::invalid(format!("Resource {unknown} does not exist in stack {id}")));
     }
@@ -191,7 +186,13 @@ pub(super) fn rollback(
     let status = cx.cloudformation.stacks.get(&id).map(|stack| stack.status);
     match status {
         Some(StackStatus::CreateFailed) => {
-            stack::start_cleanup(cx, &id, OperationKind::Create, request.client_request_token, BTreeSet::new());
+            stack::start_cleanup(
+                cx,
+                &id,
+                OperationKind::Create,
+                request.client_request_token,
+                BTreeSet::new(),
+            );
             let reason = Some("User Initiated".to_owned());
             event::stack(cx, &id, StackStatus::RollbackInProgress, reason);
             operation::doom_all(cx, &id);
@@ -220,7 +221,9 @@ fn again(
     let (name, arns) = (row.name.clone(), row.settings.notification_arns.clone());
     let stable = row.stable.clone().or_else(|| row.definition.clone());
     let Some(stable) = stable else {
-        return Err(definition::invalid(format!("Stack:{id} was never created: there is nothing to go back to.")));
+        return Err(definition::invalid(format!(
+            "Stack:{id} was never created: there is nothing to go back to."
+        )));
     };
     let prepared = definition::again(cx, id, &name, &arns, stable)?;
     operation::deploy(cx, id, OperationKind::Update, Phase::Rollback, prepared, token)?;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use crate::kernel::Row;
 
 /// Deleted stacks are described, by their ARN, for so long (CloudFormation guide, deleted stacks).
-const DELETED_KEPT: Span = Span::from_days(90);
+const DELETED_KEPT: Span = Span::from_hours(90 * 24);
 
 /// ARN of a stack.
 pub type StackId = Arc<str>;

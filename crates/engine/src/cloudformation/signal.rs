@@ -23,7 +23,10 @@ pub(super) fn signal(
     let stack = stack::live(cx, &request.stack_name)?;
     let key = (stack, request.logical_resource_id);
     let Some(row) = cx.cloudformation.resources.get(&key) else {
-        return Err(definition::invalid(format!("Resource {} does not exist for stack {}", key.1, request.stack_name)));
+        return Err(definition::invalid(format!(
+            "Resource {} does not exist for stack {}",
+            key.1, request.stack_name
+        )));
     };
     if !matches!(row.status, ResourceStatus::CreateInProgress | ResourceStatus::UpdateInProgress) {
         return Err(definition::invalid(format!(
@@ -34,7 +37,13 @@ pub(super) fn signal(
     let (stack, logical_id) = key;
     let success = request.status == ResourceSignalStatus::Success;
     let time = cx.now;
-    cx.cloudformation.signals.insert(Signal { stack, logical_id, unique_id: request.unique_id, success, time });
+    cx.cloudformation.signals.insert(Signal {
+        stack,
+        logical_id,
+        unique_id: request.unique_id,
+        success,
+        time,
+    });
     Ok(SignalResourceResponse {})
 }
 
@@ -43,9 +52,9 @@ pub(super) fn count(cx: &Engine, stack: &StackId, logical_id: &str, since: Time)
     let first = (StackId::clone(stack), logical_id.to_owned(), String::new());
     let signals = cx.cloudformation.signals.range(first..);
     let of_resource = signals.take_while(|row| row.stack == *stack && row.logical_id == logical_id);
-    of_resource.filter(|row| row.time >= since).fold((0, 0), |(good, bad), row| {
-        if row.success { (good + 1, bad) } else { (good, bad + 1) }
-    })
+    of_resource
+        .filter(|row| row.time >= since)
+        .fold((0, 0), |(good, bad), row| if row.success { (good + 1, bad) } else { (good, bad + 1) })
 }
 
 /// Whether a new resource has got the signals that its creation policy waits for.

@@ -97,7 +97,11 @@ mod tests {
     fn urls_name_buckets_and_keys() {
         let check = |url: &str, expected: Option<(&str, &str)>| {
             let found = location(url);
-            assert_eq!(found.as_ref().map(|(bucket, key)| (bucket.as_str(), key.as_str())), expected, "{url}");
+            assert_eq!(
+                found.as_ref().map(|(bucket, key)| (bucket.as_str(), key.as_str())),
+                expected,
+                "{url}"
+            );
         };
         check("http://127.0.0.1:4566/assets/a/b.json", Some(("assets", "a/b.json")));
         check("https://s3.us-east-1.amazonaws.com/assets/a%20b.json?x=1", Some(("assets", "a b.json")));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use capstan_shapes::Refusal;
 use capstan_shapes::cloudformation::{
-    ALREADY_EXISTS_EXCEPTION, CreateStackRequest, CreateStackResponse, OnFailure, OperationEntry, OperationType,
-    StackStatus, UpdateStackRequest, UpdateStackResponse, UpdateTerminationProtectionRequest,
+    ALREADY_EXISTS_EXCEPTION, CreateStackRequest, CreateStackResponse, OnFailure, OperationEntry,
+    OperationType, StackStatus, UpdateStackRequest, UpdateStackResponse, UpdateTerminationProtectionRequest,
     UpdateTerminationProtectionResponse,
 };
 
@@ -52,8 +52,14 @@ pub(super) fn create(
         policy_during_update: None,
     };
     insert(cx, &id, &request.stack_name, settings);
-    let operation_id =
-        operation::deploy(cx, &id, OperationKind::Create, Phase::Deploy, prepared, request.client_request_token)?;
+    let operation_id = operation::deploy(
+        cx,
+        &id,
+        OperationKind::Create,
+        Phase::Deploy,
+        prepared,
+        request.client_request_token,
+    )?;
     Ok(CreateStackResponse { stack_id: Some(id.to_string()), operation_id: Some(operation_id) })
 }
 
@@ -101,8 +107,14 @@ pub(super) fn update(
         }
         settings.policy_during_update = during;
     }
-    let operation_id =
-        operation::deploy(cx, &id, OperationKind::Update, Phase::Deploy, prepared, request.client_request_token)?;
+    let operation_id = operation::deploy(
+        cx,
+        &id,
+        OperationKind::Update,
+        Phase::Deploy,
+        prepared,
+        request.client_request_token,
+    )?;
     Ok(UpdateStackResponse { stack_id: Some(id.to_string()), operation_id: Some(operation_id) })
 }
 
@@ -125,9 +137,7 @@ pub(super) fn updatable(stack: &Stack) -> Result<(), Refusal> {
         | StackStatus::CreateFailed
         | StackStatus::ImportComplete
         | StackStatus::ImportRollbackComplete => Ok(()),
-        status => {
-            Err(invalid(format!("Stack:{} is in {status} state and can not be updated.", stack.id)))
-        }
+        status => Err(invalid(format!("Stack:{} is in {status} state and can not be updated.", stack.id))),
     }
 }
 
@@ -232,7 +242,11 @@ pub(super) fn by_name<'a>(cx: &'a Engine, name: &str) -> Option<&'a Stack> {
 /// The stack of that name or ARN; a deleted one only by its ARN.
 pub(super) fn find(cx: &Engine, name_or_id: &str) -> Option<StackId> {
     if name_or_id.starts_with("arn:") {
-        return cx.cloudformation.stacks.get(&StackId::from(name_or_id)).map(|stack| StackId::clone(&stack.id));
+        return cx
+            .cloudformation
+            .stacks
+            .get(&StackId::from(name_or_id))
+            .map(|stack| StackId::clone(&stack.id));
     }
     by_name(cx, name_or_id).map(|stack| StackId::clone(&stack.id))
 }
