@@ -240,12 +240,12 @@ impl Engine {
             (self.ec2.next_due(), ec2::on_due),
             (self.elb.next_due(), elb::on_due),
             (self.ecs.next_due(), ecs::on_due),
+            (self.sqs.next_due(), sqs::on_due),
             (self.cloudwatch.next_due(), cloudwatch::on_due),
             (self.autoscaling.next_due(), autoscaling::on_due),
             (self.fis.next_due(), fis::on_due),
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
-            (self.sqs.next_due(), sqs::on_due),
             (self.cloudformation.next_due(), cloudformation::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;

@@ -8,7 +8,7 @@ use capstan_shapes::{Refusal, sqs as shapes};
 use serde_json::{Value as Json, json};
 use shapes::QueueAttributeName as Name;
 
-use super::{Queue, arn, key, named, no_queue};
+use super::{Queue, arn, key, no_queue};
 use crate::policy::Policy;
 use crate::{Caller, Engine};
 
@@ -221,8 +221,8 @@ pub(super) fn set(
     _caller: &Caller,
     request: shapes::SetQueueAttributesRequest,
 ) -> Result<shapes::SetQueueAttributesResponse, Refusal> {
-    let queue = named(cx, &request.queue_url)?;
-    let name = Arc::clone(&queue.name);
+    let name = key(cx, &request.queue_url)?;
+    let queue = cx.sqs.queues.get(&name).ok_or_else(no_queue)?;
     let settings = queue.settings.clone().with(cx, &name, &request.attributes)?;
     let now = cx.now;
     let mut row = cx.sqs.queues.edit(&name).ok_or_else(no_queue)?;
@@ -250,20 +250,13 @@ pub(super) fn get(
 
 fn shown(cx: &Engine, queue: &Queue) -> BTreeMap<Name, String> {
     let now = cx.now;
-    let (mut visible, mut in_flight, mut delayed) = (0_u64, 0_u64, 0_u64);
-    for message in queue.messages.values() {
-        match (message.visible_at <= now, message.received) {
-            (true, _) => visible += 1,
-            (false, Some(_)) => in_flight += 1,
-            (false, None) => delayed += 1,
-        }
-    }
+    let counts = queue.counts(now);
     let mut shown = queue.settings.shown();
     shown.extend([
         (Name::QueueArn, arn(cx, &queue.name)),
-        (Name::ApproximateNumberOfMessages, visible.to_string()),
-        (Name::ApproximateNumberOfMessagesNotVisible, in_flight.to_string()),
-        (Name::ApproximateNumberOfMessagesDelayed, delayed.to_string()),
+        (Name::ApproximateNumberOfMessages, counts.visible.to_string()),
+        (Name::ApproximateNumberOfMessagesNotVisible, counts.in_flight.to_string()),
+        (Name::ApproximateNumberOfMessagesDelayed, counts.delayed.to_string()),
         (Name::CreatedTimestamp, queue.created.as_secs().to_string()),
         (Name::LastModifiedTimestamp, queue.modified.as_secs().to_string()),
     ]);

@@ -8,6 +8,7 @@ mod attributes;
 mod batch;
 mod digest;
 mod message;
+mod metrics;
 mod permission;
 mod queue;
 mod receive;
@@ -26,7 +27,7 @@ use crate::policy::{Access, Policy, is_allowed};
 use crate::{Caller, Engine};
 
 pub use attributes::{Redrive, RedrivePermission, Settings};
-pub use rows::{DeletedQueue, Message, Queue};
+pub use rows::{Counts, DeletedQueue, Message, Queue, Traffic};
 
 /// Bodies and attributes of all queues' messages together.
 pub const STORED_BYTES_MAX: u64 = 256 << 20;
@@ -121,7 +122,11 @@ pub(crate) fn on_due(cx: &mut Engine) {
     } else if let Some((time, name)) = cx.sqs.queues.first_due()
         && time <= now
     {
-        message::expire(cx, &name);
+        if cx.sqs.queues.get(&name).is_some_and(|queue| queue.measured_at == Some(time)) {
+            metrics::on_due(cx, &name);
+        } else {
+            message::expire(cx, &name);
+        }
     }
 }
 
@@ -186,8 +191,11 @@ fn named<'a>(cx: &'a Engine, url: &str) -> Result<&'a Queue, Refusal> {
     queue.ok_or_else(no_queue)
 }
 
-fn key(cx: &Engine, url: &str) -> Result<Arc<str>, Refusal> {
-    named(cx, url).map(|queue| Arc::clone(&queue.name))
+/// The queue that a call is about; the call keeps it active.
+fn key(cx: &mut Engine, url: &str) -> Result<Arc<str>, Refusal> {
+    let name = named(cx, url).map(|queue| Arc::clone(&queue.name))?;
+    metrics::touch(cx, &name);
+    Ok(name)
 }
 
 fn no_queue() -> Refusal {

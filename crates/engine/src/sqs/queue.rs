@@ -7,7 +7,10 @@ use capstan_model::Span;
 use capstan_shapes::{Refusal, sqs as shapes};
 use shapes::QueueAttributeName as Name;
 
-use super::{DeletedQueue, Queue, Settings, attributes, in_range, invalid_value, key, named, no_queue, url};
+use super::{
+    DeletedQueue, Queue, Settings, Traffic, attributes, in_range, invalid_value, key, metrics, named,
+    no_queue, url,
+};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -56,7 +59,7 @@ pub(super) fn create(
     }
     let now = cx.now;
     cx.sqs.queues.insert(Queue {
-        name,
+        name: Arc::clone(&name),
         created: now,
         modified: now,
         settings,
@@ -66,7 +69,11 @@ pub(super) fn create(
         visible: BTreeSet::new(),
         sent: BTreeSet::new(),
         bytes: 0,
+        traffic: Traffic::default(),
+        active_until: now,
+        measured_at: None,
     });
+    metrics::touch(cx, &name);
     Ok(shapes::CreateQueueResponse { queue_url })
 }
 

@@ -83,6 +83,8 @@ fn take(cx: &mut Engine, name: &Arc<str>, max: usize, visibility: Option<i64>) -
             taken.push(message.clone());
         }
     }
+    row.traffic.received += taken.len() as u64;
+    row.traffic.empty_receives += u64::from(taken.is_empty());
     drop(row);
     if let Some(redrive) = redrive
         && let Some(mut row) = sqs.queues.edit(&redrive.queue)
@@ -90,6 +92,7 @@ fn take(cx: &mut Engine, name: &Arc<str>, max: usize, visibility: Option<i64>) -
         for message in dead {
             // It keeps its age: a standard queue's dead letters expire as if they had stayed (Developer Guide).
             row.add(Message {
+                arrived: now,
                 visible_at: now,
                 received: None,
                 dead_letter_source: source.clone(),
@@ -185,7 +188,10 @@ pub(super) fn delete_one(cx: &mut Engine, name: &Arc<str>, text: &str) -> Result
     let queue = cx.sqs.queues.get(name).ok_or_else(no_queue)?;
     if received(queue, handle).is_some() {
         let sqs = &mut cx.sqs;
-        if let Some(message) = sqs.queues.edit(name).and_then(|mut row| row.take(handle.0)) {
+        if let Some(mut row) = sqs.queues.edit(name)
+            && let Some(message) = row.take(handle.0)
+        {
+            row.traffic.deleted += 1;
             sqs.stored_bytes -= message.bytes();
         }
     }

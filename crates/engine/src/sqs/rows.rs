@@ -28,9 +28,48 @@ pub struct Queue {
     pub sent: BTreeSet<(Time, u64)>,
     /// Of bodies and attributes.
     pub bytes: u64,
+    /// Of the present minute.
+    pub traffic: Traffic,
+    /// Until then metrics are published each minute, because of the latest call to the queue.
+    pub active_until: Time,
+    /// When the next metrics go out; `None` while the queue is inactive.
+    pub measured_at: Option<Time>,
+}
+
+/// What happened to a queue in a minute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages that were sent, by their size in bytes.
+    pub sent: BTreeMap<u64, u64>,
+    pub received: u64,
+    pub deleted: u64,
+    pub empty_receives: u64,
+}
+
+/// Messages of a queue by what can be done with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// They can be received.
+    pub visible: u64,
+    /// They were received, and their visibility timeout is not over.
+    pub in_flight: u64,
+    /// They were sent with a delay that is not over.
+    pub delayed: u64,
 }
 
 impl Queue {
+    pub fn counts(&self, now: Time) -> Counts {
+        let mut counts = Counts::default();
+        for message in self.messages.values() {
+            match (message.visible_at <= now, message.received) {
+                (true, _) => counts.visible += 1,
+                (false, Some(_)) => counts.in_flight += 1,
+                (false, None) => counts.delayed += 1,
+            }
+        }
+        counts
+    }
+
     /// Messages sent before this moment have expired.
     pub fn kept_since(&self, now: Time) -> Time {
         now - Span::from_secs(self.settings.retention_seconds)
@@ -72,12 +111,12 @@ impl Row for Queue {
     }
 
     fn deadline(&self) -> Option<Time> {
-        let (oldest, _) = self.sent.first()?;
         // The sweep removes what was sent before the cut, hence a little later than the very moment.
-        Some(
+        let sweep = self.sent.first().map(|(oldest, _)| {
             (*oldest + Span::from_secs(self.settings.retention_seconds)).next_multiple(SWEEP)
-                + Span::from_micros(1),
-        )
+                + Span::from_micros(1)
+        });
+        sweep.into_iter().chain(self.measured_at).min()
     }
 
     fn index(&self, put: &mut dyn FnMut(Arc<str>)) {
@@ -97,6 +136,8 @@ pub struct Message {
     pub trace_header: Option<String>,
     pub sender_id: String,
     pub sent: Time,
+    /// When it came into this queue: later than it was sent, in a dead-letter queue.
+    pub arrived: Time,
     pub visible_at: Time,
     pub first_received: Option<Time>,
     /// The latest receive: its moment and the number in its receipt handle.

@@ -90,6 +90,7 @@ pub(super) fn put(
         trace_header: system.get(TRACE_HEADER).and_then(|value| value.string_value.clone()),
         sender_id,
         sent: now,
+        arrived: now,
         visible_at: now + Span::from_secs(delay),
         first_received: None,
         received: None,
@@ -104,7 +105,9 @@ pub(super) fn put(
         md5_of_message_system_attributes: digest::of_attributes(&system),
         sequence_number: None,
     };
-    sqs.queues.edit(name).ok_or_else(no_queue)?.add(message);
+    let mut row = sqs.queues.edit(name).ok_or_else(no_queue)?;
+    *row.traffic.sent.entry(size).or_default() += 1;
+    row.add(message);
     Ok(result)
 }
 

@@ -154,7 +154,8 @@ fn delays_and_retention() {
     pass(engine, 56);
     assert_eq!(counts(engine, &url), ["0", "0", "0"]);
     send(engine, &url, "again");
-    pass(engine, 3600);
+    // Long enough that the queue is not active any more either.
+    pass(engine, 7 * 3600);
     assert_eq!((engine.sqs().stored_bytes, engine.sqs().next_due()), (0, None));
 }
 
@@ -429,4 +430,60 @@ fn who_may_send_and_who_waits() {
     assert_eq!(engine.sqs().ready_at("q"), None);
     ok(engine, shapes::SendMessageRequest { delay_seconds: Some(3), ..send_request(&url, "x") });
     assert_eq!(engine.sqs().ready_at("q"), Some(START + Span::from_secs(3)));
+}
+
+/// The maxima of a metric of the queue `work`, minute by minute.
+fn metric(engine: &mut Engine, name: &str) -> Vec<f64> {
+    use capstan_shapes::cloudwatch as cw;
+    let request = cw::GetMetricStatisticsRequest {
+        namespace: "AWS/SQS".to_owned(),
+        metric_name: name.to_owned(),
+        dimensions: Some(vec![cw::Dimension { name: "QueueName".to_owned(), value: "work".to_owned() }]),
+        start_time: START.floor(Span::from_mins(1)),
+        end_time: START + Span::from_hours(12),
+        period: 60,
+        statistics: Some(vec![cw::Statistic::Maximum]),
+        ..Default::default()
+    };
+    let mut points = ok(engine, request).datapoints.unwrap_or_default();
+    points.sort_by_key(|point| point.timestamp);
+    points.into_iter().filter_map(|point| point.maximum).collect()
+}
+
+#[test]
+fn an_active_queue_is_measured_each_minute() {
+    let mut engine = engine();
+    let url = create(&mut engine, "work", &[("VisibilityTimeout", "90")]);
+    for body in ["a", "bb", "ccc"] {
+        send(&mut engine, &url, body);
+    }
+    pass(&mut engine, 60);
+    let received = receive(&mut engine, &url);
+    assert_eq!(received.len(), 3);
+    receive(&mut engine, &url);
+    ok(
+        &mut engine,
+        shapes::DeleteMessageRequest { queue_url: url.clone(), receipt_handle: handle(&received[0]) },
+    );
+    pass(&mut engine, 120);
+    for (name, values) in [
+        ("ApproximateNumberOfMessagesVisible", [3.0, 0.0, 2.0]),
+        ("ApproximateNumberOfMessagesNotVisible", [0.0, 2.0, 0.0]),
+        ("ApproximateNumberOfMessagesDelayed", [0.0; 3]),
+        ("ApproximateAgeOfOldestMessage", [40.0, 100.0, 160.0]),
+        ("NumberOfMessagesSent", [3.0, 0.0, 0.0]),
+        ("NumberOfMessagesReceived", [0.0, 3.0, 0.0]),
+        ("NumberOfMessagesDeleted", [0.0, 1.0, 0.0]),
+        ("NumberOfEmptyReceives", [0.0, 1.0, 0.0]),
+    ] {
+        assert_eq!(metric(&mut engine, name), values, "{name}");
+    }
+    assert_eq!(metric(&mut engine, "SentMessageSize"), [3.0]);
+    // Six hours after the latest call it falls silent, until the next one.
+    pass(&mut engine, 8 * 3_600);
+    let silent = metric(&mut engine, "NumberOfMessagesSent").len();
+    assert_eq!(silent, 1 + 1 + 6 * 60);
+    send(&mut engine, &url, "d");
+    pass(&mut engine, 60);
+    assert_eq!(metric(&mut engine, "NumberOfMessagesSent").len(), silent + 1);
 }
