@@ -216,7 +216,8 @@ impl<'a> Compiler<'a> {
                         "the attribute in Fn::ImportValue must be a string or a function that returns a string",
                     ));
                 }
-                if !name.resources().is_empty() || !name.attributes().is_empty() {
+                let of_resource = name.resources().iter().any(|id| self.names.resources.contains(*id));
+                if of_resource || !name.attributes().is_empty() {
                     return Err(wrong(
                         "the attribute in Fn::ImportValue must not depend on any resources, imported values, or Fn::GetAZs",
                     ));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use capstan_template::{Expression, Given, Lookup, Scope, Template, TemplateError, World};
 use serde_json::{Value as Json, json};
 
-pub struct Fake;
+pub(crate) struct Fake;
 
 impl World for Fake {
     fn pseudo(&self, name: &str) -> Option<Json> {
@@ -66,12 +66,12 @@ impl World for Fake {
     }
 }
 
-pub fn given(values: &[(&str, &str)]) -> BTreeMap<String, Given> {
+pub(crate) fn given(values: &[(&str, &str)]) -> BTreeMap<String, Given> {
     values.iter().map(|(name, value)| ((*name).to_owned(), Given::Value((*value).to_owned()))).collect()
 }
 
 /// Everything that an expression of the template comes to.
-pub fn resolve_with(
+pub(crate) fn resolve_with(
     template: &Template,
     values: &[(&str, &str)],
     pick: impl FnOnce(&Template) -> &Expression,
@@ -83,7 +83,7 @@ pub fn resolve_with(
 }
 
 /// The properties of all resources that exist, and the outputs, as one value.
-pub fn all(template: &Template, values: &[(&str, &str)]) -> Result<Json, TemplateError> {
+pub(crate) fn all(template: &Template, values: &[(&str, &str)]) -> Result<Json, TemplateError> {
     let arguments = template.bind(&given(values), &Fake)?;
     let conditions = template.conditions(&arguments, &Fake)?;
     let scope = Scope { template, arguments: &arguments, conditions: &conditions, world: &Fake };
@@ -93,8 +93,7 @@ pub fn all(template: &Template, values: &[(&str, &str)]) -> Result<Json, Templat
     }
     let mut outputs = serde_json::Map::new();
     for output in &template.outputs {
-        outputs
-            .insert(output.name.clone(), json!([output.value_in(&scope)?, output.export_in(&scope)?]));
+        outputs.insert(output.name.clone(), json!([output.value_in(&scope)?, output.export_in(&scope)?]));
     }
     Ok(json!({"resources": resources, "outputs": outputs, "conditions": conditions}))
 }
