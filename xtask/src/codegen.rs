@@ -32,7 +32,7 @@ pub(crate) fn run(models: &Path) -> Result<String, String> {
             lay_over(&mut model, json);
         }
         let code = Generator::new(&service, &model).generate(&operations)?;
-        let out = root.join("crates/shapes/src").join(format!("{service}.rs"));
+        let out = root.join("crates/shapes/src").join(format!("{}.rs", service.replace('-', "_")));
         let changed = write_if_changed(&out, &code)?;
         let lines = if changed { format!("{} lines", code.lines().count()) } else { "unchanged".to_owned() };
         let _ = writeln!(summary, "{service}: {} operations, {lines}", operations.len());

@@ -7,8 +7,8 @@ use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
 use crate::{
-    Config, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm,
-    sts,
+    Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
+    events, fis, logs, sqs, ssm, sts,
 };
 
 /// Everything that can happen to an engine.
@@ -61,6 +61,7 @@ pub struct Engine {
     pub(crate) now: Time,
     pub(crate) chance: Chance,
     pub(crate) ecs: ecs::Ecs,
+    pub(crate) application_autoscaling: application_autoscaling::ApplicationAutoScaling,
     pub(crate) autoscaling: autoscaling::AutoScaling,
     pub(crate) ec2: ec2::Ec2,
     pub(crate) elb: elb::Elb,
@@ -88,6 +89,7 @@ impl Engine {
             config,
             now,
             ecs: ecs::Ecs::default(),
+            application_autoscaling: application_autoscaling::ApplicationAutoScaling::default(),
             autoscaling: autoscaling::AutoScaling::default(),
             ec2: ec2::Ec2::default(),
             elb: elb::Elb::default(),
@@ -120,6 +122,10 @@ impl Engine {
 
     pub fn ecs(&self) -> &ecs::Ecs {
         &self.ecs
+    }
+
+    pub fn application_autoscaling(&self) -> &application_autoscaling::ApplicationAutoScaling {
+        &self.application_autoscaling
     }
 
     pub fn autoscaling(&self) -> &autoscaling::AutoScaling {
@@ -183,6 +189,7 @@ impl Engine {
     pub fn record(&mut self, on: bool) {
         self.calls = on.then(Vec::new);
         self.ecs.record_changes(on);
+        self.application_autoscaling.record_changes(on);
         self.autoscaling.record_changes(on);
         self.ec2.record_changes(on);
         self.elb.record_changes(on);
@@ -215,6 +222,7 @@ impl Engine {
             outcome.calls = std::mem::take(calls);
             let mut put = |table, key| outcome.changes.push(Change { table, key });
             self.ecs.take_changed(&mut put);
+            self.application_autoscaling.take_changed(&mut put);
             self.autoscaling.take_changed(&mut put);
             self.ec2.take_changed(&mut put);
             self.elb.take_changed(&mut put);
@@ -243,6 +251,7 @@ impl Engine {
             (self.sqs.next_due(), sqs::on_due),
             (self.cloudwatch.next_due(), cloudwatch::on_due),
             (self.autoscaling.next_due(), autoscaling::on_due),
+            (self.application_autoscaling.next_due(), application_autoscaling::on_due),
             (self.fis.next_due(), fis::on_due),
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
@@ -306,6 +315,9 @@ impl Engine {
         let (service, operation) = (request.service().name, request.operation().name);
         let noted = cloudtrail::note(self, &request);
         let reply = match request {
+            Request::ApplicationAutoscaling(request) => {
+                application_autoscaling::handle(self, caller, request).map(Response::ApplicationAutoscaling)
+            }
             Request::Autoscaling(request) => {
                 autoscaling::handle(self, caller, request).map(Response::Autoscaling)
             }
@@ -355,6 +367,7 @@ impl Engine {
             elb::on_event(self, &event);
             ecs::on_event(self, &event);
             autoscaling::on_event(self, &event);
+            application_autoscaling::on_event(self, &event);
             fis::on_event(self, &event);
             cloudtrail::on_event(self, &event);
         }

@@ -2,7 +2,10 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs, sqs, ssm};
+use crate::{
+    Engine, application_autoscaling, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs,
+    sqs, ssm,
+};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,7 @@ pub(crate) fn group(cx: &Engine, name: &str) -> Option<Explanation> {
 /// Settings that are accepted without effect: service, then `(Operation.member, why)`.
 pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
     vec![
+        ("application-autoscaling", application_autoscaling::INERT),
         ("autoscaling", autoscaling::INERT),
         ("cloudtrail", cloudtrail::INERT),
         ("cloudwatch", cloudwatch::INERT),

@@ -11,7 +11,10 @@ mod engine;
 mod explain;
 pub mod kernel;
 mod policy;
+pub mod scaling;
+pub mod schedule;
 
+pub mod application_autoscaling;
 pub mod autoscaling;
 pub mod cloudformation;
 pub mod cloudtrail;

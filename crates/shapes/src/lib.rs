@@ -16,6 +16,8 @@ mod validate;
 mod value;
 
 #[rustfmt::skip]
+pub mod application_autoscaling;
+#[rustfmt::skip]
 pub mod autoscaling;
 #[rustfmt::skip]
 pub mod cloudformation;
@@ -53,6 +55,7 @@ pub use value::Value;
 use macros::services;
 
 services! {
+    ApplicationAutoscaling application_autoscaling,
     Autoscaling autoscaling,
     Cloudformation cloudformation,
     Cloudtrail cloudtrail,

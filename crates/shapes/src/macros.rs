@@ -185,10 +185,12 @@ macro_rules! services {
             /// The request of that service (by its model's name) and operation, from a value that its schema has
             /// passed; `None` when there is no such operation.
             pub fn read(service: &str, operation: &str, value: Value) -> Option<Self> {
-                match service {
-                    $(stringify!($module) => $module::Request::read(operation, value).map(Self::$variant),)*
-                    _ => None,
-                }
+                $(
+                    if service == $module::SERVICE.name {
+                        return $module::Request::read(operation, value).map(Self::$variant);
+                    }
+                )*
+                None
             }
 
             pub fn write(self) -> Value {

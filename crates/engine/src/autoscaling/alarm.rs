@@ -9,13 +9,11 @@ use super::rows::{
     ActivityIndex, Adjustment, Group, GroupInstanceIndex, Name, Policy, PolicyIndex, PolicyKind, Step,
     TargetTracking, Warmup,
 };
-use super::scaling::{self, Size};
+use super::scaling::{ecs_in, ecs_out};
 use super::{capacity, invalid};
 use crate::kernel::millionths;
+use crate::scaling::{self, Peer, Size};
 use crate::{Caller, Engine};
-
-/// Alarms repeat their actions every minute: a wish that is older was not repeated.
-const WISH_LASTS: Span = Span::from_mins(1);
 
 /// An alarm's action on a scaling policy.
 pub(super) struct Action<'a> {
@@ -124,7 +122,7 @@ fn scale_out(
 ) {
     let warmup = warmup(group, tracking.warmup, tracking.managed_by_ecs);
     let size = size(cx, group, tracking, warmup);
-    let formula = if tracking.managed_by_ecs { scaling::ecs_out } else { scaling::tracking_out };
+    let formula = if tracking.managed_by_ecs { ecs_out } else { scaling::tracking_out };
     let to = formula(size, metric, tracking.target);
     let verdict = if to == group.desired {
         let wanted = formula(Size { max: i64::MAX, ..size }, metric, tracking.target);
@@ -158,7 +156,7 @@ fn scale_in(
     }
     let warmup = warmup(group, tracking.warmup, tracking.managed_by_ecs);
     let size = size(cx, group, tracking, warmup);
-    let formula = if tracking.managed_by_ecs { scaling::ecs_in } else { scaling::tracking_in };
+    let formula = if tracking.managed_by_ecs { ecs_in } else { scaling::tracking_in };
     let wish = formula(size, metric, tracking.target);
     let now = cx.now;
     if let Some(mut row) = cx.autoscaling.policies.edit(&(policy.group.clone(), policy.name.clone()))
@@ -185,20 +183,17 @@ fn scale_in(
 }
 
 /// The capacity that all target tracking policies of the group can do with; `Err` names one that does not want to
-/// scale in (ASG guide, as-scaling-target-tracking: in only if all agree).
+/// scale in.
 fn agreed(cx: &Engine, policy: &Policy, wish: i64) -> Result<i64, Name> {
-    let mut to = wish;
-    for other in cx.autoscaling.policies.by(&PolicyIndex::Group(policy.group.clone())) {
-        let PolicyKind::TargetTracking(tracking) = &other.kind else { continue };
-        if other.name == policy.name || !other.enabled || !tracking.scale_in {
-            continue;
+    let others = cx.autoscaling.policies.by(&PolicyIndex::Group(policy.group.clone()));
+    let peers = others.filter_map(|other| match &other.kind {
+        PolicyKind::TargetTracking(tracking) => {
+            (other.name != policy.name && other.enabled && tracking.scale_in)
+                .then(|| Peer { name: other.name.clone(), wish: tracking.scale_in_wish })
         }
-        match tracking.scale_in_wish {
-            Some((at, wish)) if cx.now - at <= WISH_LASTS => to = to.max(wish),
-            _ => return Err(other.name.clone()),
-        }
-    }
-    Ok(to)
+        _ => None,
+    });
+    scaling::agreed(cx.now, wish, peers)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the parts of one policy and one breach")]

@@ -178,6 +178,7 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         Event::SpotInterruption { instance, .. } => rebalance::at_risk(cx, *instance, Risk::Notice),
         Event::AlarmState { .. }
         | Event::LifecycleAction { .. }
+        | Event::ServiceDeleted { .. }
         | Event::SpotInstanceEvicted { .. }
         | Event::SpotRequestFulfilled { .. } => {}
     }

@@ -9,11 +9,11 @@ use super::rows::{
 };
 use super::{invalid, invalid_token, number};
 use crate::kernel::{millionths, page};
+use crate::scaling::{self, Metric, Side};
 use crate::{Caller, Engine};
 
-/// Policies of a group, and steps of a policy (Auto Scaling quotas).
+/// Policies of a group (Auto Scaling quotas).
 const PER_GROUP_MAX: usize = 50;
-const STEPS_MAX: usize = 20;
 
 /// What ECS names its policies, and the metric that they follow (ecs.md §4.3).
 const ECS_POLICY_PREFIX: &str = "ECSManagedAutoScalingPolicy-";
@@ -122,7 +122,10 @@ fn step(request: &shapes::PutScalingPolicyRequest) -> Result<PolicyKind, Refusal
             "Cooldown and ScalingAdjustment are only supported for policies of type SimpleScaling",
         ));
     }
-    let steps = steps(request.step_adjustments.as_deref().unwrap_or_default())?;
+    let given = request.step_adjustments.iter().flatten().map(|step| {
+        Step::new(step.metric_interval_lower_bound, step.metric_interval_upper_bound, step.scaling_adjustment)
+    });
+    let steps = scaling::read_steps(given).map_err(invalid)?;
     let aggregation = request.metric_aggregation_type.clone().unwrap_or_else(|| "Average".to_owned());
     if !["Minimum", "Maximum", "Average"].contains(&aggregation.as_str()) {
         return Err(invalid(format!(
@@ -135,48 +138,6 @@ fn step(request: &shapes::PutScalingPolicyRequest) -> Result<PolicyKind, Refusal
         aggregation,
         warmup: request.estimated_instance_warmup.map(|secs| Span::from_secs(secs.into())),
     })
-}
-
-/// Reads steps: no gap, no overlap, at most one open end on each side (ASG guide, as-scaling-simple-step).
-fn steps(given: &[shapes::StepAdjustment]) -> Result<Vec<Step>, Refusal> {
-    if given.is_empty() || given.len() > STEPS_MAX {
-        return Err(invalid(format!(
-            "A policy of type StepScaling needs from 1 to {STEPS_MAX} StepAdjustments"
-        )));
-    }
-    let mut steps: Vec<Step> = given
-        .iter()
-        .map(|each| Step {
-            lower: each.metric_interval_lower_bound.map(millionths),
-            upper: each.metric_interval_upper_bound.map(millionths),
-            amount: each.scaling_adjustment.into(),
-            shape: each.clone(),
-        })
-        .collect();
-    steps.sort_by_key(|step| step.lower.unwrap_or(i64::MIN));
-    for step in &steps {
-        let empty = matches!((step.lower, step.upper), (Some(lower), Some(upper)) if lower >= upper);
-        if empty || (step.lower.is_none() && step.upper.is_none()) {
-            return Err(invalid("Each StepAdjustment needs bounds, the lower one below the upper one"));
-        }
-    }
-    for pair in steps.windows(2) {
-        match (pair[0].upper, pair[1].lower) {
-            (Some(upper), Some(lower)) if upper == lower => {}
-            (Some(upper), Some(lower)) if upper < lower => {
-                return Err(invalid("There is a gap between the StepAdjustments"));
-            }
-            _ => return Err(invalid("The StepAdjustments overlap")),
-        }
-    }
-    let (first, last) = (&steps[0], &steps[steps.len() - 1]);
-    if first.lower.is_some_and(|lower| lower < 0) {
-        return Err(invalid("With a negative lower bound, one step must have no lower bound"));
-    }
-    if last.upper.is_some_and(|upper| upper > 0) {
-        return Err(invalid("With a positive upper bound, one step must have no upper bound"));
-    }
-    Ok(steps)
 }
 
 fn target_tracking(
@@ -216,7 +177,7 @@ fn target_tracking(
         });
     let (alarm_high, alarm_low) = match before.map(|before| &before.kind) {
         Some(PolicyKind::TargetTracking(before)) => (before.alarm_high.clone(), before.alarm_low.clone()),
-        _ => (own_alarm(cx, group, "AlarmHigh"), own_alarm(cx, group, "AlarmLow")),
+        _ => scaling::own_alarms(cx, "autoscaling.alarm-name", group),
     };
     Ok(TargetTracking {
         target: millionths(configuration.target_value),
@@ -238,7 +199,8 @@ fn check_metric(configuration: &shapes::TargetTrackingConfiguration) -> Result<(
                 "ResourceLabel is required for the metric ALBRequestCountPerTarget, and only for it",
             ));
         }
-        if by_target && resource_label(predefined).is_none() {
+        if predefined.resource_label.as_deref().is_some_and(|label| scaling::resource_label(label).is_none())
+        {
             return Err(invalid("ResourceLabel must be of the form app/NAME/ID/targetgroup/NAME/ID"));
         }
     }
@@ -253,45 +215,10 @@ fn check_metric(configuration: &shapes::TargetTrackingConfiguration) -> Result<(
     Ok(())
 }
 
-/// The values of the dimensions LoadBalancer and TargetGroup out of `app/NAME/ID/targetgroup/NAME/ID`.
-fn resource_label(predefined: &shapes::PredefinedMetricSpecification) -> Option<(String, String)> {
-    let label = predefined.resource_label.as_deref()?;
-    let at = label.find("/targetgroup/")?;
-    let (balancer, group) = (&label[..at], &label[at + 1..]);
-    (balancer.split('/').count() == 3 && group.split('/').count() == 3)
-        .then(|| (balancer.to_owned(), group.to_owned()))
-}
-
-fn own_alarm(cx: &mut Engine, group: &str, side: &str) -> OwnAlarm {
-    let uuid = cx.chance.uuid("autoscaling.alarm-name");
-    let name = format!("TargetTracking-{group}-{side}-{uuid}");
-    let arn = cx.arn("cloudwatch", format!("alarm:{name}"));
-    OwnAlarm { name, arn }
-}
-
-/// What an alarm looks at.
-#[derive(Default)]
-struct Metric {
-    namespace: Option<String>,
-    name: Option<String>,
-    statistic: Option<cloudwatch::Statistic>,
-    dimensions: Vec<(String, String)>,
-    unit: Option<cloudwatch::StandardUnit>,
-    period: i32,
-    queries: Option<Vec<cloudwatch::MetricDataQuery>>,
-}
-
 fn metric(group: &str, configuration: &shapes::TargetTrackingConfiguration) -> Metric {
     if let Some(predefined) = &configuration.predefined_metric_specification {
-        let of_group = |name: &str, unit| Metric {
-            namespace: Some("AWS/EC2".to_owned()),
-            name: Some(name.to_owned()),
-            statistic: Some(cloudwatch::Statistic::Average),
-            dimensions: vec![("AutoScalingGroupName".to_owned(), group.to_owned())],
-            unit,
-            period: 60,
-            queries: None,
-        };
+        let of_group =
+            |name: &str, unit| Metric::average("AWS/EC2", name, &[("AutoScalingGroupName", group)], unit);
         return match predefined.predefined_metric_type {
             shapes::MetricType::ASGAverageCPUUtilization => {
                 of_group("CPUUtilization", Some(cloudwatch::StandardUnit::Percent))
@@ -299,19 +226,7 @@ fn metric(group: &str, configuration: &shapes::TargetTrackingConfiguration) -> M
             shapes::MetricType::ASGAverageNetworkIn => of_group("NetworkIn", None),
             shapes::MetricType::ASGAverageNetworkOut => of_group("NetworkOut", None),
             shapes::MetricType::ALBRequestCountPerTarget => {
-                let (balancer, target_group) = resource_label(predefined).unwrap_or_default();
-                Metric {
-                    namespace: Some("AWS/ApplicationELB".to_owned()),
-                    name: Some("RequestCountPerTarget".to_owned()),
-                    statistic: Some(cloudwatch::Statistic::Sum),
-                    dimensions: vec![
-                        ("LoadBalancer".to_owned(), balancer),
-                        ("TargetGroup".to_owned(), target_group),
-                    ],
-                    unit: None,
-                    period: 60,
-                    queries: None,
-                }
+                Metric::requests_per_target(predefined.resource_label.as_deref().unwrap_or_default())
             }
         };
     }
@@ -357,57 +272,17 @@ fn query(given: &shapes::TargetTrackingMetricDataQuery) -> cloudwatch::MetricDat
     }
 }
 
-/// Makes the two alarms of a target tracking policy what they shall be: above the target for scale-out, below nine
-/// tenths of it for scale-in; for ECS managed scaling the target itself both ways, and one minute for scale-out.
 fn put_alarms(cx: &mut Engine, policy: &Policy) -> Result<(), Refusal> {
     let PolicyKind::TargetTracking(tracking) = &policy.kind else { return Ok(()) };
     let target = tracking.configuration.target_value;
-    let sides = if tracking.managed_by_ecs {
-        [(true, target, 1), (false, target, 15)]
-    } else {
-        // Nine tenths of the published target, as exported alarms show them (70 → 63).
-        [(true, target, 3), (false, millionths(target) as f64 * 9.0 / 10_000_000.0, 15)]
-    };
-    for (high, threshold, periods) in sides {
-        let metric = metric(&policy.group, &tracking.configuration);
-        let alarm = if high { &tracking.alarm_high } else { &tracking.alarm_low };
-        let dimensions = metric.dimensions.into_iter();
-        let dimensions = dimensions.map(|(name, value)| cloudwatch::Dimension { name, value });
-        let period = metric.queries.is_none().then_some(metric.period);
-        let request = cloudwatch::PutMetricAlarmRequest {
-            alarm_name: alarm.name.clone(),
-            alarm_description: Some(format!(
-                "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {}.",
-                policy.arn
-            )),
-            actions_enabled: Some(true),
-            alarm_actions: Some(vec![policy.arn.to_string()]),
-            metric_name: metric.name,
-            namespace: metric.namespace,
-            statistic: metric.statistic,
-            dimensions: metric.queries.is_none().then(|| dimensions.collect()),
-            period,
-            unit: metric.unit,
-            evaluation_periods: Some(periods),
-            threshold: Some(threshold),
-            comparison_operator: Some(if high {
-                cloudwatch::ComparisonOperator::GreaterThanThreshold
-            } else {
-                cloudwatch::ComparisonOperator::LessThanThreshold
-            }),
-            treat_missing_data: Some("missing".to_owned()),
-            metrics: metric.queries,
-            ..Default::default()
-        };
-        cx.call(Caller::AUTOSCALING, request)?;
-    }
-    Ok(())
+    let sides = if tracking.managed_by_ecs { Side::managed_by_ecs(target) } else { Side::generic(target) };
+    let metric = metric(&policy.group, &tracking.configuration);
+    let alarms = [&tracking.alarm_high, &tracking.alarm_low];
+    scaling::put_alarms(cx, &Caller::AUTOSCALING, &policy.arn, alarms, &metric, sides)
 }
 
 fn delete_alarms(cx: &mut Engine, tracking: &TargetTracking) {
-    let alarm_names = vec![tracking.alarm_high.name.clone(), tracking.alarm_low.name.clone()];
-    // Alarms that a user has deleted meanwhile are no reason to keep the policy.
-    let _ = cx.call(Caller::AUTOSCALING, cloudwatch::DeleteAlarmsRequest { alarm_names });
+    scaling::delete_alarms(cx, &Caller::AUTOSCALING, [&tracking.alarm_high, &tracking.alarm_low]);
 }
 
 /// Removes a policy and the alarms that it owns.
@@ -477,22 +352,12 @@ fn type_of(policy: &Policy) -> &'static str {
 
 /// The alarms that a policy shows: its own ones, or those of users that name it among their actions.
 fn alarms_of(cx: &Engine, policy: &Policy) -> Vec<shapes::Alarm> {
-    let shape = |name: &str, arn: &str| shapes::Alarm {
-        alarm_name: Some(name.to_owned()),
-        alarm_arn: Some(arn.to_owned()),
+    let alarms = match &policy.kind {
+        PolicyKind::TargetTracking(tracking) => vec![tracking.alarm_high.clone(), tracking.alarm_low.clone()],
+        _ => scaling::alarms_naming(cx, &policy.arn),
     };
-    if let PolicyKind::TargetTracking(tracking) = &policy.kind {
-        let own = [&tracking.alarm_high, &tracking.alarm_low];
-        return own.into_iter().map(|alarm| shape(&alarm.name, &alarm.arn)).collect();
-    }
-    let invokes = |actions: &[String]| actions.iter().any(|action| **action == *policy.arn);
-    let alarms = cx.cloudwatch.alarms().iter().filter(|alarm| {
-        let settings = &alarm.settings;
-        invokes(&settings.alarm_actions)
-            || invokes(&settings.ok_actions)
-            || invokes(&settings.insufficient_data_actions)
-    });
-    alarms.map(|alarm| shape(&alarm.name, &cx.arn("cloudwatch", format!("alarm:{}", alarm.name)))).collect()
+    let shape = |alarm: OwnAlarm| shapes::Alarm { alarm_name: Some(alarm.name), alarm_arn: Some(alarm.arn) };
+    alarms.into_iter().map(shape).collect()
 }
 
 fn shape(cx: &Engine, policy: &Policy) -> shapes::ScalingPolicy {
@@ -522,7 +387,7 @@ fn shape(cx: &Engine, policy: &Policy) -> shapes::ScalingPolicy {
         }
         PolicyKind::Step { adjustment, steps, aggregation, warmup } => {
             adjust(adjustment);
-            shape.step_adjustments = Some(steps.iter().map(|step| step.shape.clone()).collect());
+            shape.step_adjustments = Some(steps.iter().map(step_shape).collect());
             shape.metric_aggregation_type = Some(aggregation.clone());
             shape.estimated_instance_warmup = warmup.map(secs);
         }
@@ -532,4 +397,13 @@ fn shape(cx: &Engine, policy: &Policy) -> shapes::ScalingPolicy {
         }
     }
     shape
+}
+
+fn step_shape(step: &Step) -> shapes::StepAdjustment {
+    let (lower, upper) = step.bounds();
+    shapes::StepAdjustment {
+        metric_interval_lower_bound: lower,
+        metric_interval_upper_bound: upper,
+        scaling_adjustment: number(step.amount),
+    }
 }

@@ -68,6 +68,7 @@ impl Record {
             What::Service { source, .. } => source,
         };
         match service {
+            "application-autoscaling" => "aws.application-autoscaling",
             "autoscaling" => "aws.autoscaling",
             "cloudtrail" => "aws.cloudtrail",
             "cloudwatch" => "aws.monitoring",

@@ -293,6 +293,7 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         Event::SpotInterruption { instance, .. } => managed_draining::on_spot_notice(cx, *instance),
         Event::AlarmAction { .. }
         | Event::AlarmState { .. }
+        | Event::ServiceDeleted { .. }
         | Event::RebalanceRecommendation { .. }
         | Event::SpotInstanceEvicted { .. }
         | Event::SpotRequestFulfilled { .. } => {}

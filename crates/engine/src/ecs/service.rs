@@ -14,7 +14,7 @@ use super::{
     TaskDefinition, TaskIndex, TaskStatus, capacity_provider, deployment, event, placement, tags,
     task_definition,
 };
-use crate::kernel::page;
+use crate::kernel::{Event, page};
 use crate::{Caller, Engine};
 
 /// Target groups of one service (ECS guide, service-quotas).
@@ -480,6 +480,8 @@ pub(super) fn delete(
         service.status = ServiceStatus::Draining;
         service.desired = 0;
     }
+    let (cluster, service) = (key.cluster.to_string(), key.name.to_string());
+    cx.announce(Event::ServiceDeleted { cluster, service });
     deployment::poke(cx, &key);
     let service = cx.ecs.services.get(&key).map(|service| describe_one(cx, service, true));
     Ok(shapes::DeleteServiceResponse { service })

@@ -10,7 +10,6 @@ mod input;
 mod pattern;
 mod rows;
 mod rule;
-mod schedule;
 mod tag;
 mod target;
 #[cfg(test)]
@@ -27,7 +26,6 @@ use crate::{Caller, Engine};
 
 pub(crate) use bus::start;
 pub use rows::{Bus, Delivery, Rule, RuleIndex, RuleKey};
-pub use schedule::{Cron, Schedule};
 
 /// Settings that are accepted without effect.
 pub const INERT: &[(&str, &str)] = &[

@@ -8,8 +8,8 @@ use capstan_shapes::events as shapes;
 use serde_json::Value as Json;
 
 use super::pattern::Pattern;
-use super::schedule::Schedule;
 use crate::kernel::{NoIndex, Row};
+use crate::schedule::Schedule;
 
 /// An event bus. Services put their events on `default`.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use capstan_shapes::{Refusal, events as shapes};
 
 use super::pattern::{Invalid, Pattern};
 use super::rows::{Rule, RuleIndex, RuleKey};
-use super::schedule::Schedule;
 use super::{bus, limit_exceeded, page_of, tag, validation};
+use crate::schedule::Schedule;
 use crate::{Caller, Engine};
 
 /// Rules on a bus (EventBridge quotas).
@@ -67,7 +67,10 @@ pub(super) fn put(
     let pattern = event_pattern.as_deref().map(Pattern::parse).transpose().map_err(invalid_pattern)?;
     let schedule = match &schedule_expression {
         Some(text) => Some(
-            Schedule::parse(text).ok_or_else(|| validation("Parameter ScheduleExpression is not valid."))?,
+            // `at(…)` is for the schedules of EventBridge Scheduler, not for rules.
+            Schedule::parse(text)
+                .filter(|schedule| !matches!(schedule, Schedule::At(_)))
+                .ok_or_else(|| validation("Parameter ScheduleExpression is not valid."))?,
         ),
         None => None,
     };

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::input::{self, Context};
 use super::pattern::Pattern;
-use super::{Published, Schedule, publish};
+use super::{Published, publish};
+use crate::schedule::Schedule;
 use crate::{Caller, Config, Engine, Input};
 
 fn engine() -> Engine {

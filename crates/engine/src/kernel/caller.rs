@@ -14,6 +14,7 @@ pub enum Caller {
 }
 
 impl Caller {
+    pub const APPLICATION_AUTOSCALING: Self = Self::Service("application-autoscaling.amazonaws.com");
     pub const AUTOSCALING: Self = Self::Service("autoscaling.amazonaws.com");
     pub const CLOUDFORMATION: Self = Self::Service("cloudformation.amazonaws.com");
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");

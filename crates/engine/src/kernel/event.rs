@@ -37,6 +37,8 @@ pub(crate) enum Event {
     SpotInterruption { instance: InstanceId, action: &'static str, gone_at: Time },
     /// An interrupted Spot Instance has ended (CloudTrail's BidEvictedEvent).
     SpotInstanceEvicted { instance: InstanceId },
+    /// An ECS service was deleted; its tasks may still be on their way out.
+    ServiceDeleted { cluster: String, service: String },
     /// A Spot request has got its instance.
     SpotRequestFulfilled { request: String, instance: InstanceId },
     /// A target's health changed, or it left its group when its deregistration delay was over (`state` `unused`).

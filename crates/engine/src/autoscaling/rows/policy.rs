@@ -5,6 +5,7 @@ use capstan_shapes::autoscaling as shapes;
 
 use super::Name;
 use crate::kernel::Row;
+pub use crate::scaling::{Adjustment, AdjustmentKind, OwnAlarm, Step};
 
 /// A scaling policy.
 #[derive(Clone, Debug)]
@@ -48,54 +49,6 @@ pub struct TargetTracking {
     pub alarm_low: OwnAlarm,
     /// The smaller capacity that the policy asked for last, and when; alarms repeat it every minute.
     pub scale_in_wish: Option<(Time, i64)>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnAlarm {
-    pub name: String,
-    pub arn: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Adjustment {
-    pub kind: AdjustmentKind,
-    /// The least change in instances, for percentages.
-    pub min_magnitude: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdjustmentKind {
-    ChangeInCapacity,
-    ExactCapacity,
-    PercentChangeInCapacity,
-}
-
-impl AdjustmentKind {
-    pub const ALL: [Self; 3] = [Self::ChangeInCapacity, Self::ExactCapacity, Self::PercentChangeInCapacity];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ChangeInCapacity => "ChangeInCapacity",
-            Self::ExactCapacity => "ExactCapacity",
-            Self::PercentChangeInCapacity => "PercentChangeInCapacity",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|each| each.as_str() == text)
-    }
-}
-
-/// One step of a step policy; bounds are distances from the alarm's threshold.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// Millionths; `None` is minus infinity.
-    pub lower: Option<i64>,
-    /// Millionths; `None` is infinity.
-    pub upper: Option<i64>,
-    pub amount: i64,
-    /// As given.
-    pub shape: shapes::StepAdjustment,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

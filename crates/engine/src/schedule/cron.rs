@@ -1,16 +1,9 @@
-//! Schedule expressions: `rate(5 minutes)` and `cron(0 12 * * ? *)`, in UTC (EventBridge guide, eb-create-rule-schedule).
+//! Cron expressions: AWS's six fields (`0 12 * * ? *`; EventBridge guide, eb-create-rule-schedule), and the five of Unix
+//! that EC2 Auto Scaling takes (`0 12 * * *`; ASG guide, ec2-auto-scaling-scheduled-scaling).
 
 use capstan_model::{Span, Time};
 
-/// When a rule fires by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Schedule {
-    /// Every so often, counted from when the rule began.
-    Rate(Span),
-    Cron(Box<Cron>),
-}
-
-/// Six fields. At most one of the two day fields says something; the other one is `?`.
+/// The moments at which something happens again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cron {
     /// Bits 0–59.
@@ -42,6 +35,8 @@ enum Days {
     LastOfWeekday(u32),
     /// `3#2`: the second Tuesday of the month.
     NthOfWeekday(u32, u32),
+    /// Days of the month and days of the week, as Unix has it: one of them is enough.
+    Either(u64, u64),
 }
 
 const YEAR_MIN: i64 = 1970;
@@ -50,44 +45,34 @@ const MONTHS: [&str; 12] =
     ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-impl Schedule {
-    /// `None` when it is not an expression that EventBridge takes.
+impl Cron {
+    /// Six fields: minutes, hours, day of month, month, day of week, year. At most one of the two day fields says
+    /// something; the other one is `?`.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(inside) = text.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')) {
-            return rate(inside).map(Self::Rate);
-        }
-        let inside = text.strip_prefix("cron(").and_then(|rest| rest.strip_suffix(')'))?;
-        cron(inside).map(|cron| Self::Cron(Box::new(cron)))
+        cron(text)
     }
 
-    /// The first moment after `now`; `since` is when the rule began. `None` when there is none any more.
-    pub fn next(&self, since: Time, now: Time) -> Option<Time> {
-        match self {
-            Self::Rate(span) => {
-                let passed = (now - since).as_micros().max(0) / span.as_micros();
-                Some(since + *span * (passed + 1))
-            }
-            Self::Cron(cron) => cron.next(now),
-        }
+    /// Five fields: minutes, hours, day of month, month, day of week (0 and 7 are Sunday).
+    pub fn parse_unix(text: &str) -> Option<Self> {
+        let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [minutes, hours, day_of_month, month, day_of_week] = fields[..] else { return None };
+        let of_month = set(day_of_month, 1, 31, &[])?;
+        let of_week = set(day_of_week, 0, 7, &WEEKDAYS)?;
+        let of_week = ((of_week & 0x7f) << 1) | (of_week >> 7 & 1) << 1;
+        // Fields that begin with a star restrict nothing, so the other one counts alone (crontab(5)).
+        let days = match (day_of_month.starts_with('*'), day_of_week.starts_with('*')) {
+            (_, true) => Days::OfMonth(of_month),
+            (true, false) => Days::OfWeek(of_week),
+            (false, false) => Days::Either(of_month, of_week),
+        };
+        Some(Self {
+            minutes: set(minutes, 0, 59, &[])?,
+            hours: set(hours, 0, 23, &[])?,
+            months: set(month, 1, 12, &MONTHS)?,
+            years: None,
+            days,
+        })
     }
-}
-
-/// The unit is singular for 1 and plural for more.
-fn rate(text: &str) -> Option<Span> {
-    let (number, unit) = text.split_once(' ')?;
-    let number: i64 = number.parse().ok().filter(|number| *number > 0)?;
-    let minutes = match (unit, number) {
-        ("minute", 1) => 1,
-        ("hour", 1) => 60,
-        ("day", 1) => 24 * 60,
-        ("minutes", 2..) => 1,
-        ("hours", 2..) => 60,
-        ("days", 2..) => 24 * 60,
-        _ => return None,
-    };
-    // A century is enough, and keeps the arithmetic in range.
-    let minutes = number.checked_mul(minutes).filter(|minutes| *minutes < 100 * 366 * 24 * 60)?;
-    Some(Span::from_mins(minutes))
 }
 
 fn cron(text: &str) -> Option<Cron> {
@@ -128,7 +113,7 @@ fn cron(text: &str) -> Option<Cron> {
 
 fn number(text: &str, min: u32, max: u32, names: &[&str]) -> Option<u32> {
     if let Some(at) = names.iter().position(|name| name.eq_ignore_ascii_case(text)) {
-        return u32::try_from(at).ok().map(|at| at + 1);
+        return u32::try_from(at).ok().map(|at| at + min);
     }
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|number| digits && (min..=max).contains(number))
@@ -182,7 +167,8 @@ fn years(text: &str) -> Option<Years> {
 const DAY: Span = Span::from_hours(24);
 
 impl Cron {
-    fn next(&self, now: Time) -> Option<Time> {
+    /// The first moment after `now`, in UTC; `None` when there is none any more.
+    pub fn next(&self, now: Time) -> Option<Time> {
         let now = now.next_multiple(Span::from_mins(1));
         let mut day = now.floor(DAY);
         loop {
@@ -230,6 +216,7 @@ impl Cron {
             Days::OfWeek(days) => days & 1 << weekday != 0,
             Days::LastOfWeekday(wanted) => weekday == wanted && number + 7 > length,
             Days::NthOfWeekday(wanted, nth) => weekday == wanted && number.div_ceil(7) == nth,
+            Days::Either(of_month, of_week) => of_month & 1 << number != 0 || of_week & 1 << weekday != 0,
         }
     }
 }
@@ -262,38 +249,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates() {
-        let check = |text: &str, expect: Option<i64>| {
-            let found = Schedule::parse(text);
-            assert_eq!(found, expect.map(|mins| Schedule::Rate(Span::from_mins(mins))), "{text}");
-        };
-        check("rate(1 minute)", Some(1));
-        check("rate(5 minutes)", Some(5));
-        check("rate(1 hour)", Some(60));
-        check("rate(7 days)", Some(7 * 24 * 60));
-        check("rate(1 minutes)", None);
-        check("rate(5 minute)", None);
-        check("rate(0 minutes)", None);
-        check("rate(-5 minutes)", None);
-        check("rate(5 seconds)", None);
-        check("rate(5minutes)", None);
-        check("rate(9223372036854775807 days)", None);
-        check("every minute", None);
-        let rate = Schedule::Rate(Span::from_mins(5));
-        let at = Time::from_secs;
-        for (now, next) in [(100, 400), (399, 400), (400, 700), (1_000, 1_300)] {
-            assert_eq!(rate.next(at(100), at(now)), Some(at(next)), "{now}");
-        }
-    }
-
-    #[test]
     fn crons() {
         let check = |fields: &str, now: &str, expect: &[&str]| {
-            let schedule = Schedule::parse(&format!("cron({fields})")).unwrap_or_else(|| panic!("{fields}"));
+            let schedule = Cron::parse(fields).unwrap_or_else(|| panic!("{fields}"));
             let mut now = Time::parse_iso(now).unwrap_or_else(|| panic!("{now}"));
             for expect in expect {
-                now =
-                    schedule.next(Time::ZERO, now).unwrap_or_else(|| panic!("{fields}: nothing after {now}"));
+                now = schedule.next(now).unwrap_or_else(|| panic!("{fields}: nothing after {now}"));
                 assert_eq!(now.iso_secs(), format!("{expect}:00Z"), "{fields}");
             }
         };
@@ -316,10 +277,10 @@ mod tests {
             &["2026-01-02T00:00", "2026-01-03T00:00", "2026-01-04T00:00", "2026-01-09T00:00"],
         );
         check("0 0 ? DEC L *", "2026-01-01", &["2026-12-05T00:00"]);
-        let past = Schedule::parse("cron(0 0 1 1 ? 2020)");
-        assert_eq!(past.and_then(|schedule| schedule.next(Time::ZERO, Time::from_secs(1_790_000_000))), None);
-        let never = Schedule::parse("cron(0 0 31 2 ? *)");
-        assert_eq!(never.and_then(|schedule| schedule.next(Time::ZERO, Time::ZERO)), None);
+        let past = Cron::parse("0 0 1 1 ? 2020");
+        assert_eq!(past.and_then(|schedule| schedule.next(Time::from_secs(1_790_000_000))), None);
+        let never = Cron::parse("0 0 31 2 ? *");
+        assert_eq!(never.and_then(|schedule| schedule.next(Time::ZERO)), None);
     }
 
     #[test]
@@ -344,7 +305,30 @@ mod tests {
             "0 0 * FOO ? *",
             "1- 0 * * ? *",
         ] {
-            assert_eq!(Schedule::parse(&format!("cron({fields})")), None, "{fields}");
+            assert_eq!(Cron::parse(fields), None, "{fields}");
+        }
+    }
+
+    #[test]
+    fn crons_of_unix() {
+        let check = |fields: &str, now: &str, expect: &[&str]| {
+            let schedule = Cron::parse_unix(fields).unwrap_or_else(|| panic!("{fields}"));
+            let mut now = Time::parse_iso(now).unwrap_or_else(|| panic!("{now}"));
+            for expect in expect {
+                now = schedule.next(now).unwrap_or_else(|| panic!("{fields}: nothing after {now}"));
+                assert_eq!(now.iso_secs(), format!("{expect}:00Z"), "{fields}");
+            }
+        };
+        check("30 0 1 1,6,12 *", "2026-01-15", &["2026-06-01T00:30", "2026-12-01T00:30", "2027-01-01T00:30"]);
+        check("0 9 * * 1-5", "2026-01-02T09:00", &["2026-01-05T09:00"]);
+        check("0 9 * * MON", "2026-01-02T09:00", &["2026-01-05T09:00"]);
+        check("0 0 * * 0", "2026-01-01", &["2026-01-04T00:00"]);
+        check("0 0 * * 7", "2026-01-01", &["2026-01-04T00:00"]);
+        check("0 0 * * SUN", "2026-01-01", &["2026-01-04T00:00"]);
+        check("0 0 13 * 5", "2026-01-10", &["2026-01-13T00:00", "2026-01-16T00:00"]);
+        check("*/20 * * * *", "2026-01-01T00:50", &["2026-01-01T01:00", "2026-01-01T01:20"]);
+        for wrong in ["", "* * * *", "* * * * * *", "0 0 ? * *", "0 0 * * 8", "60 0 * * *"] {
+            assert_eq!(Cron::parse_unix(wrong), None, "{wrong}");
         }
     }
 }
