@@ -12,8 +12,8 @@ use crate::{Caller, Engine};
 const TAGS_MAX: usize = 50;
 
 /// Keys that AWS keeps for itself, and how many there may be.
-pub(super) fn check(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    if let Some(key) = tags.keys().find(|key| key.starts_with("aws:")) {
+pub(super) fn check(caller: &Caller, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if let Some(key) = tags.keys().find(|key| !caller.may_tag(key)) {
         return Err(validation(format!("Tag keys must not begin with aws:, as {key} does")));
     }
     if tags.len() > TAGS_MAX {
@@ -33,14 +33,15 @@ fn find(cx: &Engine, arn: &str) -> Result<Name, Refusal> {
 
 pub(super) fn tag(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::TagResourceRequest,
 ) -> Result<shapes::TagResourceResponse, Refusal> {
     let resource = find(cx, &request.resource_arn)?;
     let target = cx.application_autoscaling.targets.get(&resource);
     let mut tags = target.map(|target| target.tags.clone()).unwrap_or_default();
+    check(caller, &request.tags)?;
     tags.extend(request.tags);
-    check(&tags)?;
+    check(&Caller::APPLICATION_AUTOSCALING, &tags)?;
     if let Some(mut target) = cx.application_autoscaling.targets.edit(&resource) {
         target.tags = tags;
     }

@@ -29,7 +29,7 @@ pub(super) fn find<'a>(cx: &'a Engine, resource: &str) -> Result<&'a ScalableTar
 
 pub(super) fn register(
     cx: &mut Engine,
-    _: &Caller,
+    caller: &Caller,
     request: shapes::RegisterScalableTargetRequest,
 ) -> Result<shapes::RegisterScalableTargetResponse, Refusal> {
     check_scaled(request.service_namespace, Some(request.scalable_dimension))?;
@@ -82,7 +82,7 @@ pub(super) fn register(
                 return Err(limit_exceeded(format!("There can be {TARGETS_MAX} scalable targets.")));
             }
             let tags = request.tags.unwrap_or_default();
-            tag::check(&tags)?;
+            tag::check(caller, &tags)?;
             // AWS's ids begin so for ECS.
             let id = format!("0ec5{}", Hex32(cx.chance.u128("application-autoscaling.target-id")));
             ScalableTarget {
