@@ -8,7 +8,7 @@ use capstan_shapes::{Call, Refusal, Request, Response};
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
 use crate::{
     Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
-    events, fis, logs, sqs, ssm, sts,
+    events, fis, iam, logs, sqs, ssm, sts,
 };
 
 /// Everything that can happen to an engine.
@@ -70,8 +70,11 @@ pub struct Engine {
     pub(crate) cloudtrail: cloudtrail::CloudTrail,
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) fis: fis::Fis,
+    pub(crate) iam: iam::Iam,
     pub(crate) logs: logs::Logs,
     pub(crate) sqs: sqs::Sqs,
+    pub(crate) ssm: ssm::Ssm,
+    pub(crate) sts: sts::Sts,
     effects: Vec<Effect>,
     /// What rooms announced and the others were not told yet.
     news: VecDeque<Event>,
@@ -98,8 +101,11 @@ impl Engine {
             cloudtrail: cloudtrail::CloudTrail::default(),
             cloudwatch: cloudwatch::CloudWatch::default(),
             fis: fis::Fis::default(),
+            iam: iam::Iam::default(),
             logs: logs::Logs::default(),
             sqs: sqs::Sqs::default(),
+            ssm: ssm::Ssm::default(),
+            sts: sts::Sts::default(),
             effects: Vec::new(),
             news: VecDeque::new(),
             calls: None,
@@ -160,12 +166,24 @@ impl Engine {
         &self.fis
     }
 
+    pub fn iam(&self) -> &iam::Iam {
+        &self.iam
+    }
+
     pub fn logs(&self) -> &logs::Logs {
         &self.logs
     }
 
     pub fn sqs(&self) -> &sqs::Sqs {
         &self.sqs
+    }
+
+    pub fn ssm(&self) -> &ssm::Ssm {
+        &self.ssm
+    }
+
+    pub fn sts(&self) -> &sts::Sts {
+        &self.sts
     }
 
     /// All that exists, by table (`ecs.services`), in order. What AWS still describes though it is gone (INACTIVE services,
@@ -180,8 +198,11 @@ impl Engine {
         self.events.tell(&mut put);
         self.cloudwatch.tell(&mut put);
         self.fis.tell(&mut put);
+        self.iam.tell(&mut put);
         self.logs.tell(&mut put);
         self.sqs.tell(&mut put);
+        self.ssm.tell(&mut put);
+        self.sts.tell(&mut put);
         resources
     }
 
@@ -197,8 +218,11 @@ impl Engine {
         self.cloudformation.record_changes(on);
         self.cloudwatch.record_changes(on);
         self.fis.record_changes(on);
+        self.iam.record_changes(on);
         self.logs.record_changes(on);
         self.sqs.record_changes(on);
+        self.ssm.record_changes(on);
+        self.sts.record_changes(on);
     }
 
     /// The one door. First what fell due until `now` happens, each at its own moment and in order; then the input.
@@ -230,8 +254,11 @@ impl Engine {
             self.cloudformation.take_changed(&mut put);
             self.cloudwatch.take_changed(&mut put);
             self.fis.take_changed(&mut put);
+            self.iam.take_changed(&mut put);
             self.logs.take_changed(&mut put);
             self.sqs.take_changed(&mut put);
+            self.ssm.take_changed(&mut put);
+            self.sts.take_changed(&mut put);
         }
         outcome
     }
@@ -256,6 +283,7 @@ impl Engine {
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
             (self.cloudformation.next_due(), cloudformation::on_due),
+            (self.sts.next_due(), sts::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for &(time, room) in rooms {
@@ -335,6 +363,7 @@ impl Engine {
             Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
             Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
+            Request::Iam(request) => iam::handle(self, caller, request).map(Response::Iam),
             Request::Logs(request) => logs::handle(self, caller, request).map(Response::Logs),
             Request::Sqs(request) => sqs::handle(self, caller, request).map(Response::Sqs),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),

@@ -3,8 +3,8 @@
 use capstan_model::Arn;
 
 use crate::{
-    Engine, application_autoscaling, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, logs,
-    sqs, ssm,
+    Engine, application_autoscaling, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, iam,
+    logs, sqs, ssm, sts,
 };
 
 /// Everything that is known about why something is as it is.
@@ -51,6 +51,8 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("logs", logs::INERT),
         ("fis", fis::INERT),
         ("sqs", sqs::INERT),
+        ("iam", iam::INERT),
         ("ssm", ssm::INERT),
+        ("sts", sts::INERT),
     ]
 }

@@ -24,6 +24,7 @@ pub mod ecs;
 pub mod elb;
 pub mod events;
 pub mod fis;
+pub mod iam;
 pub mod logs;
 pub mod sqs;
 pub mod ssm;

@@ -36,6 +36,8 @@ pub mod events;
 #[rustfmt::skip]
 pub mod fis;
 #[rustfmt::skip]
+pub mod iam;
+#[rustfmt::skip]
 pub mod logs;
 #[rustfmt::skip]
 pub mod sqs;
@@ -65,6 +67,7 @@ services! {
     Elbv2 elbv2,
     Events events,
     Fis fis,
+    Iam iam,
     Logs logs,
     Sqs sqs,
     Ssm ssm,

@@ -14,22 +14,84 @@ use capstan_model::Time;
 pub static SERVICE: Service = Service { name: "ssm", endpoint: "ssm", signing: "ssm", version: "2014-11-06", target: "AmazonSSM", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
+Operation { name: "AddTagsToResource", input: &ADD_TAGS_TO_RESOURCE_REQUEST, output: &ADD_TAGS_TO_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&INVALID_RESOURCE_TYPE, &INVALID_RESOURCE_ID, &INTERNAL_SERVER_ERROR, &TOO_MANY_TAGS_ERROR, &TOO_MANY_UPDATES] },
+Operation { name: "DeleteParameter", input: &DELETE_PARAMETER_REQUEST, output: &DELETE_PARAMETER_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &PARAMETER_NOT_FOUND] },
+Operation { name: "DeleteParameters", input: &DELETE_PARAMETERS_REQUEST, output: &DELETE_PARAMETERS_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR] },
+Operation { name: "DescribeParameters", input: &DESCRIBE_PARAMETERS_REQUEST, output: &DESCRIBE_PARAMETERS_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &INVALID_FILTER_KEY, &INVALID_FILTER_OPTION, &INVALID_FILTER_VALUE, &INVALID_NEXT_TOKEN] },
 Operation { name: "GetParameter", input: &GET_PARAMETER_REQUEST, output: &GET_PARAMETER_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &INVALID_KEY_ID, &PARAMETER_NOT_FOUND, &PARAMETER_VERSION_NOT_FOUND] },
+Operation { name: "GetParameterHistory", input: &GET_PARAMETER_HISTORY_REQUEST, output: &GET_PARAMETER_HISTORY_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &PARAMETER_NOT_FOUND, &INVALID_NEXT_TOKEN, &INVALID_KEY_ID] },
 Operation { name: "GetParameters", input: &GET_PARAMETERS_REQUEST, output: &GET_PARAMETERS_RESPONSE, result_wrapper: "", errors: &[&INVALID_KEY_ID, &INTERNAL_SERVER_ERROR] },
+Operation { name: "GetParametersByPath", input: &GET_PARAMETERS_BY_PATH_REQUEST, output: &GET_PARAMETERS_BY_PATH_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &INVALID_FILTER_KEY, &INVALID_FILTER_OPTION, &INVALID_FILTER_VALUE, &INVALID_KEY_ID, &INVALID_NEXT_TOKEN] },
+Operation { name: "LabelParameterVersion", input: &LABEL_PARAMETER_VERSION_REQUEST, output: &LABEL_PARAMETER_VERSION_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &TOO_MANY_UPDATES, &PARAMETER_NOT_FOUND, &PARAMETER_VERSION_NOT_FOUND, &PARAMETER_VERSION_LABEL_LIMIT_EXCEEDED] },
+Operation { name: "ListTagsForResource", input: &LIST_TAGS_FOR_RESOURCE_REQUEST, output: &LIST_TAGS_FOR_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&INVALID_RESOURCE_TYPE, &INVALID_RESOURCE_ID, &INTERNAL_SERVER_ERROR] },
+Operation { name: "PutParameter", input: &PUT_PARAMETER_REQUEST, output: &PUT_PARAMETER_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &INVALID_KEY_ID, &PARAMETER_LIMIT_EXCEEDED, &TOO_MANY_UPDATES, &PARAMETER_ALREADY_EXISTS, &HIERARCHY_LEVEL_LIMIT_EXCEEDED_EXCEPTION, &HIERARCHY_TYPE_MISMATCH_EXCEPTION, &INVALID_ALLOWED_PATTERN_EXCEPTION, &PARAMETER_MAX_VERSION_LIMIT_EXCEEDED, &PARAMETER_PATTERN_MISMATCH_EXCEPTION, &UNSUPPORTED_PARAMETER_TYPE, &POLICIES_LIMIT_EXCEEDED_EXCEPTION, &INVALID_POLICY_TYPE_EXCEPTION, &INVALID_POLICY_ATTRIBUTE_EXCEPTION, &INCOMPATIBLE_POLICY_EXCEPTION] },
+Operation { name: "RemoveTagsFromResource", input: &REMOVE_TAGS_FROM_RESOURCE_REQUEST, output: &REMOVE_TAGS_FROM_RESOURCE_RESPONSE, result_wrapper: "", errors: &[&INVALID_RESOURCE_TYPE, &INVALID_RESOURCE_ID, &INTERNAL_SERVER_ERROR, &TOO_MANY_UPDATES] },
+Operation { name: "UnlabelParameterVersion", input: &UNLABEL_PARAMETER_VERSION_REQUEST, output: &UNLABEL_PARAMETER_VERSION_RESPONSE, result_wrapper: "", errors: &[&INTERNAL_SERVER_ERROR, &TOO_MANY_UPDATES, &PARAMETER_NOT_FOUND, &PARAMETER_VERSION_NOT_FOUND] },
 ];
 
 operations! { Ssm {
-0 GetParameter GetParameterRequest GetParameterResponse GET_PARAMETER_REQUEST,
-1 GetParameters GetParametersRequest GetParametersResponse GET_PARAMETERS_REQUEST,
+0 AddTagsToResource AddTagsToResourceRequest AddTagsToResourceResponse ADD_TAGS_TO_RESOURCE_REQUEST,
+1 DeleteParameter DeleteParameterRequest DeleteParameterResponse DELETE_PARAMETER_REQUEST,
+2 DeleteParameters DeleteParametersRequest DeleteParametersResponse DELETE_PARAMETERS_REQUEST,
+3 DescribeParameters DescribeParametersRequest DescribeParametersResponse DESCRIBE_PARAMETERS_REQUEST,
+4 GetParameter GetParameterRequest GetParameterResponse GET_PARAMETER_REQUEST,
+5 GetParameterHistory GetParameterHistoryRequest GetParameterHistoryResponse GET_PARAMETER_HISTORY_REQUEST,
+6 GetParameters GetParametersRequest GetParametersResponse GET_PARAMETERS_REQUEST,
+7 GetParametersByPath GetParametersByPathRequest GetParametersByPathResponse GET_PARAMETERS_BY_PATH_REQUEST,
+8 LabelParameterVersion LabelParameterVersionRequest LabelParameterVersionResponse LABEL_PARAMETER_VERSION_REQUEST,
+9 ListTagsForResource ListTagsForResourceRequest ListTagsForResourceResponse LIST_TAGS_FOR_RESOURCE_REQUEST,
+10 PutParameter PutParameterRequest PutParameterResponse PUT_PARAMETER_REQUEST,
+11 RemoveTagsFromResource RemoveTagsFromResourceRequest RemoveTagsFromResourceResponse REMOVE_TAGS_FROM_RESOURCE_REQUEST,
+12 UnlabelParameterVersion UnlabelParameterVersionRequest UnlabelParameterVersionResponse UNLABEL_PARAMETER_VERSION_REQUEST,
 } }
 
 record! {
+AddTagsToResourceRequest {
+    resource_type: ResourceTypeForTagging,
+    resource_id: String,
+    tags: Vec<Tag>,
+}
+AddTagsToResourceResponse {
+}
+DeleteParameterRequest {
+    name: String,
+}
+DeleteParameterResponse {
+}
+DeleteParametersRequest {
+    names: Vec<String>,
+}
+DeleteParametersResponse {
+    deleted_parameters: Option<Vec<String>>,
+    invalid_parameters: Option<Vec<String>>,
+}
+DescribeParametersRequest {
+    filters: Option<Vec<ParametersFilter>>,
+    parameter_filters: Option<Vec<ParameterStringFilter>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+    shared: Option<bool>,
+}
+DescribeParametersResponse {
+    parameters: Option<Vec<ParameterMetadata>>,
+    next_token: Option<String>,
+}
 GetParameterRequest {
     name: String,
     with_decryption: Option<bool>,
 }
 GetParameterResponse {
     parameter: Option<Parameter>,
+}
+GetParameterHistoryRequest {
+    name: String,
+    with_decryption: Option<bool>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+GetParameterHistoryResponse {
+    parameters: Option<Vec<ParameterHistory>>,
+    next_token: Option<String>,
 }
 GetParametersRequest {
     names: Vec<String>,
@@ -38,6 +100,67 @@ GetParametersRequest {
 GetParametersResponse {
     parameters: Option<Vec<Parameter>>,
     invalid_parameters: Option<Vec<String>>,
+}
+GetParametersByPathRequest {
+    path: String,
+    recursive: Option<bool>,
+    parameter_filters: Option<Vec<ParameterStringFilter>>,
+    with_decryption: Option<bool>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+GetParametersByPathResponse {
+    parameters: Option<Vec<Parameter>>,
+    next_token: Option<String>,
+}
+LabelParameterVersionRequest {
+    name: String,
+    parameter_version: Option<i64>,
+    labels: Vec<String>,
+}
+LabelParameterVersionResponse {
+    invalid_labels: Option<Vec<String>>,
+    parameter_version: Option<i64>,
+}
+ListTagsForResourceRequest {
+    resource_type: ResourceTypeForTagging,
+    resource_id: String,
+}
+ListTagsForResourceResponse {
+    tag_list: Option<Vec<Tag>>,
+}
+PutParameterRequest {
+    name: String,
+    description: Option<String>,
+    value: String,
+    r#type: Option<ParameterType>,
+    key_id: Option<String>,
+    overwrite: Option<bool>,
+    allowed_pattern: Option<String>,
+    tags: Option<Vec<Tag>>,
+    tier: Option<ParameterTier>,
+    policies: Option<String>,
+    data_type: Option<String>,
+}
+PutParameterResponse {
+    version: Option<i64>,
+    tier: Option<ParameterTier>,
+}
+RemoveTagsFromResourceRequest {
+    resource_type: ResourceTypeForTagging,
+    resource_id: String,
+    tag_keys: Vec<String>,
+}
+RemoveTagsFromResourceResponse {
+}
+UnlabelParameterVersionRequest {
+    name: String,
+    parameter_version: i64,
+    labels: Vec<String>,
+}
+UnlabelParameterVersionResponse {
+    removed_labels: Option<Vec<String>>,
+    invalid_labels: Option<Vec<String>>,
 }
 Parameter {
     name: Option<String>,
@@ -50,18 +173,108 @@ Parameter {
     arn: Option<String>,
     data_type: Option<String>,
 }
+ParameterHistory {
+    name: Option<String>,
+    r#type: Option<ParameterType>,
+    key_id: Option<String>,
+    last_modified_date: Option<Time>,
+    last_modified_user: Option<String>,
+    description: Option<String>,
+    value: Option<String>,
+    allowed_pattern: Option<String>,
+    version: Option<i64>,
+    labels: Option<Vec<String>>,
+    tier: Option<ParameterTier>,
+    policies: Option<Vec<ParameterInlinePolicy>>,
+    data_type: Option<String>,
+}
+ParameterInlinePolicy {
+    policy_text: Option<String>,
+    policy_type: Option<String>,
+    policy_status: Option<String>,
+}
+ParameterMetadata {
+    name: Option<String>,
+    arn: Option<String>,
+    r#type: Option<ParameterType>,
+    key_id: Option<String>,
+    last_modified_date: Option<Time>,
+    last_modified_user: Option<String>,
+    description: Option<String>,
+    allowed_pattern: Option<String>,
+    version: Option<i64>,
+    tier: Option<ParameterTier>,
+    policies: Option<Vec<ParameterInlinePolicy>>,
+    data_type: Option<String>,
+}
+ParameterStringFilter {
+    key: String,
+    option: Option<String>,
+    values: Option<Vec<String>>,
+}
+ParametersFilter {
+    key: ParametersFilterKey,
+    values: Vec<String>,
+}
+Tag {
+    key: String,
+    value: String,
+}
 }
 
 choice! {
+ParameterTier { Standard "Standard", Advanced "Advanced", IntelligentTiering "Intelligent-Tiering", }
 ParameterType { String "String", StringList "StringList", SecureString "SecureString", }
+ParametersFilterKey { Name "Name", Type "Type", KeyId "KeyId", }
+ResourceTypeForTagging { Document "Document", ManagedInstance "ManagedInstance", MaintenanceWindow "MaintenanceWindow", Parameter "Parameter", PatchBaseline "PatchBaseline", OpsItem "OpsItem", OpsMetadata "OpsMetadata", Automation "Automation", Association "Association", }
 }
 
+pub static ADD_TAGS_TO_RESOURCE_REQUEST: Schema = Schema { name: "AddTagsToResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: true, schema: &RESOURCE_TYPE_FOR_TAGGING },
+    Member { name: "ResourceId", wire: "ResourceId", ec2: "ResourceId", required: true, schema: &RESOURCE_ID },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: true, schema: &TAG_LIST },
+] } };
+pub static ADD_TAGS_TO_RESOURCE_RESPONSE: Schema = Schema { name: "AddTagsToResourceResult", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_PARAMETER_REQUEST: Schema = Schema { name: "DeleteParameterRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
+] } };
+pub static DELETE_PARAMETER_RESPONSE: Schema = Schema { name: "DeleteParameterResult", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_PARAMETERS_REQUEST: Schema = Schema { name: "DeleteParametersRequest", kind: Kind::Record { members: &[
+    Member { name: "Names", wire: "Names", ec2: "Names", required: true, schema: &PARAMETER_NAME_LIST },
+] } };
+pub static DELETE_PARAMETERS_RESPONSE: Schema = Schema { name: "DeleteParametersResult", kind: Kind::Record { members: &[
+    Member { name: "DeletedParameters", wire: "DeletedParameters", ec2: "DeletedParameters", required: false, schema: &PARAMETER_NAME_LIST },
+    Member { name: "InvalidParameters", wire: "InvalidParameters", ec2: "InvalidParameters", required: false, schema: &PARAMETER_NAME_LIST },
+] } };
+pub static DESCRIBE_PARAMETERS_REQUEST: Schema = Schema { name: "DescribeParametersRequest", kind: Kind::Record { members: &[
+    Member { name: "Filters", wire: "Filters", ec2: "Filters", required: false, schema: &PARAMETERS_FILTER_LIST },
+    Member { name: "ParameterFilters", wire: "ParameterFilters", ec2: "ParameterFilters", required: false, schema: &PARAMETER_STRING_FILTER_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "Shared", wire: "Shared", ec2: "Shared", required: false, schema: &BOOLEAN },
+] } };
+pub static DESCRIBE_PARAMETERS_RESPONSE: Schema = Schema { name: "DescribeParametersResult", kind: Kind::Record { members: &[
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETER_METADATA_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
 pub static GET_PARAMETER_REQUEST: Schema = Schema { name: "GetParameterRequest", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
     Member { name: "WithDecryption", wire: "WithDecryption", ec2: "WithDecryption", required: false, schema: &BOOLEAN },
 ] } };
 pub static GET_PARAMETER_RESPONSE: Schema = Schema { name: "GetParameterResult", kind: Kind::Record { members: &[
     Member { name: "Parameter", wire: "Parameter", ec2: "Parameter", required: false, schema: &PARAMETER },
+] } };
+pub static GET_PARAMETER_HISTORY_REQUEST: Schema = Schema { name: "GetParameterHistoryRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
+    Member { name: "WithDecryption", wire: "WithDecryption", ec2: "WithDecryption", required: false, schema: &BOOLEAN },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static GET_PARAMETER_HISTORY_RESPONSE: Schema = Schema { name: "GetParameterHistoryResult", kind: Kind::Record { members: &[
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETER_HISTORY_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
 ] } };
 pub static GET_PARAMETERS_REQUEST: Schema = Schema { name: "GetParametersRequest", kind: Kind::Record { members: &[
     Member { name: "Names", wire: "Names", ec2: "Names", required: true, schema: &PARAMETER_NAME_LIST },
@@ -71,8 +284,74 @@ pub static GET_PARAMETERS_RESPONSE: Schema = Schema { name: "GetParametersResult
     Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETER_LIST },
     Member { name: "InvalidParameters", wire: "InvalidParameters", ec2: "InvalidParameters", required: false, schema: &PARAMETER_NAME_LIST },
 ] } };
+pub static GET_PARAMETERS_BY_PATH_REQUEST: Schema = Schema { name: "GetParametersByPathRequest", kind: Kind::Record { members: &[
+    Member { name: "Path", wire: "Path", ec2: "Path", required: true, schema: &PS_PARAMETER_NAME },
+    Member { name: "Recursive", wire: "Recursive", ec2: "Recursive", required: false, schema: &BOOLEAN },
+    Member { name: "ParameterFilters", wire: "ParameterFilters", ec2: "ParameterFilters", required: false, schema: &PARAMETER_STRING_FILTER_LIST },
+    Member { name: "WithDecryption", wire: "WithDecryption", ec2: "WithDecryption", required: false, schema: &BOOLEAN },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &GET_PARAMETERS_BY_PATH_MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static GET_PARAMETERS_BY_PATH_RESPONSE: Schema = Schema { name: "GetParametersByPathResult", kind: Kind::Record { members: &[
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETER_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LABEL_PARAMETER_VERSION_REQUEST: Schema = Schema { name: "LabelParameterVersionRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
+    Member { name: "ParameterVersion", wire: "ParameterVersion", ec2: "ParameterVersion", required: false, schema: &PS_PARAMETER_VERSION },
+    Member { name: "Labels", wire: "Labels", ec2: "Labels", required: true, schema: &PARAMETER_LABEL_LIST },
+] } };
+pub static LABEL_PARAMETER_VERSION_RESPONSE: Schema = Schema { name: "LabelParameterVersionResult", kind: Kind::Record { members: &[
+    Member { name: "InvalidLabels", wire: "InvalidLabels", ec2: "InvalidLabels", required: false, schema: &PARAMETER_LABEL_LIST },
+    Member { name: "ParameterVersion", wire: "ParameterVersion", ec2: "ParameterVersion", required: false, schema: &PS_PARAMETER_VERSION },
+] } };
+pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema = Schema { name: "ListTagsForResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: true, schema: &RESOURCE_TYPE_FOR_TAGGING },
+    Member { name: "ResourceId", wire: "ResourceId", ec2: "ResourceId", required: true, schema: &RESOURCE_ID },
+] } };
+pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema = Schema { name: "ListTagsForResourceResult", kind: Kind::Record { members: &[
+    Member { name: "TagList", wire: "TagList", ec2: "TagList", required: false, schema: &TAG_LIST },
+] } };
+pub static PUT_PARAMETER_REQUEST: Schema = Schema { name: "PutParameterRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &PARAMETER_DESCRIPTION },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &PS_PARAMETER_VALUE },
+    Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &PARAMETER_TYPE },
+    Member { name: "KeyId", wire: "KeyId", ec2: "KeyId", required: false, schema: &PARAMETER_KEY_ID },
+    Member { name: "Overwrite", wire: "Overwrite", ec2: "Overwrite", required: false, schema: &BOOLEAN },
+    Member { name: "AllowedPattern", wire: "AllowedPattern", ec2: "AllowedPattern", required: false, schema: &ALLOWED_PATTERN },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+    Member { name: "Tier", wire: "Tier", ec2: "Tier", required: false, schema: &PARAMETER_TIER },
+    Member { name: "Policies", wire: "Policies", ec2: "Policies", required: false, schema: &PARAMETER_POLICIES },
+    Member { name: "DataType", wire: "DataType", ec2: "DataType", required: false, schema: &PARAMETER_DATA_TYPE },
+] } };
+pub static PUT_PARAMETER_RESPONSE: Schema = Schema { name: "PutParameterResult", kind: Kind::Record { members: &[
+    Member { name: "Version", wire: "Version", ec2: "Version", required: false, schema: &PS_PARAMETER_VERSION },
+    Member { name: "Tier", wire: "Tier", ec2: "Tier", required: false, schema: &PARAMETER_TIER },
+] } };
+pub static REMOVE_TAGS_FROM_RESOURCE_REQUEST: Schema = Schema { name: "RemoveTagsFromResourceRequest", kind: Kind::Record { members: &[
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: true, schema: &RESOURCE_TYPE_FOR_TAGGING },
+    Member { name: "ResourceId", wire: "ResourceId", ec2: "ResourceId", required: true, schema: &RESOURCE_ID },
+    Member { name: "TagKeys", wire: "TagKeys", ec2: "TagKeys", required: true, schema: &KEY_LIST },
+] } };
+pub static REMOVE_TAGS_FROM_RESOURCE_RESPONSE: Schema = Schema { name: "RemoveTagsFromResourceResult", kind: Kind::Record { members: &[
+] } };
+pub static UNLABEL_PARAMETER_VERSION_REQUEST: Schema = Schema { name: "UnlabelParameterVersionRequest", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: true, schema: &PS_PARAMETER_NAME },
+    Member { name: "ParameterVersion", wire: "ParameterVersion", ec2: "ParameterVersion", required: true, schema: &PS_PARAMETER_VERSION },
+    Member { name: "Labels", wire: "Labels", ec2: "Labels", required: true, schema: &PARAMETER_LABEL_LIST },
+] } };
+pub static UNLABEL_PARAMETER_VERSION_RESPONSE: Schema = Schema { name: "UnlabelParameterVersionResult", kind: Kind::Record { members: &[
+    Member { name: "RemovedLabels", wire: "RemovedLabels", ec2: "RemovedLabels", required: false, schema: &PARAMETER_LABEL_LIST },
+    Member { name: "InvalidLabels", wire: "InvalidLabels", ec2: "InvalidLabels", required: false, schema: &PARAMETER_LABEL_LIST },
+] } };
+pub static ALLOWED_PATTERN: Schema = Schema { name: "AllowedPattern", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "", values: &[] } };
 pub static BOOLEAN: Schema = Schema { name: "Boolean", kind: Kind::Bool };
 pub static DATE_TIME: Schema = Schema { name: "DateTime", kind: Kind::Time { format: TimeFormat::Default } };
+pub static GET_PARAMETERS_BY_PATH_MAX_RESULTS: Schema = Schema { name: "GetParametersByPathMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(10) } };
+pub static KEY_LIST: Schema = Schema { name: "KeyList", kind: Kind::List { member: &TAG_KEY, name: "member", flat: false, min: None, max: None } };
+pub static MAX_RESULTS: Schema = Schema { name: "MaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(50) } };
+pub static NEXT_TOKEN: Schema = Schema { name: "NextToken", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PS_PARAMETER_NAME: Schema = Schema { name: "PSParameterName", kind: Kind::Text { min: Some(1), max: Some(2048), pattern: "", values: &[] } };
 pub static PS_PARAMETER_SELECTOR: Schema = Schema { name: "PSParameterSelector", kind: Kind::Text { min: Some(0), max: Some(128), pattern: "", values: &[] } };
 pub static PS_PARAMETER_VALUE: Schema = Schema { name: "PSParameterValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -89,11 +368,102 @@ pub static PARAMETER: Schema = Schema { name: "Parameter", kind: Kind::Record { 
     Member { name: "DataType", wire: "DataType", ec2: "DataType", required: false, schema: &PARAMETER_DATA_TYPE },
 ] } };
 pub static PARAMETER_DATA_TYPE: Schema = Schema { name: "ParameterDataType", kind: Kind::Text { min: Some(0), max: Some(128), pattern: "", values: &[] } };
+pub static PARAMETER_DESCRIPTION: Schema = Schema { name: "ParameterDescription", kind: Kind::Text { min: Some(0), max: Some(1024), pattern: "", values: &[] } };
+pub static PARAMETER_HISTORY: Schema = Schema { name: "ParameterHistory", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &PS_PARAMETER_NAME },
+    Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &PARAMETER_TYPE },
+    Member { name: "KeyId", wire: "KeyId", ec2: "KeyId", required: false, schema: &PARAMETER_KEY_ID },
+    Member { name: "LastModifiedDate", wire: "LastModifiedDate", ec2: "LastModifiedDate", required: false, schema: &DATE_TIME },
+    Member { name: "LastModifiedUser", wire: "LastModifiedUser", ec2: "LastModifiedUser", required: false, schema: &STRING_SHAPE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &PARAMETER_DESCRIPTION },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: false, schema: &PS_PARAMETER_VALUE },
+    Member { name: "AllowedPattern", wire: "AllowedPattern", ec2: "AllowedPattern", required: false, schema: &ALLOWED_PATTERN },
+    Member { name: "Version", wire: "Version", ec2: "Version", required: false, schema: &PS_PARAMETER_VERSION },
+    Member { name: "Labels", wire: "Labels", ec2: "Labels", required: false, schema: &PARAMETER_LABEL_LIST },
+    Member { name: "Tier", wire: "Tier", ec2: "Tier", required: false, schema: &PARAMETER_TIER },
+    Member { name: "Policies", wire: "Policies", ec2: "Policies", required: false, schema: &PARAMETER_POLICY_LIST },
+    Member { name: "DataType", wire: "DataType", ec2: "DataType", required: false, schema: &PARAMETER_DATA_TYPE },
+] } };
+pub static PARAMETER_HISTORY_LIST: Schema = Schema { name: "ParameterHistoryList", kind: Kind::List { member: &PARAMETER_HISTORY, name: "member", flat: false, min: None, max: None } };
+pub static PARAMETER_INLINE_POLICY: Schema = Schema { name: "ParameterInlinePolicy", kind: Kind::Record { members: &[
+    Member { name: "PolicyText", wire: "PolicyText", ec2: "PolicyText", required: false, schema: &STRING_SHAPE },
+    Member { name: "PolicyType", wire: "PolicyType", ec2: "PolicyType", required: false, schema: &STRING_SHAPE },
+    Member { name: "PolicyStatus", wire: "PolicyStatus", ec2: "PolicyStatus", required: false, schema: &STRING_SHAPE },
+] } };
+pub static PARAMETER_KEY_ID: Schema = Schema { name: "ParameterKeyId", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "^([a-zA-Z0-9:/_-]+)$", values: &[] } };
+pub static PARAMETER_LABEL: Schema = Schema { name: "ParameterLabel", kind: Kind::Text { min: Some(1), max: Some(100), pattern: "", values: &[] } };
+pub static PARAMETER_LABEL_LIST: Schema = Schema { name: "ParameterLabelList", kind: Kind::List { member: &PARAMETER_LABEL, name: "member", flat: false, min: Some(1), max: Some(10) } };
 pub static PARAMETER_LIST: Schema = Schema { name: "ParameterList", kind: Kind::List { member: &PARAMETER, name: "member", flat: false, min: None, max: None } };
+pub static PARAMETER_METADATA: Schema = Schema { name: "ParameterMetadata", kind: Kind::Record { members: &[
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &PS_PARAMETER_NAME },
+    Member { name: "ARN", wire: "ARN", ec2: "ARN", required: false, schema: &STRING_SHAPE },
+    Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &PARAMETER_TYPE },
+    Member { name: "KeyId", wire: "KeyId", ec2: "KeyId", required: false, schema: &PARAMETER_KEY_ID },
+    Member { name: "LastModifiedDate", wire: "LastModifiedDate", ec2: "LastModifiedDate", required: false, schema: &DATE_TIME },
+    Member { name: "LastModifiedUser", wire: "LastModifiedUser", ec2: "LastModifiedUser", required: false, schema: &STRING_SHAPE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &PARAMETER_DESCRIPTION },
+    Member { name: "AllowedPattern", wire: "AllowedPattern", ec2: "AllowedPattern", required: false, schema: &ALLOWED_PATTERN },
+    Member { name: "Version", wire: "Version", ec2: "Version", required: false, schema: &PS_PARAMETER_VERSION },
+    Member { name: "Tier", wire: "Tier", ec2: "Tier", required: false, schema: &PARAMETER_TIER },
+    Member { name: "Policies", wire: "Policies", ec2: "Policies", required: false, schema: &PARAMETER_POLICY_LIST },
+    Member { name: "DataType", wire: "DataType", ec2: "DataType", required: false, schema: &PARAMETER_DATA_TYPE },
+] } };
+pub static PARAMETER_METADATA_LIST: Schema = Schema { name: "ParameterMetadataList", kind: Kind::List { member: &PARAMETER_METADATA, name: "member", flat: false, min: None, max: None } };
 pub static PARAMETER_NAME_LIST: Schema = Schema { name: "ParameterNameList", kind: Kind::List { member: &PS_PARAMETER_NAME, name: "member", flat: false, min: Some(1), max: Some(10) } };
+pub static PARAMETER_POLICIES: Schema = Schema { name: "ParameterPolicies", kind: Kind::Text { min: Some(1), max: Some(4096), pattern: "", values: &[] } };
+pub static PARAMETER_POLICY_LIST: Schema = Schema { name: "ParameterPolicyList", kind: Kind::List { member: &PARAMETER_INLINE_POLICY, name: "member", flat: false, min: None, max: None } };
+pub static PARAMETER_STRING_FILTER: Schema = Schema { name: "ParameterStringFilter", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &PARAMETER_STRING_FILTER_KEY },
+    Member { name: "Option", wire: "Option", ec2: "Option", required: false, schema: &PARAMETER_STRING_QUERY_OPTION },
+    Member { name: "Values", wire: "Values", ec2: "Values", required: false, schema: &PARAMETER_STRING_FILTER_VALUE_LIST },
+] } };
+pub static PARAMETER_STRING_FILTER_KEY: Schema = Schema { name: "ParameterStringFilterKey", kind: Kind::Text { min: Some(1), max: Some(132), pattern: "tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType", values: &[] } };
+pub static PARAMETER_STRING_FILTER_LIST: Schema = Schema { name: "ParameterStringFilterList", kind: Kind::List { member: &PARAMETER_STRING_FILTER, name: "member", flat: false, min: None, max: None } };
+pub static PARAMETER_STRING_FILTER_VALUE: Schema = Schema { name: "ParameterStringFilterValue", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
+pub static PARAMETER_STRING_FILTER_VALUE_LIST: Schema = Schema { name: "ParameterStringFilterValueList", kind: Kind::List { member: &PARAMETER_STRING_FILTER_VALUE, name: "member", flat: false, min: Some(1), max: Some(50) } };
+pub static PARAMETER_STRING_QUERY_OPTION: Schema = Schema { name: "ParameterStringQueryOption", kind: Kind::Text { min: Some(1), max: Some(10), pattern: "", values: &[] } };
+pub static PARAMETER_TIER: Schema = Schema { name: "ParameterTier", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Standard", "Advanced", "Intelligent-Tiering"] } };
 pub static PARAMETER_TYPE: Schema = Schema { name: "ParameterType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["String", "StringList", "SecureString"] } };
+pub static PARAMETERS_FILTER: Schema = Schema { name: "ParametersFilter", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &PARAMETERS_FILTER_KEY },
+    Member { name: "Values", wire: "Values", ec2: "Values", required: true, schema: &PARAMETERS_FILTER_VALUE_LIST },
+] } };
+pub static PARAMETERS_FILTER_KEY: Schema = Schema { name: "ParametersFilterKey", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Name", "Type", "KeyId"] } };
+pub static PARAMETERS_FILTER_LIST: Schema = Schema { name: "ParametersFilterList", kind: Kind::List { member: &PARAMETERS_FILTER, name: "member", flat: false, min: None, max: None } };
+pub static PARAMETERS_FILTER_VALUE: Schema = Schema { name: "ParametersFilterValue", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
+pub static PARAMETERS_FILTER_VALUE_LIST: Schema = Schema { name: "ParametersFilterValueList", kind: Kind::List { member: &PARAMETERS_FILTER_VALUE, name: "member", flat: false, min: Some(1), max: Some(50) } };
+pub static RESOURCE_ID: Schema = Schema { name: "ResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static RESOURCE_TYPE_FOR_TAGGING: Schema = Schema { name: "ResourceTypeForTagging", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Document", "ManagedInstance", "MaintenanceWindow", "Parameter", "PatchBaseline", "OpsItem", "OpsMetadata", "Automation", "Association"] } };
 pub static STRING_SHAPE: Schema = Schema { name: "String", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &TAG_KEY },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &TAG_VALUE },
+] } };
+pub static TAG_KEY: Schema = Schema { name: "TagKey", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static TAG_LIST: Schema = Schema { name: "TagList", kind: Kind::List { member: &TAG, name: "member", flat: false, min: None, max: Some(1000) } };
+pub static TAG_VALUE: Schema = Schema { name: "TagValue", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } };
+pub static HIERARCHY_LEVEL_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "HierarchyLevelLimitExceededException", code: "HierarchyLevelLimitExceededException", status: 400 };
+pub static HIERARCHY_TYPE_MISMATCH_EXCEPTION: ErrorShape = ErrorShape { name: "HierarchyTypeMismatchException", code: "HierarchyTypeMismatchException", status: 400 };
+pub static INCOMPATIBLE_POLICY_EXCEPTION: ErrorShape = ErrorShape { name: "IncompatiblePolicyException", code: "IncompatiblePolicyException", status: 400 };
 pub static INTERNAL_SERVER_ERROR: ErrorShape = ErrorShape { name: "InternalServerError", code: "InternalServerError", status: 500 };
+pub static INVALID_ALLOWED_PATTERN_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidAllowedPatternException", code: "InvalidAllowedPatternException", status: 400 };
+pub static INVALID_FILTER_KEY: ErrorShape = ErrorShape { name: "InvalidFilterKey", code: "InvalidFilterKey", status: 400 };
+pub static INVALID_FILTER_OPTION: ErrorShape = ErrorShape { name: "InvalidFilterOption", code: "InvalidFilterOption", status: 400 };
+pub static INVALID_FILTER_VALUE: ErrorShape = ErrorShape { name: "InvalidFilterValue", code: "InvalidFilterValue", status: 400 };
 pub static INVALID_KEY_ID: ErrorShape = ErrorShape { name: "InvalidKeyId", code: "InvalidKeyId", status: 400 };
+pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400 };
+pub static INVALID_POLICY_ATTRIBUTE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidPolicyAttributeException", code: "InvalidPolicyAttributeException", status: 400 };
+pub static INVALID_POLICY_TYPE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidPolicyTypeException", code: "InvalidPolicyTypeException", status: 400 };
+pub static INVALID_RESOURCE_ID: ErrorShape = ErrorShape { name: "InvalidResourceId", code: "InvalidResourceId", status: 400 };
+pub static INVALID_RESOURCE_TYPE: ErrorShape = ErrorShape { name: "InvalidResourceType", code: "InvalidResourceType", status: 400 };
+pub static PARAMETER_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "ParameterAlreadyExists", code: "ParameterAlreadyExists", status: 400 };
+pub static PARAMETER_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "ParameterLimitExceeded", code: "ParameterLimitExceeded", status: 400 };
+pub static PARAMETER_MAX_VERSION_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "ParameterMaxVersionLimitExceeded", code: "ParameterMaxVersionLimitExceeded", status: 400 };
 pub static PARAMETER_NOT_FOUND: ErrorShape = ErrorShape { name: "ParameterNotFound", code: "ParameterNotFound", status: 400 };
+pub static PARAMETER_PATTERN_MISMATCH_EXCEPTION: ErrorShape = ErrorShape { name: "ParameterPatternMismatchException", code: "ParameterPatternMismatchException", status: 400 };
+pub static PARAMETER_VERSION_LABEL_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "ParameterVersionLabelLimitExceeded", code: "ParameterVersionLabelLimitExceeded", status: 400 };
 pub static PARAMETER_VERSION_NOT_FOUND: ErrorShape = ErrorShape { name: "ParameterVersionNotFound", code: "ParameterVersionNotFound", status: 400 };
+pub static POLICIES_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "PoliciesLimitExceededException", code: "PoliciesLimitExceededException", status: 400 };
+pub static TOO_MANY_TAGS_ERROR: ErrorShape = ErrorShape { name: "TooManyTagsError", code: "TooManyTagsError", status: 400 };
+pub static TOO_MANY_UPDATES: ErrorShape = ErrorShape { name: "TooManyUpdates", code: "TooManyUpdates", status: 400 };
+pub static UNSUPPORTED_PARAMETER_TYPE: ErrorShape = ErrorShape { name: "UnsupportedParameterType", code: "UnsupportedParameterType", status: 400 };

@@ -14,14 +14,46 @@ use capstan_model::Time;
 pub static SERVICE: Service = Service { name: "sts", endpoint: "sts", signing: "sts", version: "2011-06-15", target: "", json_version: "", xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
+Operation { name: "AssumeRole", input: &ASSUME_ROLE_REQUEST, output: &ASSUME_ROLE_RESPONSE, result_wrapper: "AssumeRoleResult", errors: &[&MALFORMED_POLICY_DOCUMENT_EXCEPTION, &PACKED_POLICY_TOO_LARGE_EXCEPTION, &REGION_DISABLED_EXCEPTION, &EXPIRED_TOKEN_EXCEPTION] },
+Operation { name: "GetAccessKeyInfo", input: &GET_ACCESS_KEY_INFO_REQUEST, output: &GET_ACCESS_KEY_INFO_RESPONSE, result_wrapper: "GetAccessKeyInfoResult", errors: &[] },
 Operation { name: "GetCallerIdentity", input: &GET_CALLER_IDENTITY_REQUEST, output: &GET_CALLER_IDENTITY_RESPONSE, result_wrapper: "GetCallerIdentityResult", errors: &[] },
+Operation { name: "GetSessionToken", input: &GET_SESSION_TOKEN_REQUEST, output: &GET_SESSION_TOKEN_RESPONSE, result_wrapper: "GetSessionTokenResult", errors: &[&REGION_DISABLED_EXCEPTION] },
 ];
 
 operations! { Sts {
-0 GetCallerIdentity GetCallerIdentityRequest GetCallerIdentityResponse GET_CALLER_IDENTITY_REQUEST,
+0 AssumeRole AssumeRoleRequest AssumeRoleResponse ASSUME_ROLE_REQUEST,
+1 GetAccessKeyInfo GetAccessKeyInfoRequest GetAccessKeyInfoResponse GET_ACCESS_KEY_INFO_REQUEST,
+2 GetCallerIdentity GetCallerIdentityRequest GetCallerIdentityResponse GET_CALLER_IDENTITY_REQUEST,
+3 GetSessionToken GetSessionTokenRequest GetSessionTokenResponse GET_SESSION_TOKEN_REQUEST,
 } }
 
 record! {
+AssumeRoleRequest {
+    role_arn: String,
+    role_session_name: String,
+    policy_arns: Option<Vec<PolicyDescriptorType>>,
+    policy: Option<String>,
+    duration_seconds: Option<i32>,
+    tags: Option<Vec<Tag>>,
+    transitive_tag_keys: Option<Vec<String>>,
+    external_id: Option<String>,
+    serial_number: Option<String>,
+    token_code: Option<String>,
+    source_identity: Option<String>,
+    provided_contexts: Option<Vec<ProvidedContext>>,
+}
+AssumeRoleResponse {
+    credentials: Option<Credentials>,
+    assumed_role_user: Option<AssumedRoleUser>,
+    packed_policy_size: Option<i32>,
+    source_identity: Option<String>,
+}
+GetAccessKeyInfoRequest {
+    access_key_id: String,
+}
+GetAccessKeyInfoResponse {
+    account: Option<String>,
+}
 GetCallerIdentityRequest {
 }
 GetCallerIdentityResponse {
@@ -29,8 +61,63 @@ GetCallerIdentityResponse {
     account: Option<String>,
     arn: Option<String>,
 }
+GetSessionTokenRequest {
+    duration_seconds: Option<i32>,
+    serial_number: Option<String>,
+    token_code: Option<String>,
+}
+GetSessionTokenResponse {
+    credentials: Option<Credentials>,
+}
+AssumedRoleUser {
+    assumed_role_id: String,
+    arn: String,
+}
+Credentials {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: Time,
+}
+PolicyDescriptorType {
+    arn: Option<String>,
+}
+ProvidedContext {
+    provider_arn: Option<String>,
+    context_assertion: Option<String>,
+}
+Tag {
+    key: String,
+    value: String,
+}
 }
 
+pub static ASSUME_ROLE_REQUEST: Schema = Schema { name: "AssumeRoleRequest", kind: Kind::Record { members: &[
+    Member { name: "RoleArn", wire: "RoleArn", ec2: "RoleArn", required: true, schema: &ARN_TYPE },
+    Member { name: "RoleSessionName", wire: "RoleSessionName", ec2: "RoleSessionName", required: true, schema: &ROLE_SESSION_NAME_TYPE },
+    Member { name: "PolicyArns", wire: "PolicyArns", ec2: "PolicyArns", required: false, schema: &POLICY_DESCRIPTOR_LIST_TYPE },
+    Member { name: "Policy", wire: "Policy", ec2: "Policy", required: false, schema: &UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE },
+    Member { name: "DurationSeconds", wire: "DurationSeconds", ec2: "DurationSeconds", required: false, schema: &ROLE_DURATION_SECONDS_TYPE },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST_TYPE },
+    Member { name: "TransitiveTagKeys", wire: "TransitiveTagKeys", ec2: "TransitiveTagKeys", required: false, schema: &TAG_KEY_LIST_TYPE },
+    Member { name: "ExternalId", wire: "ExternalId", ec2: "ExternalId", required: false, schema: &EXTERNAL_ID_TYPE },
+    Member { name: "SerialNumber", wire: "SerialNumber", ec2: "SerialNumber", required: false, schema: &SERIAL_NUMBER_TYPE },
+    Member { name: "TokenCode", wire: "TokenCode", ec2: "TokenCode", required: false, schema: &TOKEN_CODE_TYPE },
+    Member { name: "SourceIdentity", wire: "SourceIdentity", ec2: "SourceIdentity", required: false, schema: &SOURCE_IDENTITY_TYPE },
+    Member { name: "ProvidedContexts", wire: "ProvidedContexts", ec2: "ProvidedContexts", required: false, schema: &PROVIDED_CONTEXTS_LIST_TYPE },
+] } };
+pub static ASSUME_ROLE_RESPONSE: Schema = Schema { name: "AssumeRoleResponse", kind: Kind::Record { members: &[
+    Member { name: "Credentials", wire: "Credentials", ec2: "Credentials", required: false, schema: &CREDENTIALS },
+    Member { name: "AssumedRoleUser", wire: "AssumedRoleUser", ec2: "AssumedRoleUser", required: false, schema: &ASSUMED_ROLE_USER },
+    Member { name: "PackedPolicySize", wire: "PackedPolicySize", ec2: "PackedPolicySize", required: false, schema: &NON_NEGATIVE_INTEGER_TYPE },
+    Member { name: "SourceIdentity", wire: "SourceIdentity", ec2: "SourceIdentity", required: false, schema: &SOURCE_IDENTITY_TYPE },
+] } };
+pub static GET_ACCESS_KEY_INFO_REQUEST: Schema = Schema { name: "GetAccessKeyInfoRequest", kind: Kind::Record { members: &[
+    Member { name: "AccessKeyId", wire: "AccessKeyId", ec2: "AccessKeyId", required: true, schema: &ACCESS_KEY_ID_TYPE },
+] } };
+pub static GET_ACCESS_KEY_INFO_RESPONSE: Schema = Schema { name: "GetAccessKeyInfoResponse", kind: Kind::Record { members: &[
+    Member { name: "Account", wire: "Account", ec2: "Account", required: false, schema: &ACCOUNT_TYPE },
+] } };
 pub static GET_CALLER_IDENTITY_REQUEST: Schema = Schema { name: "GetCallerIdentityRequest", kind: Kind::Record { members: &[
 ] } };
 pub static GET_CALLER_IDENTITY_RESPONSE: Schema = Schema { name: "GetCallerIdentityResponse", kind: Kind::Record { members: &[
@@ -38,6 +125,60 @@ pub static GET_CALLER_IDENTITY_RESPONSE: Schema = Schema { name: "GetCallerIdent
     Member { name: "Account", wire: "Account", ec2: "Account", required: false, schema: &ACCOUNT_TYPE },
     Member { name: "Arn", wire: "Arn", ec2: "Arn", required: false, schema: &ARN_TYPE },
 ] } };
+pub static GET_SESSION_TOKEN_REQUEST: Schema = Schema { name: "GetSessionTokenRequest", kind: Kind::Record { members: &[
+    Member { name: "DurationSeconds", wire: "DurationSeconds", ec2: "DurationSeconds", required: false, schema: &DURATION_SECONDS_TYPE },
+    Member { name: "SerialNumber", wire: "SerialNumber", ec2: "SerialNumber", required: false, schema: &SERIAL_NUMBER_TYPE },
+    Member { name: "TokenCode", wire: "TokenCode", ec2: "TokenCode", required: false, schema: &TOKEN_CODE_TYPE },
+] } };
+pub static GET_SESSION_TOKEN_RESPONSE: Schema = Schema { name: "GetSessionTokenResponse", kind: Kind::Record { members: &[
+    Member { name: "Credentials", wire: "Credentials", ec2: "Credentials", required: false, schema: &CREDENTIALS },
+] } };
+pub static ASSUMED_ROLE_USER: Schema = Schema { name: "AssumedRoleUser", kind: Kind::Record { members: &[
+    Member { name: "AssumedRoleId", wire: "AssumedRoleId", ec2: "AssumedRoleId", required: true, schema: &ASSUMED_ROLE_ID_TYPE },
+    Member { name: "Arn", wire: "Arn", ec2: "Arn", required: true, schema: &ARN_TYPE },
+] } };
+pub static CREDENTIALS: Schema = Schema { name: "Credentials", kind: Kind::Record { members: &[
+    Member { name: "AccessKeyId", wire: "AccessKeyId", ec2: "AccessKeyId", required: true, schema: &ACCESS_KEY_ID_TYPE },
+    Member { name: "SecretAccessKey", wire: "SecretAccessKey", ec2: "SecretAccessKey", required: true, schema: &ACCESS_KEY_SECRET_TYPE },
+    Member { name: "SessionToken", wire: "SessionToken", ec2: "SessionToken", required: true, schema: &TOKEN_TYPE },
+    Member { name: "Expiration", wire: "Expiration", ec2: "Expiration", required: true, schema: &DATE_TYPE },
+] } };
+pub static POLICY_DESCRIPTOR_TYPE: Schema = Schema { name: "PolicyDescriptorType", kind: Kind::Record { members: &[
+    Member { name: "arn", wire: "arn", ec2: "Arn", required: false, schema: &ARN_TYPE },
+] } };
+pub static PROVIDED_CONTEXT: Schema = Schema { name: "ProvidedContext", kind: Kind::Record { members: &[
+    Member { name: "ProviderArn", wire: "ProviderArn", ec2: "ProviderArn", required: false, schema: &ARN_TYPE },
+    Member { name: "ContextAssertion", wire: "ContextAssertion", ec2: "ContextAssertion", required: false, schema: &CONTEXT_ASSERTION_TYPE },
+] } };
+pub static PROVIDED_CONTEXTS_LIST_TYPE: Schema = Schema { name: "ProvidedContextsListType", kind: Kind::List { member: &PROVIDED_CONTEXT, name: "member", flat: false, min: Some(1), max: Some(5) } };
+pub static TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &TAG_KEY_TYPE },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &TAG_VALUE_TYPE },
+] } };
+pub static ACCESS_KEY_ID_TYPE: Schema = Schema { name: "accessKeyIdType", kind: Kind::Text { min: Some(16), max: Some(128), pattern: "[\\w]*", values: &[] } };
+pub static ACCESS_KEY_SECRET_TYPE: Schema = Schema { name: "accessKeySecretType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static ACCOUNT_TYPE: Schema = Schema { name: "accountType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static ARN_TYPE: Schema = Schema { name: "arnType", kind: Kind::Text { min: Some(20), max: Some(2048), pattern: "", values: &[] } };
+pub static ASSUMED_ROLE_ID_TYPE: Schema = Schema { name: "assumedRoleIdType", kind: Kind::Text { min: Some(2), max: Some(193), pattern: "[\\w+=,.@:-]*", values: &[] } };
+pub static CONTEXT_ASSERTION_TYPE: Schema = Schema { name: "contextAssertionType", kind: Kind::Text { min: Some(4), max: Some(2048), pattern: "", values: &[] } };
+pub static DATE_TYPE: Schema = Schema { name: "dateType", kind: Kind::Time { format: TimeFormat::Default } };
+pub static DURATION_SECONDS_TYPE: Schema = Schema { name: "durationSecondsType", kind: Kind::Int { long: false, min: Some(900), max: Some(129600) } };
+pub static EXTERNAL_ID_TYPE: Schema = Schema { name: "externalIdType", kind: Kind::Text { min: Some(2), max: Some(1224), pattern: "[\\w+=,.@:\\/-]*", values: &[] } };
+pub static NON_NEGATIVE_INTEGER_TYPE: Schema = Schema { name: "nonNegativeIntegerType", kind: Kind::Int { long: false, min: Some(0), max: None } };
+pub static POLICY_DESCRIPTOR_LIST_TYPE: Schema = Schema { name: "policyDescriptorListType", kind: Kind::List { member: &POLICY_DESCRIPTOR_TYPE, name: "member", flat: false, min: None, max: None } };
+pub static ROLE_DURATION_SECONDS_TYPE: Schema = Schema { name: "roleDurationSecondsType", kind: Kind::Int { long: false, min: Some(900), max: Some(43200) } };
+pub static ROLE_SESSION_NAME_TYPE: Schema = Schema { name: "roleSessionNameType", kind: Kind::Text { min: Some(2), max: Some(64), pattern: "[\\w+=,.@-]*", values: &[] } };
+pub static SERIAL_NUMBER_TYPE: Schema = Schema { name: "serialNumberType", kind: Kind::Text { min: Some(9), max: Some(256), pattern: "[\\w+=/:,.@-]*", values: &[] } };
+pub static SOURCE_IDENTITY_TYPE: Schema = Schema { name: "sourceIdentityType", kind: Kind::Text { min: Some(2), max: Some(64), pattern: "[\\w+=,.@-]*", values: &[] } };
+pub static TAG_KEY_LIST_TYPE: Schema = Schema { name: "tagKeyListType", kind: Kind::List { member: &TAG_KEY_TYPE, name: "member", flat: false, min: None, max: Some(50) } };
+pub static TAG_KEY_TYPE: Schema = Schema { name: "tagKeyType", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
+pub static TAG_LIST_TYPE: Schema = Schema { name: "tagListType", kind: Kind::List { member: &TAG, name: "member", flat: false, min: None, max: Some(50) } };
+pub static TAG_VALUE_TYPE: Schema = Schema { name: "tagValueType", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } };
+pub static TOKEN_CODE_TYPE: Schema = Schema { name: "tokenCodeType", kind: Kind::Text { min: Some(6), max: Some(6), pattern: "[\\d]*", values: &[] } };
+pub static TOKEN_TYPE: Schema = Schema { name: "tokenType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Schema = Schema { name: "unrestrictedSessionPolicyDocumentType", kind: Kind::Text { min: Some(1), max: None, pattern: "", values: &[] } };
 pub static USER_ID_TYPE: Schema = Schema { name: "userIdType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static EXPIRED_TOKEN_EXCEPTION: ErrorShape = ErrorShape { name: "ExpiredTokenException", code: "ExpiredTokenException", status: 400 };
+pub static MALFORMED_POLICY_DOCUMENT_EXCEPTION: ErrorShape = ErrorShape { name: "MalformedPolicyDocumentException", code: "MalformedPolicyDocument", status: 400 };
+pub static PACKED_POLICY_TOO_LARGE_EXCEPTION: ErrorShape = ErrorShape { name: "PackedPolicyTooLargeException", code: "PackedPolicyTooLarge", status: 400 };
+pub static REGION_DISABLED_EXCEPTION: ErrorShape = ErrorShape { name: "RegionDisabledException", code: "RegionDisabledException", status: 403 };

@@ -31,7 +31,7 @@ pub(super) struct Resolved {
 fn architecture(engine: &Engine, image: &str) -> Option<Architecture> {
     let region = engine.config.region;
     let id = match image.strip_prefix("resolve:ssm:") {
-        Some(name) => ssm::value(region, name)?,
+        Some(name) => ssm::value(engine, name)?,
         None => image.to_owned(),
     };
     ec2::releases().iter().find(|release| release.id(region.name) == id).map(|release| release.architecture)

@@ -92,7 +92,7 @@ impl World for StackWorld<'_> {
 
     fn ssm(&self, name: &str, version: Option<&str>) -> Option<String> {
         let name = version.map_or_else(|| name.to_owned(), |version| format!("{name}:{version}"));
-        crate::ssm::value(self.cx.config.region, &name)
+        crate::ssm::value(self.cx, &name)
     }
 }
 

@@ -77,6 +77,7 @@ impl Record {
             "elbv2" => "aws.elasticloadbalancing",
             "events" => "aws.events",
             "fis" => "aws.fis",
+            "iam" => "aws.iam",
             "logs" => "aws.logs",
             "sqs" => "aws.sqs",
             "ssm" => "aws.ssm",
@@ -108,10 +109,11 @@ impl Record {
 
     pub(super) fn username(&self, cx: &Engine) -> Option<String> {
         match self.caller.as_ref()? {
-            Caller::User { .. } => Some("root".to_owned()),
             caller => {
-                let (id, _) = crate::sts::identity(cx, caller);
-                id.split_once(':').map(|(_, session)| session.to_owned())
+                let (id, arn) = crate::sts::identity(cx, caller);
+                let session = id.split_once(':').map(|(_, session)| session);
+                let user = arn.split_once(":user/").and_then(|(_, user)| user.rsplit('/').next());
+                Some(session.or(user).unwrap_or("root").to_owned())
             }
         }
     }
@@ -211,19 +213,29 @@ fn identity(cx: &Engine, caller: &Caller, time: Time) -> Json {
     let (id, arn) = crate::sts::identity(cx, caller);
     let account = cx.config.account.as_str();
     match caller {
-        Caller::User { access_key } => json!({
-            "type": "Root",
-            "principalId": id,
-            "arn": arn,
-            "accountId": account,
-            "accessKeyId": access_key,
-        }),
-        Caller::Agent(_) | Caller::Service(_) => {
+        Caller::User { access_key } if !arn.contains(":assumed-role/") => {
+            let user = arn.split_once(":user/").and_then(|(_, user)| user.rsplit('/').next());
+            let mut identity = json!({
+                "type": if user.is_some() { "IAMUser" } else { "Root" },
+                "principalId": id,
+                "arn": arn,
+                "accountId": account,
+                "accessKeyId": access_key,
+            });
+            if let Some(user) = user {
+                identity["userName"] = user.into();
+            }
+            identity
+        }
+        caller => {
             // arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION
             let role = arn.split('/').nth(1).unwrap_or_default();
-            let path = match caller {
-                Caller::Service(name) => format!("aws-service-role/{name}/"),
-                _ => String::new(),
+            let issuer = match (caller, cx.iam.role(role)) {
+                (_, Some(role)) => role.identity.arn.clone(),
+                (Caller::Service(name), None) => {
+                    format!("arn:aws:iam::{account}:role/aws-service-role/{name}/{role}")
+                }
+                (_, None) => format!("arn:aws:iam::{account}:role/{role}"),
             };
             let mut identity = json!({
                 "type": "AssumedRole",
@@ -234,15 +246,17 @@ fn identity(cx: &Engine, caller: &Caller, time: Time) -> Json {
                     "sessionIssuer": {
                         "type": "Role",
                         "principalId": id.split(':').next(),
-                        "arn": format!("arn:aws:iam::{account}:role/{path}{role}"),
+                        "arn": issuer,
                         "accountId": account,
                         "userName": role,
                     },
                     "attributes": { "creationDate": time.iso_secs(), "mfaAuthenticated": "false" },
                 },
             });
-            if let Caller::Service(name) = caller {
-                identity["invokedBy"] = (*name).into();
+            match caller {
+                Caller::Service(name) => identity["invokedBy"] = (*name).into(),
+                Caller::User { access_key } => identity["accessKeyId"] = access_key.as_str().into(),
+                Caller::Agent(_) => {}
             }
             identity
         }

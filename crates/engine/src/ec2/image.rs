@@ -243,7 +243,7 @@ fn release(region: &str, id: &str) -> Option<&'static Release> {
 /// parameter.
 pub(super) fn resolve(cx: &Engine, image: &str) -> Option<String> {
     match image.strip_prefix("resolve:ssm:") {
-        Some(name) => crate::ssm::value(cx.config.region, name),
+        Some(name) => crate::ssm::value(cx, name),
         None => Some(image.to_owned()),
     }
 }

@@ -17,8 +17,8 @@ pub use effect::{Effect, Fact, HealthReport, ResponseTimes, Traffic};
 pub(crate) use event::Event;
 pub(crate) use page::{Page, page};
 pub(crate) use recast::{overlay, recast};
-pub(crate) use table::tables;
 pub use table::{Amounts, NoIndex, Row, Table};
+pub(crate) use table::{Edit, tables};
 
 /// A published value in millionths, rounded to the nearest; what is not finite or too large goes to the ends.
 pub(crate) fn millionths(value: f64) -> i64 {
