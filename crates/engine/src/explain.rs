@@ -2,10 +2,7 @@
 
 use capstan_model::Arn;
 
-use crate::{
-    Engine, application_autoscaling, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, iam,
-    logs, sqs, ssm, sts,
-};
+use crate::{Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, iam, logs, sqs, ssm, sts};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +39,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
     vec![
         ("application-autoscaling", application_autoscaling::INERT),
         ("autoscaling", autoscaling::INERT),
+        ("cloudformation", cloudformation::INERT),
         ("cloudtrail", cloudtrail::INERT),
         ("cloudwatch", cloudwatch::INERT),
         ("ec2", ec2::INERT),

@@ -1,6 +1,6 @@
 //! Broken constraints in the words of each service.
 
-use capstan_shapes::{Constraint, Kind, Refusal, Schema, Service, Step, Violation};
+use capstan_shapes::{Constraint, Kind, Protocol, Refusal, Schema, Service, Step, Violation};
 
 /// The refusal for at least one violation.
 ///
@@ -19,8 +19,11 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
         ("sqs", Some(violation)) => sqs(violation),
         ("cloudtrail", Some(violation)) => cloudtrail(violation, violations),
         ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
-        ("fis" | "ssm", _) => Refusal::new("ValidationException", common(violations)),
-        _ => Refusal::new("ValidationError", common(violations)),
+        // Services of the query protocol say it so, those of JSON so.
+        _ if service.protocols.contains(&Protocol::AwsQuery) => {
+            Refusal::new("ValidationError", common(violations))
+        }
+        _ => Refusal::new("ValidationException", common(violations)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Resources are created and updated, dependencies first, independent ones side by side.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use capstan_model::Span;
 use capstan_shapes::cloudformation::{ResourceStatus, StackStatus};
@@ -97,7 +98,7 @@ fn start(cx: &mut Engine, id: &StackId, logical_id: &str) {
     if operation.phase == Phase::Rollback && operation.skip.contains(logical_id) {
         return;
     }
-    let template = std::sync::Arc::clone(&operation.template);
+    let template = Arc::clone(&operation.template);
     let Some(declaration) = template.resource(logical_id) else { return };
     let depends_on = operation.dependencies.get(logical_id).cloned().unwrap_or_default();
     let key = (StackId::clone(id), logical_id.to_owned());
@@ -112,6 +113,7 @@ fn start(cx: &mut Engine, id: &StackId, logical_id: &str) {
         }
     };
     let tags = tags(cx, id);
+    let shown = Json::Object(desired.properties.clone()).to_string().into();
     let fresh = Made {
         resource_type: declaration.resource_type.clone(),
         physical_id: String::new(),
@@ -124,6 +126,7 @@ fn start(cx: &mut Engine, id: &StackId, logical_id: &str) {
         creation_policy: desired.creation_policy,
         update_policy: desired.update_policy,
         token: String::new(),
+        shown,
     };
     match made {
         None => create(cx, id, declaration, handler, fresh, desired.metadata, None),
@@ -557,7 +560,7 @@ pub(super) fn set(
     row.reason.clone_from(&reason);
     row.changed = now;
     let resource_type = row.resource_type.clone();
-    let properties = row.made.as_ref().map(|made| Json::Object(made.properties.clone()).to_string());
+    let properties = row.made.as_ref().map(|made| Arc::clone(&made.shown));
     drop(row);
     let happened = event::Happened {
         logical_id,

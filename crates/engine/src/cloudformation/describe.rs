@@ -93,7 +93,7 @@ pub(super) fn events(
         timestamp: event.time,
         resource_status: Some(event.status),
         resource_status_reason: event.reason.clone(),
-        resource_properties: event.properties.clone(),
+        resource_properties: event.properties.as_deref().map(str::to_owned),
         client_request_token: event.token.clone(),
         ..StackEventShape::default()
     };

@@ -1,5 +1,7 @@
 //! A stack's history, newest last; EventBridge hears of it too.
 
+use std::sync::Arc;
+
 use capstan_shapes::cloudformation::{ResourceStatus, StackStatus};
 use serde_json::json;
 
@@ -17,7 +19,7 @@ pub(super) struct Happened<'a> {
     pub(super) status: ResourceStatus,
     pub(super) reason: Option<String>,
     /// JSON.
-    pub(super) properties: Option<String>,
+    pub(super) properties: Option<Arc<str>>,
 }
 
 /// Gives the stack a status and tells of it.

@@ -235,6 +235,8 @@ pub struct Made {
     pub creation_policy: Json,
     pub update_policy: Json,
     pub token: String,
+    /// The properties as events show them: JSON.
+    pub shown: Arc<str>,
 }
 
 /// What an update found when it began with a resource.
@@ -285,7 +287,7 @@ pub struct StackEvent {
     pub status: ResourceStatus,
     pub reason: Option<String>,
     /// JSON.
-    pub properties: Option<String>,
+    pub properties: Option<Arc<str>>,
     pub token: Option<String>,
     pub operation: Option<String>,
 }
