@@ -196,6 +196,7 @@ impl Engine {
         self.ec2.tell(&mut put);
         self.elb.tell(&mut put);
         self.events.tell(&mut put);
+        self.cloudformation.tell(&mut put);
         self.cloudwatch.tell(&mut put);
         self.fis.tell(&mut put);
         self.iam.tell(&mut put);

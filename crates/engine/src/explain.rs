@@ -2,7 +2,10 @@
 
 use capstan_model::Arn;
 
-use crate::{Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb, events, fis, iam, logs, sqs, ssm, sts};
+use crate::{
+    Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
+    events, fis, iam, logs, sqs, ssm, sts,
+};
 
 /// Everything that is known about why something is as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,6 +127,7 @@ fn start(cx: &mut Engine, id: &StackId, logical_id: &str) {
         update_policy: desired.update_policy,
         token: String::new(),
         shown,
+        certain: false,
     };
     match made {
         None => create(cx, id, declaration, handler, fresh, desired.metadata, None),
@@ -148,7 +149,10 @@ fn change(
     let schema = resource_type(&declaration.resource_type);
     let has_tags = schema.is_some_and(|schema| schema.tags.is_some());
     let same_type = made.resource_type == fresh.resource_type;
-    let same = same_type && made.properties == fresh.properties && (!has_tags || made.tags == fresh.tags);
+    let same = made.certain
+        && same_type
+        && made.properties == fresh.properties
+        && (!has_tags || made.tags == fresh.tags);
     if same {
         let Some(mut row) = cx.cloudformation.resources.edit(&key) else { return };
         let metadata_changed = row.metadata != metadata;
@@ -161,6 +165,7 @@ fn change(
             attributes: made.attributes,
             token: made.token,
             properties: made.properties,
+            certain: true,
             ..fresh
         });
         drop(row);
@@ -329,6 +334,7 @@ fn poll(cx: &mut Engine, id: &StackId, logical_id: &str) -> bool {
                 row.work = None;
                 if let Some(made) = &mut row.made {
                     made.attributes = attributes;
+                    made.certain = true;
                 }
             }
             let status = match work.what {
@@ -427,9 +433,6 @@ fn doom_leftovers(cx: &mut Engine, id: &StackId) {
         {
             doomed.push(Doomed { logical_id: logical_id.clone(), made, state: Doom::Waiting });
         }
-        if let Some(mut row) = cx.cloudformation.resources.edit(&(StackId::clone(id), logical_id)) {
-            row.before = None;
-        }
     }
     operation::edit(cx, id, |operation| operation.doomed.extend(doomed));
 }
@@ -488,7 +491,8 @@ pub(super) fn differs(cx: &Engine, id: &StackId, prepared: &Prepared) -> Result<
         let Some(made) = &row.made else { return Ok(true) };
         // What cannot be resolved shall fail where people look for it: at the resource.
         let Ok(desired) = resolve(declaration, &scope) else { return Ok(true) };
-        let same = made.resource_type == declaration.resource_type
+        let same = made.certain
+            && made.resource_type == declaration.resource_type
             && made.properties == desired.properties
             && row.metadata == desired.metadata
             && made.deletion_policy == declaration.deletion_policy
@@ -504,9 +508,11 @@ pub(super) fn differs(cx: &Engine, id: &StackId, prepared: &Prepared) -> Result<
 pub(super) fn view(cx: &Engine, id: &StackId, logical_id: &str, made: &Made) -> Resource {
     let name = cx.cloudformation.stacks.get(id).map(|stack| stack.name.clone()).unwrap_or_default();
     let mut tags = made.tags.clone();
-    tags.insert("aws:cloudformation:logical-id".to_owned(), logical_id.to_owned());
-    tags.insert("aws:cloudformation:stack-id".to_owned(), id.to_string());
-    tags.insert("aws:cloudformation:stack-name".to_owned(), name.clone());
+    if resource_type(&made.resource_type).is_some_and(|schema| schema.system_tags) {
+        tags.insert("aws:cloudformation:logical-id".to_owned(), logical_id.to_owned());
+        tags.insert("aws:cloudformation:stack-id".to_owned(), id.to_string());
+        tags.insert("aws:cloudformation:stack-name".to_owned(), name.clone());
+    }
     Resource {
         stack_id: id.to_string(),
         stack_name: name,

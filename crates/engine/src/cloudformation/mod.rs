@@ -32,10 +32,10 @@ mod world;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, cloudformation};
 
-use crate::kernel::{Table, dispatch};
+use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
-pub use rows::{Stack, StackEvent, StackIndex, StackResource};
+pub use rows::{Signal, Stack, StackEvent, StackId, StackIndex, StackResource};
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
@@ -70,21 +70,9 @@ impl CloudFormation {
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.stacks.next_due()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.stacks.record_changes(on);
-        self.resources.record_changes(on);
-        self.events.record_changes(on);
-        self.signals.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.stacks.take_changed(put);
-        self.resources.take_changed(put);
-        self.events.take_changed(put);
-        self.signals.take_changed(put);
-    }
 }
+
+tables!(CloudFormation { stacks, resources, events, signals });
 
 pub(crate) fn handle(
     cx: &mut Engine,

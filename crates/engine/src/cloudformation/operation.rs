@@ -93,6 +93,16 @@ pub(super) fn advance(cx: &mut Engine, id: &StackId) {
 /// Ends the operation with that status.
 pub(super) fn end(cx: &mut Engine, id: &StackId, status: StackStatus, reason: Option<String>) {
     event::stack(cx, id, status, reason);
+    // A failed update that was left as it is can still be rolled back.
+    if status != StackStatus::UpdateFailed {
+        let touched: Vec<String> =
+            resources(cx, id).filter(|row| row.before.is_some()).map(|row| row.logical_id.clone()).collect();
+        for logical_id in touched {
+            if let Some(mut row) = cx.cloudformation.resources.edit(&(StackId::clone(id), logical_id)) {
+                row.before = None;
+            }
+        }
+    }
     let now = cx.now;
     if let Some(mut stack) = cx.cloudformation.stacks.edit(id) {
         stack.operation = None;

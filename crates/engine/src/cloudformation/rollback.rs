@@ -36,7 +36,6 @@ pub(super) fn begin(cx: &mut Engine, id: &StackId) {
             operation::doom_all(cx, id);
         }
         (_, _) if row.settings.disable_rollback => {
-            keep_update(cx, id);
             operation::end(cx, id, StackStatus::UpdateFailed, Some(reason));
         }
         (_, _) => {
@@ -115,21 +114,6 @@ fn back(cx: &mut Engine, id: &StackId) {
     operation.failed.clear();
     operation.stop = None;
     operation.doomed.extend(doomed);
-}
-
-/// A failed update stays as it is, for RollbackStack or another update.
-fn keep_update(cx: &mut Engine, id: &StackId) {
-    let keys: Vec<_> = operation::resources(cx, id).map(|row| row.logical_id.clone()).collect();
-    for logical_id in keys {
-        let key = (StackId::clone(id), logical_id);
-        let Some(mut row) = cx.cloudformation.resources.edit(&key) else { continue };
-        if row.made.is_none()
-            && let Some(Before::Replaced(old) | Before::Updated(old)) = row.before.take()
-        {
-            row.made = Some(*old);
-        }
-        row.before = None;
-    }
 }
 
 pub(super) fn cancel(
@@ -228,5 +212,6 @@ fn again(
     let prepared = definition::again(cx, id, &name, &arns, stable)?;
     operation::deploy(cx, id, OperationKind::Update, Phase::Rollback, prepared, token)?;
     operation::edit(cx, id, |operation| operation.skip = skip);
+    back(cx, id);
     Ok(())
 }

@@ -116,6 +116,10 @@ impl Row for Stack {
         }
     }
 
+    fn resource(&self) -> Option<String> {
+        self.is_live().then(|| self.name.clone())
+    }
+
     fn index(&self, put: &mut dyn FnMut(StackIndex)) {
         if !self.is_live() {
             return;
@@ -237,6 +241,8 @@ pub struct Made {
     pub token: String,
     /// The properties as events show them: JSON.
     pub shown: Arc<str>,
+    /// Whether it is known to be as `properties` say: not while an update is under way, and not after it has failed.
+    pub certain: bool,
 }
 
 /// What an update found when it began with a resource.
@@ -264,6 +270,12 @@ impl Row for StackResource {
 
     fn key(&self) -> (StackId, String) {
         (Arc::clone(&self.stack), self.logical_id.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        let made = self.made.as_ref()?;
+        let stack = self.stack.rsplit('/').nth(1)?;
+        Some(format!("{stack}/{}: {}", self.logical_id, made.physical_id))
     }
 
     fn index(&self, put: &mut dyn FnMut(String)) {
@@ -300,6 +312,10 @@ impl Row for StackEvent {
     fn key(&self) -> (StackId, u32) {
         (Arc::clone(&self.stack), self.number)
     }
+
+    fn resource(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What SignalResource said about a resource.
@@ -320,5 +336,9 @@ impl Row for Signal {
 
     fn key(&self) -> (StackId, String, String) {
         (Arc::clone(&self.stack), self.logical_id.clone(), self.unique_id.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
 }
