@@ -20,6 +20,7 @@ mod policy;
 mod property;
 pub(crate) mod resource;
 mod rollback;
+mod rolling_update;
 mod rows;
 mod signal;
 mod source;

@@ -214,18 +214,10 @@ fn value_of(schema: &'static Schema, json: &Json) -> Result<Option<Value>, Refus
     }))
 }
 
+/// `EFSVolumeConfiguration` meets `efsVolumeConfiguration`, too: letters count, not their case.
 fn lookup<'a>(map: &'a Map<String, Json>, name: &str, wire: &str) -> Option<&'a Json> {
-    let other_case = |name: &str| {
-        let mut letters = name.chars();
-        let first = letters.next()?;
-        let first =
-            if first.is_lowercase() { first.to_ascii_uppercase() } else { first.to_ascii_lowercase() };
-        Some(format!("{first}{}", letters.as_str()))
-    };
-    map.get(name)
-        .or_else(|| map.get(&other_case(name)?))
-        .or_else(|| map.get(wire))
-        .or_else(|| map.get(&other_case(wire)?))
+    let alike = |key: &str| key.eq_ignore_ascii_case(name) || key.eq_ignore_ascii_case(wire);
+    map.get(name).or_else(|| map.iter().find(|(key, _)| alike(key)).map(|(_, value)| value))
 }
 
 /// A number, flag or text as text.

@@ -1,9 +1,30 @@
 //! The resource types: for each service a file with the handlers of its types.
 
+mod autoscaling;
+mod cdk;
+mod cloudwatch;
+mod common;
+mod ecs;
+mod elb;
+mod events;
+mod fis;
+mod logs;
+mod sqs;
+
 use super::resource::Handler;
 
 /// Every resource type that templates may use, one list for each service.
-const HANDLERS: &[&[Handler]] = &[];
+const HANDLERS: &[&[Handler]] = &[
+    autoscaling::HANDLERS,
+    cdk::HANDLERS,
+    cloudwatch::HANDLERS,
+    ecs::HANDLERS,
+    elb::HANDLERS,
+    events::HANDLERS,
+    fis::HANDLERS,
+    logs::HANDLERS,
+    sqs::HANDLERS,
+];
 
 /// The handler of that resource type.
 pub(crate) fn handler(type_name: &str) -> Option<&'static Handler> {
