@@ -14,74 +14,280 @@ use capstan_model::Time;
 pub static SERVICE: Service = Service { name: "ec2", endpoint: "ec2", signing: "ec2", version: "2016-11-15", target: "", json_version: "", xmlns: "http://ec2.amazonaws.com/doc/2016-11-15", protocols: &[Protocol::Ec2Query], operations: OPERATIONS, rest: &[] };
 
 static OPERATIONS: &[Operation] = &[
+Operation { name: "AllocateAddress", input: &ALLOCATE_ADDRESS_REQUEST, output: &ALLOCATE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AssociateAddress", input: &ASSOCIATE_ADDRESS_REQUEST, output: &ASSOCIATE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AssociateRouteTable", input: &ASSOCIATE_ROUTE_TABLE_REQUEST, output: &ASSOCIATE_ROUTE_TABLE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AssociateVpcCidrBlock", input: &ASSOCIATE_VPC_CIDR_BLOCK_REQUEST, output: &ASSOCIATE_VPC_CIDR_BLOCK_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AttachInternetGateway", input: &ATTACH_INTERNET_GATEWAY_REQUEST, output: &ATTACH_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AuthorizeSecurityGroupEgress", input: &AUTHORIZE_SECURITY_GROUP_EGRESS_REQUEST, output: &AUTHORIZE_SECURITY_GROUP_EGRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "AuthorizeSecurityGroupIngress", input: &AUTHORIZE_SECURITY_GROUP_INGRESS_REQUEST, output: &AUTHORIZE_SECURITY_GROUP_INGRESS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CancelSpotInstanceRequests", input: &CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST, output: &CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateFleet", input: &CREATE_FLEET_REQUEST, output: &CREATE_FLEET_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateInternetGateway", input: &CREATE_INTERNET_GATEWAY_REQUEST, output: &CREATE_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplate", input: &CREATE_LAUNCH_TEMPLATE_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplateVersion", input: &CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_VERSION_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateNatGateway", input: &CREATE_NAT_GATEWAY_REQUEST, output: &CREATE_NAT_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateNetworkAcl", input: &CREATE_NETWORK_ACL_REQUEST, output: &CREATE_NETWORK_ACL_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateNetworkAclEntry", input: &CREATE_NETWORK_ACL_ENTRY_REQUEST, output: &CREATE_NETWORK_ACL_ENTRY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateNetworkInterface", input: &CREATE_NETWORK_INTERFACE_REQUEST, output: &CREATE_NETWORK_INTERFACE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateRoute", input: &CREATE_ROUTE_REQUEST, output: &CREATE_ROUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateRouteTable", input: &CREATE_ROUTE_TABLE_REQUEST, output: &CREATE_ROUTE_TABLE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateSecurityGroup", input: &CREATE_SECURITY_GROUP_REQUEST, output: &CREATE_SECURITY_GROUP_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateSubnet", input: &CREATE_SUBNET_REQUEST, output: &CREATE_SUBNET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateTags", input: &CREATE_TAGS_REQUEST, output: &CREATE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateVpc", input: &CREATE_VPC_REQUEST, output: &CREATE_VPC_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteInternetGateway", input: &DELETE_INTERNET_GATEWAY_REQUEST, output: &DELETE_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteLaunchTemplate", input: &DELETE_LAUNCH_TEMPLATE_REQUEST, output: &DELETE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteLaunchTemplateVersions", input: &DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST, output: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteNatGateway", input: &DELETE_NAT_GATEWAY_REQUEST, output: &DELETE_NAT_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteNetworkAcl", input: &DELETE_NETWORK_ACL_REQUEST, output: &DELETE_NETWORK_ACL_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteNetworkAclEntry", input: &DELETE_NETWORK_ACL_ENTRY_REQUEST, output: &DELETE_NETWORK_ACL_ENTRY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteNetworkInterface", input: &DELETE_NETWORK_INTERFACE_REQUEST, output: &DELETE_NETWORK_INTERFACE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteRoute", input: &DELETE_ROUTE_REQUEST, output: &DELETE_ROUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteRouteTable", input: &DELETE_ROUTE_TABLE_REQUEST, output: &DELETE_ROUTE_TABLE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteSecurityGroup", input: &DELETE_SECURITY_GROUP_REQUEST, output: &DELETE_SECURITY_GROUP_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteSubnet", input: &DELETE_SUBNET_REQUEST, output: &DELETE_SUBNET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteTags", input: &DELETE_TAGS_REQUEST, output: &DELETE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteVpc", input: &DELETE_VPC_REQUEST, output: &DELETE_VPC_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeAddresses", input: &DESCRIBE_ADDRESSES_REQUEST, output: &DESCRIBE_ADDRESSES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeAddressesAttribute", input: &DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST, output: &DESCRIBE_ADDRESSES_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeAvailabilityZones", input: &DESCRIBE_AVAILABILITY_ZONES_REQUEST, output: &DESCRIBE_AVAILABILITY_ZONES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeImages", input: &DESCRIBE_IMAGES_REQUEST, output: &DESCRIBE_IMAGES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceStatus", input: &DESCRIBE_INSTANCE_STATUS_REQUEST, output: &DESCRIBE_INSTANCE_STATUS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceTypeOfferings", input: &DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST, output: &DESCRIBE_INSTANCE_TYPE_OFFERINGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceTypes", input: &DESCRIBE_INSTANCE_TYPES_REQUEST, output: &DESCRIBE_INSTANCE_TYPES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstances", input: &DESCRIBE_INSTANCES_REQUEST, output: &DESCRIBE_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeInternetGateways", input: &DESCRIBE_INTERNET_GATEWAYS_REQUEST, output: &DESCRIBE_INTERNET_GATEWAYS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeLaunchTemplateVersions", input: &DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST, output: &DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeLaunchTemplates", input: &DESCRIBE_LAUNCH_TEMPLATES_REQUEST, output: &DESCRIBE_LAUNCH_TEMPLATES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeNatGateways", input: &DESCRIBE_NAT_GATEWAYS_REQUEST, output: &DESCRIBE_NAT_GATEWAYS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeNetworkAcls", input: &DESCRIBE_NETWORK_ACLS_REQUEST, output: &DESCRIBE_NETWORK_ACLS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeNetworkInterfaces", input: &DESCRIBE_NETWORK_INTERFACES_REQUEST, output: &DESCRIBE_NETWORK_INTERFACES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeRegions", input: &DESCRIBE_REGIONS_REQUEST, output: &DESCRIBE_REGIONS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeRouteTables", input: &DESCRIBE_ROUTE_TABLES_REQUEST, output: &DESCRIBE_ROUTE_TABLES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeSecurityGroupRules", input: &DESCRIBE_SECURITY_GROUP_RULES_REQUEST, output: &DESCRIBE_SECURITY_GROUP_RULES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSecurityGroups", input: &DESCRIBE_SECURITY_GROUPS_REQUEST, output: &DESCRIBE_SECURITY_GROUPS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSpotInstanceRequests", input: &DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST, output: &DESCRIBE_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSpotPriceHistory", input: &DESCRIBE_SPOT_PRICE_HISTORY_REQUEST, output: &DESCRIBE_SPOT_PRICE_HISTORY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSubnets", input: &DESCRIBE_SUBNETS_REQUEST, output: &DESCRIBE_SUBNETS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeVpcAttribute", input: &DESCRIBE_VPC_ATTRIBUTE_REQUEST, output: &DESCRIBE_VPC_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeVpcs", input: &DESCRIBE_VPCS_REQUEST, output: &DESCRIBE_VPCS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DetachInternetGateway", input: &DETACH_INTERNET_GATEWAY_REQUEST, output: &DETACH_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DisassociateAddress", input: &DISASSOCIATE_ADDRESS_REQUEST, output: &DISASSOCIATE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DisassociateRouteTable", input: &DISASSOCIATE_ROUTE_TABLE_REQUEST, output: &DISASSOCIATE_ROUTE_TABLE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DisassociateVpcCidrBlock", input: &DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST, output: &DISASSOCIATE_VPC_CIDR_BLOCK_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "GetSpotPlacementScores", input: &GET_SPOT_PLACEMENT_SCORES_REQUEST, output: &GET_SPOT_PLACEMENT_SCORES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyLaunchTemplate", input: &MODIFY_LAUNCH_TEMPLATE_REQUEST, output: &MODIFY_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifyNetworkInterfaceAttribute", input: &MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST, output: &MODIFY_NETWORK_INTERFACE_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifySecurityGroupRules", input: &MODIFY_SECURITY_GROUP_RULES_REQUEST, output: &MODIFY_SECURITY_GROUP_RULES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifySubnetAttribute", input: &MODIFY_SUBNET_ATTRIBUTE_REQUEST, output: &MODIFY_SUBNET_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifyVpcAttribute", input: &MODIFY_VPC_ATTRIBUTE_REQUEST, output: &MODIFY_VPC_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RebootInstances", input: &REBOOT_INSTANCES_REQUEST, output: &REBOOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ReleaseAddress", input: &RELEASE_ADDRESS_REQUEST, output: &RELEASE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ReplaceNetworkAclAssociation", input: &REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST, output: &REPLACE_NETWORK_ACL_ASSOCIATION_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ReplaceNetworkAclEntry", input: &REPLACE_NETWORK_ACL_ENTRY_REQUEST, output: &REPLACE_NETWORK_ACL_ENTRY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ReplaceRoute", input: &REPLACE_ROUTE_REQUEST, output: &REPLACE_ROUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ReplaceRouteTableAssociation", input: &REPLACE_ROUTE_TABLE_ASSOCIATION_REQUEST, output: &REPLACE_ROUTE_TABLE_ASSOCIATION_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RequestSpotInstances", input: &REQUEST_SPOT_INSTANCES_REQUEST, output: &REQUEST_SPOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "RevokeSecurityGroupEgress", input: &REVOKE_SECURITY_GROUP_EGRESS_REQUEST, output: &REVOKE_SECURITY_GROUP_EGRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "RevokeSecurityGroupIngress", input: &REVOKE_SECURITY_GROUP_INGRESS_REQUEST, output: &REVOKE_SECURITY_GROUP_INGRESS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RunInstances", input: &RUN_INSTANCES_REQUEST, output: &RUN_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "StartInstances", input: &START_INSTANCES_REQUEST, output: &START_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "StopInstances", input: &STOP_INSTANCES_REQUEST, output: &STOP_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "TerminateInstances", input: &TERMINATE_INSTANCES_REQUEST, output: &TERMINATE_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "UpdateSecurityGroupRuleDescriptionsEgress", input: &UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_REQUEST, output: &UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "UpdateSecurityGroupRuleDescriptionsIngress", input: &UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_REQUEST, output: &UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_RESPONSE, result_wrapper: "", errors: &[] },
 ];
 
 operations! { Ec2 {
-0 CancelSpotInstanceRequests CancelSpotInstanceRequestsRequest CancelSpotInstanceRequestsResponse CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST,
-1 CreateFleet CreateFleetRequest CreateFleetResponse CREATE_FLEET_REQUEST,
-2 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
-3 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
-4 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
-5 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
-6 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-7 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-8 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
-9 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
-10 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
-11 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
-12 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
-13 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
-14 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-15 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
-16 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
-17 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
-18 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
-19 DescribeSpotPriceHistory DescribeSpotPriceHistoryRequest DescribeSpotPriceHistoryResponse DESCRIBE_SPOT_PRICE_HISTORY_REQUEST,
-20 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
-21 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-22 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
-23 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
-24 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
-25 RebootInstances RebootInstancesRequest RebootInstancesResponse REBOOT_INSTANCES_REQUEST,
-26 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
-27 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
-28 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
-29 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
-30 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+0 AllocateAddress AllocateAddressRequest AllocateAddressResponse ALLOCATE_ADDRESS_REQUEST,
+1 AssociateAddress AssociateAddressRequest AssociateAddressResponse ASSOCIATE_ADDRESS_REQUEST,
+2 AssociateRouteTable AssociateRouteTableRequest AssociateRouteTableResponse ASSOCIATE_ROUTE_TABLE_REQUEST,
+3 AssociateVpcCidrBlock AssociateVpcCidrBlockRequest AssociateVpcCidrBlockResponse ASSOCIATE_VPC_CIDR_BLOCK_REQUEST,
+4 AttachInternetGateway AttachInternetGatewayRequest AttachInternetGatewayResponse ATTACH_INTERNET_GATEWAY_REQUEST,
+5 AuthorizeSecurityGroupEgress AuthorizeSecurityGroupEgressRequest AuthorizeSecurityGroupEgressResponse AUTHORIZE_SECURITY_GROUP_EGRESS_REQUEST,
+6 AuthorizeSecurityGroupIngress AuthorizeSecurityGroupIngressRequest AuthorizeSecurityGroupIngressResponse AUTHORIZE_SECURITY_GROUP_INGRESS_REQUEST,
+7 CancelSpotInstanceRequests CancelSpotInstanceRequestsRequest CancelSpotInstanceRequestsResponse CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST,
+8 CreateFleet CreateFleetRequest CreateFleetResponse CREATE_FLEET_REQUEST,
+9 CreateInternetGateway CreateInternetGatewayRequest CreateInternetGatewayResponse CREATE_INTERNET_GATEWAY_REQUEST,
+10 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
+11 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
+12 CreateNatGateway CreateNatGatewayRequest CreateNatGatewayResponse CREATE_NAT_GATEWAY_REQUEST,
+13 CreateNetworkAcl CreateNetworkAclRequest CreateNetworkAclResponse CREATE_NETWORK_ACL_REQUEST,
+14 CreateNetworkAclEntry CreateNetworkAclEntryRequest CreateNetworkAclEntryResponse CREATE_NETWORK_ACL_ENTRY_REQUEST,
+15 CreateNetworkInterface CreateNetworkInterfaceRequest CreateNetworkInterfaceResponse CREATE_NETWORK_INTERFACE_REQUEST,
+16 CreateRoute CreateRouteRequest CreateRouteResponse CREATE_ROUTE_REQUEST,
+17 CreateRouteTable CreateRouteTableRequest CreateRouteTableResponse CREATE_ROUTE_TABLE_REQUEST,
+18 CreateSecurityGroup CreateSecurityGroupRequest CreateSecurityGroupResponse CREATE_SECURITY_GROUP_REQUEST,
+19 CreateSubnet CreateSubnetRequest CreateSubnetResponse CREATE_SUBNET_REQUEST,
+20 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
+21 CreateVpc CreateVpcRequest CreateVpcResponse CREATE_VPC_REQUEST,
+22 DeleteInternetGateway DeleteInternetGatewayRequest DeleteInternetGatewayResponse DELETE_INTERNET_GATEWAY_REQUEST,
+23 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
+24 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+25 DeleteNatGateway DeleteNatGatewayRequest DeleteNatGatewayResponse DELETE_NAT_GATEWAY_REQUEST,
+26 DeleteNetworkAcl DeleteNetworkAclRequest DeleteNetworkAclResponse DELETE_NETWORK_ACL_REQUEST,
+27 DeleteNetworkAclEntry DeleteNetworkAclEntryRequest DeleteNetworkAclEntryResponse DELETE_NETWORK_ACL_ENTRY_REQUEST,
+28 DeleteNetworkInterface DeleteNetworkInterfaceRequest DeleteNetworkInterfaceResponse DELETE_NETWORK_INTERFACE_REQUEST,
+29 DeleteRoute DeleteRouteRequest DeleteRouteResponse DELETE_ROUTE_REQUEST,
+30 DeleteRouteTable DeleteRouteTableRequest DeleteRouteTableResponse DELETE_ROUTE_TABLE_REQUEST,
+31 DeleteSecurityGroup DeleteSecurityGroupRequest DeleteSecurityGroupResponse DELETE_SECURITY_GROUP_REQUEST,
+32 DeleteSubnet DeleteSubnetRequest DeleteSubnetResponse DELETE_SUBNET_REQUEST,
+33 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
+34 DeleteVpc DeleteVpcRequest DeleteVpcResponse DELETE_VPC_REQUEST,
+35 DescribeAddresses DescribeAddressesRequest DescribeAddressesResponse DESCRIBE_ADDRESSES_REQUEST,
+36 DescribeAddressesAttribute DescribeAddressesAttributeRequest DescribeAddressesAttributeResponse DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST,
+37 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
+38 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
+39 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
+40 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
+41 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
+42 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
+43 DescribeInternetGateways DescribeInternetGatewaysRequest DescribeInternetGatewaysResponse DESCRIBE_INTERNET_GATEWAYS_REQUEST,
+44 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+45 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
+46 DescribeNatGateways DescribeNatGatewaysRequest DescribeNatGatewaysResponse DESCRIBE_NAT_GATEWAYS_REQUEST,
+47 DescribeNetworkAcls DescribeNetworkAclsRequest DescribeNetworkAclsResponse DESCRIBE_NETWORK_ACLS_REQUEST,
+48 DescribeNetworkInterfaces DescribeNetworkInterfacesRequest DescribeNetworkInterfacesResponse DESCRIBE_NETWORK_INTERFACES_REQUEST,
+49 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
+50 DescribeRouteTables DescribeRouteTablesRequest DescribeRouteTablesResponse DESCRIBE_ROUTE_TABLES_REQUEST,
+51 DescribeSecurityGroupRules DescribeSecurityGroupRulesRequest DescribeSecurityGroupRulesResponse DESCRIBE_SECURITY_GROUP_RULES_REQUEST,
+52 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
+53 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
+54 DescribeSpotPriceHistory DescribeSpotPriceHistoryRequest DescribeSpotPriceHistoryResponse DESCRIBE_SPOT_PRICE_HISTORY_REQUEST,
+55 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
+56 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+57 DescribeVpcAttribute DescribeVpcAttributeRequest DescribeVpcAttributeResponse DESCRIBE_VPC_ATTRIBUTE_REQUEST,
+58 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
+59 DetachInternetGateway DetachInternetGatewayRequest DetachInternetGatewayResponse DETACH_INTERNET_GATEWAY_REQUEST,
+60 DisassociateAddress DisassociateAddressRequest DisassociateAddressResponse DISASSOCIATE_ADDRESS_REQUEST,
+61 DisassociateRouteTable DisassociateRouteTableRequest DisassociateRouteTableResponse DISASSOCIATE_ROUTE_TABLE_REQUEST,
+62 DisassociateVpcCidrBlock DisassociateVpcCidrBlockRequest DisassociateVpcCidrBlockResponse DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST,
+63 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
+64 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
+65 ModifyNetworkInterfaceAttribute ModifyNetworkInterfaceAttributeRequest ModifyNetworkInterfaceAttributeResponse MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST,
+66 ModifySecurityGroupRules ModifySecurityGroupRulesRequest ModifySecurityGroupRulesResponse MODIFY_SECURITY_GROUP_RULES_REQUEST,
+67 ModifySubnetAttribute ModifySubnetAttributeRequest ModifySubnetAttributeResponse MODIFY_SUBNET_ATTRIBUTE_REQUEST,
+68 ModifyVpcAttribute ModifyVpcAttributeRequest ModifyVpcAttributeResponse MODIFY_VPC_ATTRIBUTE_REQUEST,
+69 RebootInstances RebootInstancesRequest RebootInstancesResponse REBOOT_INSTANCES_REQUEST,
+70 ReleaseAddress ReleaseAddressRequest ReleaseAddressResponse RELEASE_ADDRESS_REQUEST,
+71 ReplaceNetworkAclAssociation ReplaceNetworkAclAssociationRequest ReplaceNetworkAclAssociationResponse REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST,
+72 ReplaceNetworkAclEntry ReplaceNetworkAclEntryRequest ReplaceNetworkAclEntryResponse REPLACE_NETWORK_ACL_ENTRY_REQUEST,
+73 ReplaceRoute ReplaceRouteRequest ReplaceRouteResponse REPLACE_ROUTE_REQUEST,
+74 ReplaceRouteTableAssociation ReplaceRouteTableAssociationRequest ReplaceRouteTableAssociationResponse REPLACE_ROUTE_TABLE_ASSOCIATION_REQUEST,
+75 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
+76 RevokeSecurityGroupEgress RevokeSecurityGroupEgressRequest RevokeSecurityGroupEgressResponse REVOKE_SECURITY_GROUP_EGRESS_REQUEST,
+77 RevokeSecurityGroupIngress RevokeSecurityGroupIngressRequest RevokeSecurityGroupIngressResponse REVOKE_SECURITY_GROUP_INGRESS_REQUEST,
+78 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
+79 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
+80 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
+81 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+82 UpdateSecurityGroupRuleDescriptionsEgress UpdateSecurityGroupRuleDescriptionsEgressRequest UpdateSecurityGroupRuleDescriptionsEgressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_REQUEST,
+83 UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsIngressRequest UpdateSecurityGroupRuleDescriptionsIngressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_REQUEST,
 } }
 
 record! {
+AllocateAddressRequest {
+    domain: Option<DomainType>,
+    address: Option<String>,
+    public_ipv4_pool: Option<String>,
+    network_border_group: Option<String>,
+    customer_owned_ipv4_pool: Option<String>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    ipam_pool_id: Option<String>,
+    dry_run: Option<bool>,
+}
+AllocateAddressResponse {
+    allocation_id: Option<String>,
+    public_ipv4_pool: Option<String>,
+    network_border_group: Option<String>,
+    domain: Option<DomainType>,
+    customer_owned_ip: Option<String>,
+    customer_owned_ipv4_pool: Option<String>,
+    carrier_ip: Option<String>,
+    public_ip: Option<String>,
+}
+AssociateAddressRequest {
+    allocation_id: Option<String>,
+    instance_id: Option<String>,
+    public_ip: Option<String>,
+    dry_run: Option<bool>,
+    network_interface_id: Option<String>,
+    private_ip_address: Option<String>,
+    allow_reassociation: Option<bool>,
+}
+AssociateAddressResponse {
+    association_id: Option<String>,
+}
+AssociateRouteTableRequest {
+    gateway_id: Option<String>,
+    public_ipv4_pool: Option<String>,
+    dry_run: Option<bool>,
+    subnet_id: Option<String>,
+    route_table_id: String,
+}
+AssociateRouteTableResponse {
+    association_id: Option<String>,
+    association_state: Option<RouteTableAssociationState>,
+}
+AssociateVpcCidrBlockRequest {
+    cidr_block: Option<String>,
+    ipv6_cidr_block_network_border_group: Option<String>,
+    ipv6_pool: Option<String>,
+    ipv6_cidr_block: Option<String>,
+    ipv4_ipam_pool_id: Option<String>,
+    ipv4_netmask_length: Option<i32>,
+    ipv6_ipam_pool_id: Option<String>,
+    ipv6_netmask_length: Option<i32>,
+    vpc_id: String,
+    amazon_provided_ipv6_cidr_block: Option<bool>,
+}
+AssociateVpcCidrBlockResponse {
+    ipv6_cidr_block_association: Option<VpcIpv6CidrBlockAssociation>,
+    cidr_block_association: Option<VpcCidrBlockAssociation>,
+    vpc_id: Option<String>,
+}
+AttachInternetGatewayRequest {
+    dry_run: Option<bool>,
+    internet_gateway_id: String,
+    vpc_id: String,
+}
+AttachInternetGatewayResponse {
+}
+AuthorizeSecurityGroupEgressRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+    group_id: String,
+    source_security_group_name: Option<String>,
+    source_security_group_owner_id: Option<String>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ip: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+}
+AuthorizeSecurityGroupEgressResponse {
+    r#return: Option<bool>,
+    security_group_rules: Option<Vec<SecurityGroupRule>>,
+}
+AuthorizeSecurityGroupIngressRequest {
+    cidr_ip: Option<String>,
+    from_port: Option<i32>,
+    group_id: Option<String>,
+    group_name: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+    ip_protocol: Option<String>,
+    source_security_group_name: Option<String>,
+    source_security_group_owner_id: Option<String>,
+    to_port: Option<i32>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+}
+AuthorizeSecurityGroupIngressResponse {
+    r#return: Option<bool>,
+    security_group_rules: Option<Vec<SecurityGroupRule>>,
+}
 CancelSpotInstanceRequestsRequest {
     dry_run: Option<bool>,
     spot_instance_request_ids: Vec<String>,
@@ -111,6 +317,13 @@ CreateFleetResponse {
     errors: Option<Vec<CreateFleetError>>,
     instances: Option<Vec<CreateFleetInstance>>,
 }
+CreateInternetGatewayRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+}
+CreateInternetGatewayResponse {
+    internet_gateway: Option<InternetGateway>,
+}
 CreateLaunchTemplateRequest {
     dry_run: Option<bool>,
     client_token: Option<String>,
@@ -138,12 +351,166 @@ CreateLaunchTemplateVersionResponse {
     launch_template_version: Option<LaunchTemplateVersion>,
     warning: Option<ValidationWarning>,
 }
+CreateNatGatewayRequest {
+    availability_mode: Option<AvailabilityMode>,
+    allocation_id: Option<String>,
+    client_token: Option<String>,
+    dry_run: Option<bool>,
+    subnet_id: Option<String>,
+    vpc_id: Option<String>,
+    availability_zone_addresses: Option<Vec<AvailabilityZoneAddress>>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    connectivity_type: Option<ConnectivityType>,
+    private_ip_address: Option<String>,
+    secondary_allocation_ids: Option<Vec<String>>,
+    secondary_private_ip_addresses: Option<Vec<String>>,
+    secondary_private_ip_address_count: Option<i32>,
+}
+CreateNatGatewayResponse {
+    client_token: Option<String>,
+    nat_gateway: Option<NatGateway>,
+}
+CreateNetworkAclRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    client_token: Option<String>,
+    dry_run: Option<bool>,
+    vpc_id: String,
+}
+CreateNetworkAclResponse {
+    network_acl: Option<NetworkAcl>,
+    client_token: Option<String>,
+}
+CreateNetworkAclEntryRequest {
+    dry_run: Option<bool>,
+    network_acl_id: String,
+    rule_number: i32,
+    protocol: String,
+    rule_action: RuleAction,
+    egress: bool,
+    cidr_block: Option<String>,
+    ipv6_cidr_block: Option<String>,
+    icmp_type_code: Option<IcmpTypeCode>,
+    port_range: Option<PortRange>,
+}
+CreateNetworkAclEntryResponse {
+}
+CreateNetworkInterfaceRequest {
+    ipv4_prefixes: Option<Vec<Ipv4PrefixSpecificationRequest>>,
+    ipv4_prefix_count: Option<i32>,
+    ipv6_prefixes: Option<Vec<Ipv6PrefixSpecificationRequest>>,
+    ipv6_prefix_count: Option<i32>,
+    interface_type: Option<NetworkInterfaceCreationType>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    client_token: Option<String>,
+    enable_primary_ipv6: Option<bool>,
+    connection_tracking_specification: Option<ConnectionTrackingSpecificationRequest>,
+    operator: Option<OperatorRequest>,
+    subnet_id: String,
+    description: Option<String>,
+    private_ip_address: Option<String>,
+    groups: Option<Vec<String>>,
+    private_ip_addresses: Option<Vec<PrivateIpAddressSpecification>>,
+    secondary_private_ip_address_count: Option<i32>,
+    ipv6_addresses: Option<Vec<InstanceIpv6Address>>,
+    ipv6_address_count: Option<i32>,
+    dry_run: Option<bool>,
+}
+CreateNetworkInterfaceResponse {
+    network_interface: Option<NetworkInterface>,
+    client_token: Option<String>,
+}
+CreateRouteRequest {
+    destination_prefix_list_id: Option<String>,
+    vpc_endpoint_id: Option<String>,
+    transit_gateway_id: Option<String>,
+    local_gateway_id: Option<String>,
+    carrier_gateway_id: Option<String>,
+    core_network_arn: Option<String>,
+    odb_network_arn: Option<String>,
+    dry_run: Option<bool>,
+    route_table_id: String,
+    destination_cidr_block: Option<String>,
+    gateway_id: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
+    egress_only_internet_gateway_id: Option<String>,
+    instance_id: Option<String>,
+    network_interface_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
+    nat_gateway_id: Option<String>,
+}
+CreateRouteResponse {
+    r#return: Option<bool>,
+}
+CreateRouteTableRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    client_token: Option<String>,
+    dry_run: Option<bool>,
+    vpc_id: String,
+}
+CreateRouteTableResponse {
+    route_table: Option<RouteTable>,
+    client_token: Option<String>,
+}
+CreateSecurityGroupRequest {
+    description: String,
+    group_name: String,
+    vpc_id: Option<String>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+}
+CreateSecurityGroupResponse {
+    group_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+    security_group_arn: Option<String>,
+}
+CreateSubnetRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+    cidr_block: Option<String>,
+    ipv6_cidr_block: Option<String>,
+    outpost_arn: Option<String>,
+    vpc_id: String,
+    ipv6_native: Option<bool>,
+    ipv4_ipam_pool_id: Option<String>,
+    ipv4_netmask_length: Option<i32>,
+    ipv6_ipam_pool_id: Option<String>,
+    ipv6_netmask_length: Option<i32>,
+    dry_run: Option<bool>,
+}
+CreateSubnetResponse {
+    subnet: Option<Subnet>,
+}
 CreateTagsRequest {
     dry_run: Option<bool>,
     resources: Vec<String>,
     tags: Vec<Tag>,
 }
 CreateTagsResponse {
+}
+CreateVpcRequest {
+    cidr_block: Option<String>,
+    ipv6_pool: Option<String>,
+    ipv6_cidr_block: Option<String>,
+    ipv4_ipam_pool_id: Option<String>,
+    ipv4_netmask_length: Option<i32>,
+    ipv6_ipam_pool_id: Option<String>,
+    ipv6_netmask_length: Option<i32>,
+    ipv6_cidr_block_network_border_group: Option<String>,
+    vpc_encryption_control: Option<VpcEncryptionControlConfiguration>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+    instance_tenancy: Option<Tenancy>,
+    amazon_provided_ipv6_cidr_block: Option<bool>,
+}
+CreateVpcResponse {
+    vpc: Option<Vpc>,
+}
+DeleteInternetGatewayRequest {
+    dry_run: Option<bool>,
+    internet_gateway_id: String,
+}
+DeleteInternetGatewayResponse {
 }
 DeleteLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -163,12 +530,95 @@ DeleteLaunchTemplateVersionsResponse {
     successfully_deleted_launch_template_versions: Option<Vec<DeleteLaunchTemplateVersionsResponseSuccessItem>>,
     unsuccessfully_deleted_launch_template_versions: Option<Vec<DeleteLaunchTemplateVersionsResponseErrorItem>>,
 }
+DeleteNatGatewayRequest {
+    dry_run: Option<bool>,
+    nat_gateway_id: String,
+}
+DeleteNatGatewayResponse {
+    nat_gateway_id: Option<String>,
+}
+DeleteNetworkAclRequest {
+    dry_run: Option<bool>,
+    network_acl_id: String,
+}
+DeleteNetworkAclResponse {
+}
+DeleteNetworkAclEntryRequest {
+    dry_run: Option<bool>,
+    network_acl_id: String,
+    rule_number: i32,
+    egress: bool,
+}
+DeleteNetworkAclEntryResponse {
+}
+DeleteNetworkInterfaceRequest {
+    dry_run: Option<bool>,
+    network_interface_id: String,
+}
+DeleteNetworkInterfaceResponse {
+}
+DeleteRouteRequest {
+    destination_prefix_list_id: Option<String>,
+    dry_run: Option<bool>,
+    route_table_id: String,
+    destination_cidr_block: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
+}
+DeleteRouteResponse {
+}
+DeleteRouteTableRequest {
+    dry_run: Option<bool>,
+    route_table_id: String,
+}
+DeleteRouteTableResponse {
+}
+DeleteSecurityGroupRequest {
+    group_id: Option<String>,
+    group_name: Option<String>,
+    dry_run: Option<bool>,
+}
+DeleteSecurityGroupResponse {
+    r#return: Option<bool>,
+    group_id: Option<String>,
+}
+DeleteSubnetRequest {
+    subnet_id: String,
+    dry_run: Option<bool>,
+}
+DeleteSubnetResponse {
+}
 DeleteTagsRequest {
     dry_run: Option<bool>,
     resources: Vec<String>,
     tags: Option<Vec<Tag>>,
 }
 DeleteTagsResponse {
+}
+DeleteVpcRequest {
+    vpc_id: String,
+    dry_run: Option<bool>,
+}
+DeleteVpcResponse {
+}
+DescribeAddressesRequest {
+    public_ips: Option<Vec<String>>,
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+    allocation_ids: Option<Vec<String>>,
+}
+DescribeAddressesResponse {
+    addresses: Option<Vec<Address>>,
+}
+DescribeAddressesAttributeRequest {
+    allocation_ids: Option<Vec<String>>,
+    attribute: Option<AddressAttributeName>,
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+}
+DescribeAddressesAttributeResponse {
+    addresses: Option<Vec<AddressAttribute>>,
+    next_token: Option<String>,
 }
 DescribeAvailabilityZonesRequest {
     zone_names: Option<Vec<String>>,
@@ -243,6 +693,17 @@ DescribeInstancesResponse {
     next_token: Option<String>,
     reservations: Option<Vec<Reservation>>,
 }
+DescribeInternetGatewaysRequest {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+    internet_gateway_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeInternetGatewaysResponse {
+    internet_gateways: Option<Vec<InternetGateway>>,
+    next_token: Option<String>,
+}
 DescribeLaunchTemplateVersionsRequest {
     dry_run: Option<bool>,
     launch_template_id: Option<String>,
@@ -273,6 +734,40 @@ DescribeLaunchTemplatesResponse {
     launch_templates: Option<Vec<LaunchTemplate>>,
     next_token: Option<String>,
 }
+DescribeNatGatewaysRequest {
+    dry_run: Option<bool>,
+    filter: Option<Vec<Filter>>,
+    max_results: Option<i32>,
+    nat_gateway_ids: Option<Vec<String>>,
+    next_token: Option<String>,
+}
+DescribeNatGatewaysResponse {
+    nat_gateways: Option<Vec<NatGateway>>,
+    next_token: Option<String>,
+}
+DescribeNetworkAclsRequest {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+    network_acl_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeNetworkAclsResponse {
+    network_acls: Option<Vec<NetworkAcl>>,
+    next_token: Option<String>,
+}
+DescribeNetworkInterfacesRequest {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    include_managed_resources: Option<bool>,
+    dry_run: Option<bool>,
+    network_interface_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeNetworkInterfacesResponse {
+    network_interfaces: Option<Vec<NetworkInterface>>,
+    next_token: Option<String>,
+}
 DescribeRegionsRequest {
     region_names: Option<Vec<String>>,
     all_regions: Option<bool>,
@@ -281,6 +776,28 @@ DescribeRegionsRequest {
 }
 DescribeRegionsResponse {
     regions: Option<Vec<Region>>,
+}
+DescribeRouteTablesRequest {
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+    route_table_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeRouteTablesResponse {
+    route_tables: Option<Vec<RouteTable>>,
+    next_token: Option<String>,
+}
+DescribeSecurityGroupRulesRequest {
+    filters: Option<Vec<Filter>>,
+    security_group_rule_ids: Option<Vec<String>>,
+    dry_run: Option<bool>,
+    next_token: Option<String>,
+    max_results: Option<i32>,
+}
+DescribeSecurityGroupRulesResponse {
+    security_group_rules: Option<Vec<SecurityGroupRule>>,
+    next_token: Option<String>,
 }
 DescribeSecurityGroupsRequest {
     group_ids: Option<Vec<String>>,
@@ -342,6 +859,17 @@ DescribeTagsResponse {
     next_token: Option<String>,
     tags: Option<Vec<TagDescription>>,
 }
+DescribeVpcAttributeRequest {
+    attribute: VpcAttributeName,
+    vpc_id: String,
+    dry_run: Option<bool>,
+}
+DescribeVpcAttributeResponse {
+    enable_dns_hostnames: Option<AttributeBooleanValue>,
+    enable_dns_support: Option<AttributeBooleanValue>,
+    enable_network_address_usage_metrics: Option<AttributeBooleanValue>,
+    vpc_id: Option<String>,
+}
 DescribeVpcsRequest {
     filters: Option<Vec<Filter>>,
     vpc_ids: Option<Vec<String>>,
@@ -352,6 +880,34 @@ DescribeVpcsRequest {
 DescribeVpcsResponse {
     next_token: Option<String>,
     vpcs: Option<Vec<Vpc>>,
+}
+DetachInternetGatewayRequest {
+    dry_run: Option<bool>,
+    internet_gateway_id: String,
+    vpc_id: String,
+}
+DetachInternetGatewayResponse {
+}
+DisassociateAddressRequest {
+    association_id: Option<String>,
+    public_ip: Option<String>,
+    dry_run: Option<bool>,
+}
+DisassociateAddressResponse {
+}
+DisassociateRouteTableRequest {
+    dry_run: Option<bool>,
+    association_id: String,
+}
+DisassociateRouteTableResponse {
+}
+DisassociateVpcCidrBlockRequest {
+    association_id: String,
+}
+DisassociateVpcCidrBlockResponse {
+    ipv6_cidr_block_association: Option<VpcIpv6CidrBlockAssociation>,
+    cidr_block_association: Option<VpcCidrBlockAssociation>,
+    vpc_id: Option<String>,
 }
 GetSpotPlacementScoresRequest {
     instance_types: Option<Vec<String>>,
@@ -378,11 +934,118 @@ ModifyLaunchTemplateRequest {
 ModifyLaunchTemplateResponse {
     launch_template: Option<LaunchTemplate>,
 }
+ModifyNetworkInterfaceAttributeRequest {
+    ena_srd_specification: Option<EnaSrdSpecification>,
+    enable_primary_ipv6: Option<bool>,
+    connection_tracking_specification: Option<ConnectionTrackingSpecificationRequest>,
+    associate_public_ip_address: Option<bool>,
+    associated_subnet_ids: Option<Vec<String>>,
+    dry_run: Option<bool>,
+    network_interface_id: String,
+    description: Option<AttributeValue>,
+    source_dest_check: Option<AttributeBooleanValue>,
+    groups: Option<Vec<String>>,
+    attachment: Option<NetworkInterfaceAttachmentChanges>,
+}
+ModifyNetworkInterfaceAttributeResponse {
+}
+ModifySecurityGroupRulesRequest {
+    group_id: String,
+    security_group_rules: Vec<SecurityGroupRuleUpdate>,
+    dry_run: Option<bool>,
+}
+ModifySecurityGroupRulesResponse {
+    r#return: Option<bool>,
+}
+ModifySubnetAttributeRequest {
+    assign_ipv6_address_on_creation: Option<AttributeBooleanValue>,
+    map_public_ip_on_launch: Option<AttributeBooleanValue>,
+    subnet_id: String,
+    map_customer_owned_ip_on_launch: Option<AttributeBooleanValue>,
+    customer_owned_ipv4_pool: Option<String>,
+    enable_dns64: Option<AttributeBooleanValue>,
+    private_dns_hostname_type_on_launch: Option<HostnameType>,
+    enable_resource_name_dns_a_record_on_launch: Option<AttributeBooleanValue>,
+    enable_resource_name_dns_aaaa_record_on_launch: Option<AttributeBooleanValue>,
+    enable_lni_at_device_index: Option<i32>,
+    disable_lni_at_device_index: Option<AttributeBooleanValue>,
+}
+ModifySubnetAttributeResponse {
+}
+ModifyVpcAttributeRequest {
+    enable_dns_hostnames: Option<AttributeBooleanValue>,
+    enable_dns_support: Option<AttributeBooleanValue>,
+    vpc_id: String,
+    enable_network_address_usage_metrics: Option<AttributeBooleanValue>,
+}
+ModifyVpcAttributeResponse {
+}
 RebootInstancesRequest {
     instance_ids: Vec<String>,
     dry_run: Option<bool>,
 }
 RebootInstancesResponse {
+}
+ReleaseAddressRequest {
+    allocation_id: Option<String>,
+    public_ip: Option<String>,
+    network_border_group: Option<String>,
+    dry_run: Option<bool>,
+}
+ReleaseAddressResponse {
+}
+ReplaceNetworkAclAssociationRequest {
+    dry_run: Option<bool>,
+    association_id: String,
+    network_acl_id: String,
+}
+ReplaceNetworkAclAssociationResponse {
+    new_association_id: Option<String>,
+}
+ReplaceNetworkAclEntryRequest {
+    dry_run: Option<bool>,
+    network_acl_id: String,
+    rule_number: i32,
+    protocol: String,
+    rule_action: RuleAction,
+    egress: bool,
+    cidr_block: Option<String>,
+    ipv6_cidr_block: Option<String>,
+    icmp_type_code: Option<IcmpTypeCode>,
+    port_range: Option<PortRange>,
+}
+ReplaceNetworkAclEntryResponse {
+}
+ReplaceRouteRequest {
+    destination_prefix_list_id: Option<String>,
+    vpc_endpoint_id: Option<String>,
+    local_target: Option<bool>,
+    transit_gateway_id: Option<String>,
+    local_gateway_id: Option<String>,
+    carrier_gateway_id: Option<String>,
+    core_network_arn: Option<String>,
+    odb_network_arn: Option<String>,
+    dry_run: Option<bool>,
+    route_table_id: String,
+    destination_cidr_block: Option<String>,
+    gateway_id: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
+    egress_only_internet_gateway_id: Option<String>,
+    instance_id: Option<String>,
+    network_interface_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
+    nat_gateway_id: Option<String>,
+}
+ReplaceRouteResponse {
+}
+ReplaceRouteTableAssociationRequest {
+    dry_run: Option<bool>,
+    association_id: String,
+    route_table_id: String,
+}
+ReplaceRouteTableAssociationResponse {
+    new_association_id: Option<String>,
+    association_state: Option<RouteTableAssociationState>,
 }
 RequestSpotInstancesRequest {
     launch_specification: Option<RequestSpotLaunchSpecification>,
@@ -401,6 +1064,41 @@ RequestSpotInstancesRequest {
 }
 RequestSpotInstancesResponse {
     spot_instance_requests: Option<Vec<SpotInstanceRequest>>,
+}
+RevokeSecurityGroupEgressRequest {
+    security_group_rule_ids: Option<Vec<String>>,
+    dry_run: Option<bool>,
+    group_id: String,
+    source_security_group_name: Option<String>,
+    source_security_group_owner_id: Option<String>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ip: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+}
+RevokeSecurityGroupEgressResponse {
+    r#return: Option<bool>,
+    unknown_ip_permissions: Option<Vec<IpPermission>>,
+    revoked_security_group_rules: Option<Vec<RevokedSecurityGroupRule>>,
+}
+RevokeSecurityGroupIngressRequest {
+    cidr_ip: Option<String>,
+    from_port: Option<i32>,
+    group_id: Option<String>,
+    group_name: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+    ip_protocol: Option<String>,
+    source_security_group_name: Option<String>,
+    source_security_group_owner_id: Option<String>,
+    to_port: Option<i32>,
+    security_group_rule_ids: Option<Vec<String>>,
+    dry_run: Option<bool>,
+}
+RevokeSecurityGroupIngressResponse {
+    r#return: Option<bool>,
+    unknown_ip_permissions: Option<Vec<IpPermission>>,
+    revoked_security_group_rules: Option<Vec<RevokedSecurityGroupRule>>,
 }
 RunInstancesRequest {
     block_device_mappings: Option<Vec<BlockDeviceMapping>>,
@@ -482,6 +1180,26 @@ TerminateInstancesRequest {
 TerminateInstancesResponse {
     terminating_instances: Option<Vec<InstanceStateChange>>,
 }
+UpdateSecurityGroupRuleDescriptionsEgressRequest {
+    dry_run: Option<bool>,
+    group_id: Option<String>,
+    group_name: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+    security_group_rule_descriptions: Option<Vec<SecurityGroupRuleDescription>>,
+}
+UpdateSecurityGroupRuleDescriptionsEgressResponse {
+    r#return: Option<bool>,
+}
+UpdateSecurityGroupRuleDescriptionsIngressRequest {
+    dry_run: Option<bool>,
+    group_id: Option<String>,
+    group_name: Option<String>,
+    ip_permissions: Option<Vec<IpPermission>>,
+    security_group_rule_descriptions: Option<Vec<SecurityGroupRuleDescription>>,
+}
+UpdateSecurityGroupRuleDescriptionsIngressResponse {
+    r#return: Option<bool>,
+}
 AcceleratorCount {
     min: Option<i32>,
     max: Option<i32>,
@@ -498,6 +1216,43 @@ AcceleratorTotalMemoryMiBRequest {
     min: Option<i32>,
     max: Option<i32>,
 }
+Address {
+    allocation_id: Option<String>,
+    association_id: Option<String>,
+    domain: Option<DomainType>,
+    network_interface_id: Option<String>,
+    network_interface_owner_id: Option<String>,
+    private_ip_address: Option<String>,
+    tags: Option<Vec<Tag>>,
+    public_ipv4_pool: Option<String>,
+    network_border_group: Option<String>,
+    customer_owned_ip: Option<String>,
+    customer_owned_ipv4_pool: Option<String>,
+    carrier_ip: Option<String>,
+    subnet_id: Option<String>,
+    service_managed: Option<ServiceManaged>,
+    instance_id: Option<String>,
+    public_ip: Option<String>,
+}
+AddressAttribute {
+    public_ip: Option<String>,
+    allocation_id: Option<String>,
+    ptr_record: Option<String>,
+    ptr_record_update: Option<PtrUpdateStatus>,
+}
+AttachmentEnaSrdSpecification {
+    ena_srd_enabled: Option<bool>,
+    ena_srd_udp_specification: Option<AttachmentEnaSrdUdpSpecification>,
+}
+AttachmentEnaSrdUdpSpecification {
+    ena_srd_udp_enabled: Option<bool>,
+}
+AttributeBooleanValue {
+    value: Option<bool>,
+}
+AttributeValue {
+    value: Option<String>,
+}
 AvailabilityZone {
     opt_in_status: Option<AvailabilityZoneOptInStatus>,
     messages: Option<Vec<AvailabilityZoneMessage>>,
@@ -513,6 +1268,11 @@ AvailabilityZone {
     geography: Option<Vec<AvailabilityZoneGeography>>,
     sub_geography: Option<Vec<AvailabilityZoneSubGeography>>,
     state: Option<AvailabilityZoneState>,
+}
+AvailabilityZoneAddress {
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+    allocation_ids: Option<Vec<String>>,
 }
 AvailabilityZoneGeography {
     name: Option<String>,
@@ -574,6 +1334,11 @@ CapacityReservationTarget {
 CapacityReservationTargetResponse {
     capacity_reservation_id: Option<String>,
     capacity_reservation_resource_group_arn: Option<String>,
+}
+ConnectionTrackingConfiguration {
+    tcp_established_timeout: Option<i32>,
+    udp_stream_timeout: Option<i32>,
+    udp_timeout: Option<i32>,
 }
 ConnectionTrackingSpecification {
     tcp_established_timeout: Option<i32>,
@@ -744,9 +1509,16 @@ ElasticInferenceAcceleratorAssociation {
     elastic_inference_accelerator_association_state: Option<String>,
     elastic_inference_accelerator_association_time: Option<Time>,
 }
+EnaSrdSpecification {
+    ena_srd_enabled: Option<bool>,
+    ena_srd_udp_specification: Option<EnaSrdUdpSpecification>,
+}
 EnaSrdSpecificationRequest {
     ena_srd_enabled: Option<bool>,
     ena_srd_udp_specification: Option<EnaSrdUdpSpecificationRequest>,
+}
+EnaSrdUdpSpecification {
+    ena_srd_udp_enabled: Option<bool>,
 }
 EnaSrdUdpSpecificationRequest {
     ena_srd_udp_enabled: Option<bool>,
@@ -870,6 +1642,10 @@ IamInstanceProfile {
 IamInstanceProfileSpecification {
     arn: Option<String>,
     name: Option<String>,
+}
+IcmpTypeCode {
+    code: Option<i32>,
+    r#type: Option<i32>,
 }
 Image {
     platform_details: Option<String>,
@@ -1291,6 +2067,16 @@ InstanceTypeOffering {
     location_type: Option<LocationType>,
     location: Option<String>,
 }
+InternetGateway {
+    attachments: Option<Vec<InternetGatewayAttachment>>,
+    internet_gateway_id: Option<String>,
+    owner_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+}
+InternetGatewayAttachment {
+    state: Option<AttachmentStatus>,
+    vpc_id: Option<String>,
+}
 IpPermission {
     ip_protocol: Option<String>,
     from_port: Option<i32>,
@@ -1304,11 +2090,17 @@ IpRange {
     description: Option<String>,
     cidr_ip: Option<String>,
 }
+Ipv4PrefixSpecification {
+    ipv4_prefix: Option<String>,
+}
 Ipv4PrefixSpecificationRequest {
     ipv4_prefix: Option<String>,
 }
 Ipv4PrefixSpecificationResponse {
     ipv4_prefix: Option<String>,
+}
+Ipv6PrefixSpecification {
+    ipv6_prefix: Option<String>,
 }
 Ipv6PrefixSpecificationRequest {
     ipv6_prefix: Option<String>,
@@ -1670,6 +2462,70 @@ MemoryMiBRequest {
 Monitoring {
     state: Option<MonitoringState>,
 }
+NatGateway {
+    create_time: Option<Time>,
+    delete_time: Option<Time>,
+    failure_code: Option<String>,
+    failure_message: Option<String>,
+    nat_gateway_addresses: Option<Vec<NatGatewayAddress>>,
+    nat_gateway_id: Option<String>,
+    provisioned_bandwidth: Option<ProvisionedBandwidth>,
+    state: Option<NatGatewayState>,
+    subnet_id: Option<String>,
+    vpc_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+    connectivity_type: Option<ConnectivityType>,
+    availability_mode: Option<AvailabilityMode>,
+    auto_scaling_ips: Option<AutoScalingIpsState>,
+    auto_provision_zones: Option<AutoProvisionZonesState>,
+    attached_appliances: Option<Vec<NatGatewayAttachedAppliance>>,
+    route_table_id: Option<String>,
+}
+NatGatewayAddress {
+    allocation_id: Option<String>,
+    network_interface_id: Option<String>,
+    private_ip: Option<String>,
+    public_ip: Option<String>,
+    association_id: Option<String>,
+    is_primary: Option<bool>,
+    failure_message: Option<String>,
+    status: Option<NatGatewayAddressStatus>,
+    availability_zone: Option<String>,
+    availability_zone_id: Option<String>,
+}
+NatGatewayAttachedAppliance {
+    r#type: Option<NatGatewayApplianceType>,
+    appliance_arn: Option<String>,
+    vpc_endpoint_id: Option<String>,
+    attachment_state: Option<NatGatewayApplianceState>,
+    modification_state: Option<NatGatewayApplianceModifyState>,
+    failure_code: Option<String>,
+    failure_message: Option<String>,
+}
+NetworkAcl {
+    associations: Option<Vec<NetworkAclAssociation>>,
+    entries: Option<Vec<NetworkAclEntry>>,
+    is_default: Option<bool>,
+    network_acl_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+    vpc_id: Option<String>,
+    owner_id: Option<String>,
+}
+NetworkAclAssociation {
+    network_acl_association_id: Option<String>,
+    network_acl_id: Option<String>,
+    subnet_id: Option<String>,
+}
+NetworkAclEntry {
+    cidr_block: Option<String>,
+    egress: Option<bool>,
+    icmp_type_code: Option<IcmpTypeCode>,
+    ipv6_cidr_block: Option<String>,
+    port_range: Option<PortRange>,
+    protocol: Option<String>,
+    rule_action: Option<RuleAction>,
+    rule_number: Option<i32>,
+}
 NetworkBandwidthGbps {
     min: Option<f64>,
     max: Option<f64>,
@@ -1710,6 +2566,67 @@ NetworkInfo {
     maximum_secondary_network_interfaces: Option<i32>,
     ipv4_addresses_per_secondary_interface: Option<i32>,
 }
+NetworkInterface {
+    association: Option<NetworkInterfaceAssociation>,
+    attachment: Option<NetworkInterfaceAttachment>,
+    availability_zone: Option<String>,
+    connection_tracking_configuration: Option<ConnectionTrackingConfiguration>,
+    description: Option<String>,
+    groups: Option<Vec<GroupIdentifier>>,
+    interface_type: Option<NetworkInterfaceType>,
+    ipv6_addresses: Option<Vec<NetworkInterfaceIpv6Address>>,
+    mac_address: Option<String>,
+    network_interface_id: Option<String>,
+    outpost_arn: Option<String>,
+    owner_id: Option<String>,
+    private_dns_name: Option<String>,
+    public_dns_name: Option<String>,
+    public_ip_dns_name_options: Option<PublicIpDnsNameOptions>,
+    private_ip_address: Option<String>,
+    private_ip_addresses: Option<Vec<NetworkInterfacePrivateIpAddress>>,
+    ipv4_prefixes: Option<Vec<Ipv4PrefixSpecification>>,
+    ipv6_prefixes: Option<Vec<Ipv6PrefixSpecification>>,
+    requester_id: Option<String>,
+    requester_managed: Option<bool>,
+    source_dest_check: Option<bool>,
+    status: Option<NetworkInterfaceStatus>,
+    subnet_id: Option<String>,
+    tag_set: Option<Vec<Tag>>,
+    vpc_id: Option<String>,
+    deny_all_igw_traffic: Option<bool>,
+    ipv6_native: Option<bool>,
+    ipv6_address: Option<String>,
+    operator: Option<OperatorResponse>,
+    associated_subnets: Option<Vec<String>>,
+    availability_zone_id: Option<String>,
+}
+NetworkInterfaceAssociation {
+    allocation_id: Option<String>,
+    association_id: Option<String>,
+    ip_owner_id: Option<String>,
+    public_dns_name: Option<String>,
+    public_ip: Option<String>,
+    customer_owned_ip: Option<String>,
+    carrier_ip: Option<String>,
+}
+NetworkInterfaceAttachment {
+    attach_time: Option<Time>,
+    attachment_id: Option<String>,
+    delete_on_termination: Option<bool>,
+    device_index: Option<i32>,
+    network_card_index: Option<i32>,
+    instance_id: Option<String>,
+    instance_owner_id: Option<String>,
+    status: Option<AttachmentStatus>,
+    ena_srd_specification: Option<AttachmentEnaSrdSpecification>,
+    ena_queue_count: Option<i32>,
+}
+NetworkInterfaceAttachmentChanges {
+    default_ena_queue_count: Option<bool>,
+    ena_queue_count: Option<i32>,
+    attachment_id: Option<String>,
+    delete_on_termination: Option<bool>,
+}
 NetworkInterfaceCount {
     min: Option<i32>,
     max: Option<i32>,
@@ -1717,6 +2634,17 @@ NetworkInterfaceCount {
 NetworkInterfaceCountRequest {
     min: Option<i32>,
     max: Option<i32>,
+}
+NetworkInterfaceIpv6Address {
+    ipv6_address: Option<String>,
+    public_ipv6_dns_name: Option<String>,
+    is_primary_ipv6: Option<bool>,
+}
+NetworkInterfacePrivateIpAddress {
+    association: Option<NetworkInterfaceAssociation>,
+    primary: Option<bool>,
+    private_dns_name: Option<String>,
+    private_ip_address: Option<String>,
 }
 NeuronDeviceCoreInfo {
     count: Option<i32>,
@@ -1778,6 +2706,10 @@ PlacementGroupInfo {
 PlacementResponse {
     group_name: Option<String>,
 }
+PortRange {
+    from: Option<i32>,
+    to: Option<i32>,
+}
 PrefixListId {
     description: Option<String>,
     prefix_list_id: Option<String>,
@@ -1810,6 +2742,34 @@ ProcessorInfo {
 ProductCode {
     product_code_id: Option<String>,
     product_code_type: Option<ProductCodeValues>,
+}
+PropagatingVgw {
+    gateway_id: Option<String>,
+}
+ProvisionedBandwidth {
+    provision_time: Option<Time>,
+    provisioned: Option<String>,
+    request_time: Option<Time>,
+    requested: Option<String>,
+    status: Option<String>,
+}
+PtrUpdateStatus {
+    value: Option<String>,
+    status: Option<String>,
+    reason: Option<String>,
+}
+PublicIpDnsNameOptions {
+    dns_hostname_type: Option<String>,
+    public_ipv4_dns_name: Option<String>,
+    public_ipv6_dns_name: Option<String>,
+    public_dual_stack_dns_name: Option<String>,
+}
+ReferencedSecurityGroup {
+    group_id: Option<String>,
+    peering_status: Option<String>,
+    user_id: Option<String>,
+    vpc_id: Option<String>,
+    vpc_peering_connection_id: Option<String>,
 }
 Region {
     opt_in_status: Option<String>,
@@ -1924,6 +2884,61 @@ ResponseLaunchTemplateData {
     network_performance_options: Option<LaunchTemplateNetworkPerformanceOptions>,
     secondary_interfaces: Option<Vec<LaunchTemplateInstanceSecondaryInterfaceSpecification>>,
 }
+RevokedSecurityGroupRule {
+    security_group_rule_id: Option<String>,
+    group_id: Option<String>,
+    is_egress: Option<bool>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ipv4: Option<String>,
+    cidr_ipv6: Option<String>,
+    prefix_list_id: Option<String>,
+    referenced_group_id: Option<String>,
+    description: Option<String>,
+}
+Route {
+    destination_cidr_block: Option<String>,
+    destination_ipv6_cidr_block: Option<String>,
+    destination_prefix_list_id: Option<String>,
+    egress_only_internet_gateway_id: Option<String>,
+    gateway_id: Option<String>,
+    instance_id: Option<String>,
+    instance_owner_id: Option<String>,
+    nat_gateway_id: Option<String>,
+    transit_gateway_id: Option<String>,
+    local_gateway_id: Option<String>,
+    carrier_gateway_id: Option<String>,
+    network_interface_id: Option<String>,
+    origin: Option<RouteOrigin>,
+    state: Option<RouteState>,
+    vpc_peering_connection_id: Option<String>,
+    core_network_arn: Option<String>,
+    odb_network_arn: Option<String>,
+    ip_address: Option<String>,
+}
+RouteTable {
+    associations: Option<Vec<RouteTableAssociation>>,
+    propagating_vgws: Option<Vec<PropagatingVgw>>,
+    route_table_id: Option<String>,
+    routes: Option<Vec<Route>>,
+    tags: Option<Vec<Tag>>,
+    vpc_id: Option<String>,
+    owner_id: Option<String>,
+}
+RouteTableAssociation {
+    main: Option<bool>,
+    route_table_association_id: Option<String>,
+    route_table_id: Option<String>,
+    subnet_id: Option<String>,
+    gateway_id: Option<String>,
+    public_ipv4_pool: Option<String>,
+    association_state: Option<RouteTableAssociationState>,
+}
+RouteTableAssociationState {
+    state: Option<RouteTableAssociationStateCode>,
+    status_message: Option<String>,
+}
 RunInstancesMonitoringEnabled {
     enabled: bool,
 }
@@ -1943,6 +2958,40 @@ SecurityGroup {
     group_name: Option<String>,
     description: Option<String>,
     ip_permissions: Option<Vec<IpPermission>>,
+}
+SecurityGroupRule {
+    security_group_rule_id: Option<String>,
+    group_id: Option<String>,
+    group_owner_id: Option<String>,
+    is_egress: Option<bool>,
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ipv4: Option<String>,
+    cidr_ipv6: Option<String>,
+    prefix_list_id: Option<String>,
+    referenced_group_info: Option<ReferencedSecurityGroup>,
+    description: Option<String>,
+    tags: Option<Vec<Tag>>,
+    security_group_rule_arn: Option<String>,
+}
+SecurityGroupRuleDescription {
+    security_group_rule_id: Option<String>,
+    description: Option<String>,
+}
+SecurityGroupRuleRequest {
+    ip_protocol: Option<String>,
+    from_port: Option<i32>,
+    to_port: Option<i32>,
+    cidr_ipv4: Option<String>,
+    cidr_ipv6: Option<String>,
+    prefix_list_id: Option<String>,
+    referenced_group_id: Option<String>,
+    description: Option<String>,
+}
+SecurityGroupRuleUpdate {
+    security_group_rule_id: String,
+    security_group_rule: Option<SecurityGroupRuleRequest>,
 }
 SpotInstanceRequest {
     actual_block_hourly_price: Option<String>,
@@ -2143,6 +3192,17 @@ VpcEncryptionControl {
     resource_exclusions: Option<VpcEncryptionControlExclusions>,
     tags: Option<Vec<Tag>>,
 }
+VpcEncryptionControlConfiguration {
+    mode: VpcEncryptionControlMode,
+    internet_gateway_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    egress_only_internet_gateway_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    nat_gateway_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    virtual_private_gateway_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    vpc_peering_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    lambda_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    vpc_lattice_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+    elastic_file_system_exclusion: Option<VpcEncryptionControlExclusionStateInput>,
+}
 VpcEncryptionControlExclusion {
     state: Option<VpcEncryptionControlExclusionState>,
     state_message: Option<String>,
@@ -2172,11 +3232,15 @@ choice! {
 AcceleratorManufacturer { AmazonWebServices "amazon-web-services", Amd "amd", Nvidia "nvidia", Xilinx "xilinx", Habana "habana", }
 AcceleratorName { A100 "a100", Inferentia "inferentia", K520 "k520", K80 "k80", M60 "m60", RadeonProV520 "radeon-pro-v520", T4 "t4", Vu9p "vu9p", V100 "v100", A10g "a10g", H100 "h100", T4g "t4g", L40s "l40s", L4 "l4", GaudiHl205 "gaudi-hl-205", Inferentia2 "inferentia2", Trainium "trainium", Trainium2 "trainium2", U30 "u30", }
 AcceleratorType { Gpu "gpu", Fpga "fpga", Inference "inference", Media "media", }
+AddressAttributeName { DomainName "domain-name", }
 AmdSevSnpSpecification { Enabled "enabled", Disabled "disabled", }
 ArchitectureType { I386 "i386", X8664 "x86_64", Arm64 "arm64", X8664Mac "x86_64_mac", Arm64Mac "arm64_mac", }
 ArchitectureValues { I386 "i386", X8664 "x86_64", Arm64 "arm64", X8664Mac "x86_64_mac", Arm64Mac "arm64_mac", }
 AttachmentLimitType { Shared "shared", Dedicated "dedicated", }
 AttachmentStatus { Attaching "attaching", Attached "attached", Detaching "detaching", Detached "detached", }
+AutoProvisionZonesState { Enabled "enabled", Disabled "disabled", }
+AutoScalingIpsState { Enabled "enabled", Disabled "disabled", }
+AvailabilityMode { Zonal "zonal", Regional "regional", }
 AvailabilityZoneOptInStatus { OptInNotRequired "opt-in-not-required", OptedIn "opted-in", NotOptedIn "not-opted-in", }
 AvailabilityZoneState { Available "available", Information "information", Impaired "impaired", Unavailable "unavailable", Constrained "constrained", }
 BandwidthWeightingType { Default "default", Vpc1 "vpc-1", Ebs1 "ebs-1", }
@@ -2187,10 +3251,12 @@ BootModeValues { LegacyBios "legacy-bios", Uefi "uefi", UefiPreferred "uefi-pref
 BurstablePerformance { Included "included", Required "required", Excluded "excluded", }
 CancelSpotInstanceRequestState { Active "active", Open "open", Closed "closed", Cancelled "cancelled", Completed "completed", }
 CapacityReservationPreference { CapacityReservationsOnly "capacity-reservations-only", Open "open", None "none", }
+ConnectivityType { Private "private", Public "public", }
 CpuManufacturer { Intel "intel", Amd "amd", AmazonWebServices "amazon-web-services", Apple "apple", }
 DefaultTargetCapacityType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", ReservedCapacity "reserved-capacity", }
 DeviceType { Ebs "ebs", InstanceStore "instance-store", }
 DiskType { Hdd "hdd", Ssd "ssd", }
+DomainType { Vpc "vpc", Standard "standard", }
 EbsEncryptionSupport { Unsupported "unsupported", Supported "supported", }
 EbsNvmeSupport { Unsupported "unsupported", Supported "supported", Required "required", }
 EbsOptimizedSupport { Unsupported "unsupported", Supported "supported", Default "default", }
@@ -2239,8 +3305,15 @@ LocalStorageType { Hdd "hdd", Ssd "ssd", }
 LocationType { Region "region", AvailabilityZone "availability-zone", AvailabilityZoneId "availability-zone-id", Outpost "outpost", }
 MarketType { Spot "spot", CapacityBlock "capacity-block", InterruptibleCapacityReservation "interruptible-capacity-reservation", }
 MonitoringState { Disabled "disabled", Disabling "disabling", Enabled "enabled", Pending "pending", }
+NatGatewayAddressStatus { Assigning "assigning", Unassigning "unassigning", Associating "associating", Disassociating "disassociating", Succeeded "succeeded", Failed "failed", }
+NatGatewayApplianceModifyState { Modifying "modifying", Completed "completed", Failed "failed", }
+NatGatewayApplianceState { Attaching "attaching", Attached "attached", Detaching "detaching", Detached "detached", AttachFailed "attach-failed", DetachFailed "detach-failed", }
+NatGatewayApplianceType { NetworkFirewallProxy "network-firewall-proxy", }
+NatGatewayState { Pending "pending", Failed "failed", Available "available", Deleting "deleting", Deleted "deleted", }
 NestedVirtualizationSpecification { Enabled "enabled", Disabled "disabled", }
+NetworkInterfaceCreationType { Efa "efa", EfaOnly "efa-only", Branch "branch", Trunk "trunk", }
 NetworkInterfaceStatus { Available "available", Associated "associated", Attaching "attaching", InUse "in-use", Detaching "detaching", }
+NetworkInterfaceType { Interface "interface", NatGateway "natGateway", Efa "efa", EfaOnly "efa-only", Trunk "trunk", LoadBalancer "load_balancer", NetworkLoadBalancer "network_load_balancer", VpcEndpoint "vpc_endpoint", Branch "branch", TransitGateway "transit_gateway", Lambda "lambda", Quicksight "quicksight", GlobalAcceleratorManaged "global_accelerator_managed", ApiGatewayManaged "api_gateway_managed", GatewayLoadBalancer "gateway_load_balancer", GatewayLoadBalancerEndpoint "gateway_load_balancer_endpoint", IotRulesManaged "iot_rules_managed", AwsCodestarConnectionsManaged "aws_codestar_connections_managed", }
 NitroEnclavesSupport { Unsupported "unsupported", Supported "supported", }
 NitroTpmSupport { Unsupported "unsupported", Supported "supported", }
 PhcSupport { Unsupported "unsupported", Supported "supported", }
@@ -2250,8 +3323,13 @@ ProductCodeValues { Devpay "devpay", Marketplace "marketplace", }
 RIProductDescription { LinuxUnix "Linux/UNIX", LinuxUnixAmazonVpc "Linux/UNIX (Amazon VPC)", Windows "Windows", WindowsAmazonVpc "Windows (Amazon VPC)", }
 RebootMigrationSupport { Unsupported "unsupported", Supported "supported", }
 RootDeviceType { Ebs "ebs", InstanceStore "instance-store", }
+RouteOrigin { CreateRouteTable "CreateRouteTable", CreateRoute "CreateRoute", EnableVgwRoutePropagation "EnableVgwRoutePropagation", Advertisement "Advertisement", }
+RouteState { Active "active", Blackhole "blackhole", Filtered "filtered", }
+RouteTableAssociationStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failed "failed", }
+RuleAction { Allow "allow", Deny "deny", }
 SecondaryInterfaceStatus { Available "available", InUse "in-use", }
 SecondaryInterfaceType { Secondary "secondary", }
+ServiceManaged { Alb "alb", Nlb "nlb", Rnat "rnat", Rds "rds", }
 ShutdownBehavior { Stop "stop", Terminate "terminate", }
 SpotAllocationStrategy { LowestPrice "lowest-price", Diversified "diversified", CapacityOptimized "capacity-optimized", CapacityOptimizedPrioritized "capacity-optimized-prioritized", PriceCapacityOptimized "price-capacity-optimized", }
 SpotInstanceInterruptionBehavior { Hibernate "hibernate", Stop "stop", Terminate "terminate", }
@@ -2269,13 +3347,115 @@ TpmSupportValues { V20 "v2.0", }
 UsageClassType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", }
 VirtualizationType { Hvm "hvm", Paravirtual "paravirtual", }
 VolumeType { Standard "standard", Io1 "io1", Io2 "io2", Gp2 "gp2", Sc1 "sc1", St1 "st1", Gp3 "gp3", }
+VpcAttributeName { EnableDnsSupport "enableDnsSupport", EnableDnsHostnames "enableDnsHostnames", EnableNetworkAddressUsageMetrics "enableNetworkAddressUsageMetrics", }
 VpcCidrBlockStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failing "failing", Failed "failed", }
 VpcEncryptionControlExclusionState { Enabling "enabling", Enabled "enabled", Disabling "disabling", Disabled "disabled", }
+VpcEncryptionControlExclusionStateInput { Enable "enable", Disable "disable", }
 VpcEncryptionControlMode { Monitor "monitor", Enforce "enforce", }
 VpcEncryptionControlState { EnforceInProgress "enforce-in-progress", MonitorInProgress "monitor-in-progress", EnforceFailed "enforce-failed", MonitorFailed "monitor-failed", Deleting "deleting", Deleted "deleted", Available "available", Creating "creating", DeleteFailed "delete-failed", }
 VpcState { Pending "pending", Available "available", }
 }
 
+pub static ALLOCATE_ADDRESS_REQUEST: Schema = Schema { name: "AllocateAddressRequest", kind: Kind::Record { members: &[
+    Member { name: "Domain", wire: "Domain", ec2: "Domain", required: false, schema: &DOMAIN_TYPE },
+    Member { name: "Address", wire: "Address", ec2: "Address", required: false, schema: &PUBLIC_IP_ADDRESS },
+    Member { name: "PublicIpv4Pool", wire: "PublicIpv4Pool", ec2: "PublicIpv4Pool", required: false, schema: &IPV4_POOL_EC2_ID },
+    Member { name: "NetworkBorderGroup", wire: "NetworkBorderGroup", ec2: "NetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "CustomerOwnedIpv4Pool", wire: "CustomerOwnedIpv4Pool", ec2: "CustomerOwnedIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "IpamPoolId", wire: "IpamPoolId", ec2: "IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static ALLOCATE_ADDRESS_RESPONSE: Schema = Schema { name: "AllocateAddressResult", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpv4Pool", wire: "publicIpv4Pool", ec2: "PublicIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkBorderGroup", wire: "networkBorderGroup", ec2: "NetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "Domain", wire: "domain", ec2: "Domain", required: false, schema: &DOMAIN_TYPE },
+    Member { name: "CustomerOwnedIp", wire: "customerOwnedIp", ec2: "CustomerOwnedIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "CustomerOwnedIpv4Pool", wire: "customerOwnedIpv4Pool", ec2: "CustomerOwnedIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "CarrierIp", wire: "carrierIp", ec2: "CarrierIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIp", wire: "publicIp", ec2: "PublicIp", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ASSOCIATE_ADDRESS_REQUEST: Schema = Schema { name: "AssociateAddressRequest", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID },
+    Member { name: "InstanceId", wire: "InstanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID },
+    Member { name: "PublicIp", wire: "PublicIp", ec2: "PublicIp", required: false, schema: &EIP_ALLOCATION_PUBLIC_IP },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &NETWORK_INTERFACE_ID },
+    Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "AllowReassociation", wire: "allowReassociation", ec2: "AllowReassociation", required: false, schema: &BOOLEAN },
+] } };
+pub static ASSOCIATE_ADDRESS_RESPONSE: Schema = Schema { name: "AssociateAddressResult", kind: Kind::Record { members: &[
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ASSOCIATE_ROUTE_TABLE_REQUEST: Schema = Schema { name: "AssociateRouteTableRequest", kind: Kind::Record { members: &[
+    Member { name: "GatewayId", wire: "GatewayId", ec2: "GatewayId", required: false, schema: &ROUTE_GATEWAY_ID },
+    Member { name: "PublicIpv4Pool", wire: "PublicIpv4Pool", ec2: "PublicIpv4Pool", required: false, schema: &IPV4_POOL_EC2_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+] } };
+pub static ASSOCIATE_ROUTE_TABLE_RESPONSE: Schema = Schema { name: "AssociateRouteTableResult", kind: Kind::Record { members: &[
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationState", wire: "associationState", ec2: "AssociationState", required: false, schema: &ROUTE_TABLE_ASSOCIATION_STATE },
+] } };
+pub static ASSOCIATE_VPC_CIDR_BLOCK_REQUEST: Schema = Schema { name: "AssociateVpcCidrBlockRequest", kind: Kind::Record { members: &[
+    Member { name: "CidrBlock", wire: "CidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6CidrBlockNetworkBorderGroup", wire: "Ipv6CidrBlockNetworkBorderGroup", ec2: "Ipv6CidrBlockNetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6Pool", wire: "Ipv6Pool", ec2: "Ipv6Pool", required: false, schema: &IPV6_POOL_EC2_ID },
+    Member { name: "Ipv6CidrBlock", wire: "Ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv4IpamPoolId", wire: "Ipv4IpamPoolId", ec2: "Ipv4IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv4NetmaskLength", wire: "Ipv4NetmaskLength", ec2: "Ipv4NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "Ipv6IpamPoolId", wire: "Ipv6IpamPoolId", ec2: "Ipv6IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv6NetmaskLength", wire: "Ipv6NetmaskLength", ec2: "Ipv6NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "AmazonProvidedIpv6CidrBlock", wire: "amazonProvidedIpv6CidrBlock", ec2: "AmazonProvidedIpv6CidrBlock", required: false, schema: &BOOLEAN },
+] } };
+pub static ASSOCIATE_VPC_CIDR_BLOCK_RESPONSE: Schema = Schema { name: "AssociateVpcCidrBlockResult", kind: Kind::Record { members: &[
+    Member { name: "Ipv6CidrBlockAssociation", wire: "ipv6CidrBlockAssociation", ec2: "Ipv6CidrBlockAssociation", required: false, schema: &VPC_IPV6_CIDR_BLOCK_ASSOCIATION },
+    Member { name: "CidrBlockAssociation", wire: "cidrBlockAssociation", ec2: "CidrBlockAssociation", required: false, schema: &VPC_CIDR_BLOCK_ASSOCIATION },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ATTACH_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "AttachInternetGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InternetGatewayId", wire: "internetGatewayId", ec2: "InternetGatewayId", required: true, schema: &INTERNET_GATEWAY_ID },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+] } };
+pub static ATTACH_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "AttachInternetGatewayResponse", kind: Kind::Record { members: &[
+] } };
+pub static AUTHORIZE_SECURITY_GROUP_EGRESS_REQUEST: Schema = Schema { name: "AuthorizeSecurityGroupEgressRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: true, schema: &SECURITY_GROUP_ID },
+    Member { name: "SourceSecurityGroupName", wire: "sourceSecurityGroupName", ec2: "SourceSecurityGroupName", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupOwnerId", wire: "sourceSecurityGroupOwnerId", ec2: "SourceSecurityGroupOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "ToPort", wire: "toPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "CidrIp", wire: "cidrIp", ec2: "CidrIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpPermissions", wire: "ipPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+] } };
+pub static AUTHORIZE_SECURITY_GROUP_EGRESS_RESPONSE: Schema = Schema { name: "AuthorizeSecurityGroupEgressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "SecurityGroupRules", wire: "securityGroupRuleSet", ec2: "SecurityGroupRuleSet", required: false, schema: &SECURITY_GROUP_RULE_LIST },
+] } };
+pub static AUTHORIZE_SECURITY_GROUP_INGRESS_REQUEST: Schema = Schema { name: "AuthorizeSecurityGroupIngressRequest", kind: Kind::Record { members: &[
+    Member { name: "CidrIp", wire: "CidrIp", ec2: "CidrIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "FromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: false, schema: &SECURITY_GROUP_NAME },
+    Member { name: "IpPermissions", wire: "IpPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "IpProtocol", wire: "IpProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupName", wire: "SourceSecurityGroupName", ec2: "SourceSecurityGroupName", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupOwnerId", wire: "SourceSecurityGroupOwnerId", ec2: "SourceSecurityGroupOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ToPort", wire: "ToPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static AUTHORIZE_SECURITY_GROUP_INGRESS_RESPONSE: Schema = Schema { name: "AuthorizeSecurityGroupIngressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "SecurityGroupRules", wire: "securityGroupRuleSet", ec2: "SecurityGroupRuleSet", required: false, schema: &SECURITY_GROUP_RULE_LIST },
+] } };
 pub static CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST: Schema = Schema { name: "CancelSpotInstanceRequestsRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "SpotInstanceRequestIds", wire: "SpotInstanceRequestId", ec2: "SpotInstanceRequestId", required: true, schema: &SPOT_INSTANCE_REQUEST_ID_LIST },
@@ -2305,6 +3485,13 @@ pub static CREATE_FLEET_RESPONSE: Schema = Schema { name: "CreateFleetResult", k
     Member { name: "Errors", wire: "errorSet", ec2: "ErrorSet", required: false, schema: &CREATE_FLEET_ERRORS_SET },
     Member { name: "Instances", wire: "fleetInstanceSet", ec2: "FleetInstanceSet", required: false, schema: &CREATE_FLEET_INSTANCES_SET },
 ] } };
+pub static CREATE_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "CreateInternetGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "CreateInternetGatewayResult", kind: Kind::Record { members: &[
+    Member { name: "InternetGateway", wire: "internetGateway", ec2: "InternetGateway", required: false, schema: &INTERNET_GATEWAY },
+] } };
 pub static CREATE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "CreateLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
@@ -2332,12 +3519,166 @@ pub static CREATE_LAUNCH_TEMPLATE_VERSION_RESPONSE: Schema = Schema { name: "Cre
     Member { name: "LaunchTemplateVersion", wire: "launchTemplateVersion", ec2: "LaunchTemplateVersion", required: false, schema: &LAUNCH_TEMPLATE_VERSION },
     Member { name: "Warning", wire: "warning", ec2: "Warning", required: false, schema: &VALIDATION_WARNING },
 ] } };
+pub static CREATE_NAT_GATEWAY_REQUEST: Schema = Schema { name: "CreateNatGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityMode", wire: "AvailabilityMode", ec2: "AvailabilityMode", required: false, schema: &AVAILABILITY_MODE },
+    Member { name: "AllocationId", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "SubnetId", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID },
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: false, schema: &VPC_ID },
+    Member { name: "AvailabilityZoneAddresses", wire: "AvailabilityZoneAddress", ec2: "AvailabilityZoneAddress", required: false, schema: &AVAILABILITY_ZONE_ADDRESSES },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "ConnectivityType", wire: "ConnectivityType", ec2: "ConnectivityType", required: false, schema: &CONNECTIVITY_TYPE },
+    Member { name: "PrivateIpAddress", wire: "PrivateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "SecondaryAllocationIds", wire: "SecondaryAllocationId", ec2: "SecondaryAllocationId", required: false, schema: &ALLOCATION_ID_LIST },
+    Member { name: "SecondaryPrivateIpAddresses", wire: "SecondaryPrivateIpAddress", ec2: "SecondaryPrivateIpAddress", required: false, schema: &IP_LIST },
+    Member { name: "SecondaryPrivateIpAddressCount", wire: "SecondaryPrivateIpAddressCount", ec2: "SecondaryPrivateIpAddressCount", required: false, schema: &PRIVATE_IP_ADDRESS_COUNT },
+] } };
+pub static CREATE_NAT_GATEWAY_RESPONSE: Schema = Schema { name: "CreateNatGatewayResult", kind: Kind::Record { members: &[
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "NatGateway", wire: "natGateway", ec2: "NatGateway", required: false, schema: &NAT_GATEWAY },
+] } };
+pub static CREATE_NETWORK_ACL_REQUEST: Schema = Schema { name: "CreateNetworkAclRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+] } };
+pub static CREATE_NETWORK_ACL_RESPONSE: Schema = Schema { name: "CreateNetworkAclResult", kind: Kind::Record { members: &[
+    Member { name: "NetworkAcl", wire: "networkAcl", ec2: "NetworkAcl", required: false, schema: &NETWORK_ACL },
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_NETWORK_ACL_ENTRY_REQUEST: Schema = Schema { name: "CreateNetworkAclEntryRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: true, schema: &NETWORK_ACL_ID },
+    Member { name: "RuleNumber", wire: "ruleNumber", ec2: "RuleNumber", required: true, schema: &INTEGER },
+    Member { name: "Protocol", wire: "protocol", ec2: "Protocol", required: true, schema: &STRING_SHAPE },
+    Member { name: "RuleAction", wire: "ruleAction", ec2: "RuleAction", required: true, schema: &RULE_ACTION },
+    Member { name: "Egress", wire: "egress", ec2: "Egress", required: true, schema: &BOOLEAN },
+    Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6CidrBlock", wire: "ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "IcmpTypeCode", wire: "Icmp", ec2: "Icmp", required: false, schema: &ICMP_TYPE_CODE },
+    Member { name: "PortRange", wire: "portRange", ec2: "PortRange", required: false, schema: &PORT_RANGE },
+] } };
+pub static CREATE_NETWORK_ACL_ENTRY_RESPONSE: Schema = Schema { name: "CreateNetworkAclEntryResponse", kind: Kind::Record { members: &[
+] } };
+pub static CREATE_NETWORK_INTERFACE_REQUEST: Schema = Schema { name: "CreateNetworkInterfaceRequest", kind: Kind::Record { members: &[
+    Member { name: "Ipv4Prefixes", wire: "Ipv4Prefix", ec2: "Ipv4Prefix", required: false, schema: &IPV4_PREFIX_LIST },
+    Member { name: "Ipv4PrefixCount", wire: "Ipv4PrefixCount", ec2: "Ipv4PrefixCount", required: false, schema: &INTEGER },
+    Member { name: "Ipv6Prefixes", wire: "Ipv6Prefix", ec2: "Ipv6Prefix", required: false, schema: &IPV6_PREFIX_LIST },
+    Member { name: "Ipv6PrefixCount", wire: "Ipv6PrefixCount", ec2: "Ipv6PrefixCount", required: false, schema: &INTEGER },
+    Member { name: "InterfaceType", wire: "InterfaceType", ec2: "InterfaceType", required: false, schema: &NETWORK_INTERFACE_CREATION_TYPE },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "EnablePrimaryIpv6", wire: "EnablePrimaryIpv6", ec2: "EnablePrimaryIpv6", required: false, schema: &BOOLEAN },
+    Member { name: "ConnectionTrackingSpecification", wire: "ConnectionTrackingSpecification", ec2: "ConnectionTrackingSpecification", required: false, schema: &CONNECTION_TRACKING_SPECIFICATION_REQUEST },
+    Member { name: "Operator", wire: "Operator", ec2: "Operator", required: false, schema: &OPERATOR_REQUEST },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: true, schema: &SUBNET_ID },
+    Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "Groups", wire: "SecurityGroupId", ec2: "SecurityGroupId", required: false, schema: &SECURITY_GROUP_ID_STRING_LIST },
+    Member { name: "PrivateIpAddresses", wire: "privateIpAddresses", ec2: "PrivateIpAddresses", required: false, schema: &PRIVATE_IP_ADDRESS_SPECIFICATION_LIST },
+    Member { name: "SecondaryPrivateIpAddressCount", wire: "secondaryPrivateIpAddressCount", ec2: "SecondaryPrivateIpAddressCount", required: false, schema: &INTEGER },
+    Member { name: "Ipv6Addresses", wire: "ipv6Addresses", ec2: "Ipv6Addresses", required: false, schema: &INSTANCE_IPV6_ADDRESS_LIST },
+    Member { name: "Ipv6AddressCount", wire: "ipv6AddressCount", ec2: "Ipv6AddressCount", required: false, schema: &INTEGER },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_NETWORK_INTERFACE_RESPONSE: Schema = Schema { name: "CreateNetworkInterfaceResult", kind: Kind::Record { members: &[
+    Member { name: "NetworkInterface", wire: "networkInterface", ec2: "NetworkInterface", required: false, schema: &NETWORK_INTERFACE },
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_ROUTE_REQUEST: Schema = Schema { name: "CreateRouteRequest", kind: Kind::Record { members: &[
+    Member { name: "DestinationPrefixListId", wire: "DestinationPrefixListId", ec2: "DestinationPrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "VpcEndpointId", wire: "VpcEndpointId", ec2: "VpcEndpointId", required: false, schema: &VPC_ENDPOINT_ID },
+    Member { name: "TransitGatewayId", wire: "TransitGatewayId", ec2: "TransitGatewayId", required: false, schema: &TRANSIT_GATEWAY_ID },
+    Member { name: "LocalGatewayId", wire: "LocalGatewayId", ec2: "LocalGatewayId", required: false, schema: &LOCAL_GATEWAY_ID },
+    Member { name: "CarrierGatewayId", wire: "CarrierGatewayId", ec2: "CarrierGatewayId", required: false, schema: &CARRIER_GATEWAY_ID },
+    Member { name: "CoreNetworkArn", wire: "CoreNetworkArn", ec2: "CoreNetworkArn", required: false, schema: &CORE_NETWORK_ARN },
+    Member { name: "OdbNetworkArn", wire: "OdbNetworkArn", ec2: "OdbNetworkArn", required: false, schema: &ODB_NETWORK_ARN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+    Member { name: "DestinationCidrBlock", wire: "destinationCidrBlock", ec2: "DestinationCidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "GatewayId", wire: "gatewayId", ec2: "GatewayId", required: false, schema: &ROUTE_GATEWAY_ID },
+    Member { name: "DestinationIpv6CidrBlock", wire: "destinationIpv6CidrBlock", ec2: "DestinationIpv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "EgressOnlyInternetGatewayId", wire: "egressOnlyInternetGatewayId", ec2: "EgressOnlyInternetGatewayId", required: false, schema: &EGRESS_ONLY_INTERNET_GATEWAY_ID },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &NETWORK_INTERFACE_ID },
+    Member { name: "VpcPeeringConnectionId", wire: "vpcPeeringConnectionId", ec2: "VpcPeeringConnectionId", required: false, schema: &VPC_PEERING_CONNECTION_ID },
+    Member { name: "NatGatewayId", wire: "natGatewayId", ec2: "NatGatewayId", required: false, schema: &NAT_GATEWAY_ID },
+] } };
+pub static CREATE_ROUTE_RESPONSE: Schema = Schema { name: "CreateRouteResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_ROUTE_TABLE_REQUEST: Schema = Schema { name: "CreateRouteTableRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+] } };
+pub static CREATE_ROUTE_TABLE_RESPONSE: Schema = Schema { name: "CreateRouteTableResult", kind: Kind::Record { members: &[
+    Member { name: "RouteTable", wire: "routeTable", ec2: "RouteTable", required: false, schema: &ROUTE_TABLE },
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_SECURITY_GROUP_REQUEST: Schema = Schema { name: "CreateSecurityGroupRequest", kind: Kind::Record { members: &[
+    Member { name: "Description", wire: "GroupDescription", ec2: "GroupDescription", required: true, schema: &STRING_SHAPE },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: true, schema: &STRING_SHAPE },
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: false, schema: &VPC_ID },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_SECURITY_GROUP_RESPONSE: Schema = Schema { name: "CreateSecurityGroupResult", kind: Kind::Record { members: &[
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "SecurityGroupArn", wire: "securityGroupArn", ec2: "SecurityGroupArn", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_SUBNET_REQUEST: Schema = Schema { name: "CreateSubnetRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "AvailabilityZone", wire: "AvailabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+    Member { name: "CidrBlock", wire: "CidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6CidrBlock", wire: "Ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "OutpostArn", wire: "OutpostArn", ec2: "OutpostArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "Ipv6Native", wire: "Ipv6Native", ec2: "Ipv6Native", required: false, schema: &BOOLEAN },
+    Member { name: "Ipv4IpamPoolId", wire: "Ipv4IpamPoolId", ec2: "Ipv4IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv4NetmaskLength", wire: "Ipv4NetmaskLength", ec2: "Ipv4NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "Ipv6IpamPoolId", wire: "Ipv6IpamPoolId", ec2: "Ipv6IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv6NetmaskLength", wire: "Ipv6NetmaskLength", ec2: "Ipv6NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_SUBNET_RESPONSE: Schema = Schema { name: "CreateSubnetResult", kind: Kind::Record { members: &[
+    Member { name: "Subnet", wire: "subnet", ec2: "Subnet", required: false, schema: &SUBNET },
+] } };
 pub static CREATE_TAGS_REQUEST: Schema = Schema { name: "CreateTagsRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "Resources", wire: "ResourceId", ec2: "ResourceId", required: true, schema: &RESOURCE_ID_LIST },
     Member { name: "Tags", wire: "Tag", ec2: "Tag", required: true, schema: &TAG_LIST },
 ] } };
 pub static CREATE_TAGS_RESPONSE: Schema = Schema { name: "CreateTagsResponse", kind: Kind::Record { members: &[
+] } };
+pub static CREATE_VPC_REQUEST: Schema = Schema { name: "CreateVpcRequest", kind: Kind::Record { members: &[
+    Member { name: "CidrBlock", wire: "CidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6Pool", wire: "Ipv6Pool", ec2: "Ipv6Pool", required: false, schema: &IPV6_POOL_EC2_ID },
+    Member { name: "Ipv6CidrBlock", wire: "Ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv4IpamPoolId", wire: "Ipv4IpamPoolId", ec2: "Ipv4IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv4NetmaskLength", wire: "Ipv4NetmaskLength", ec2: "Ipv4NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "Ipv6IpamPoolId", wire: "Ipv6IpamPoolId", ec2: "Ipv6IpamPoolId", required: false, schema: &IPAM_POOL_ID },
+    Member { name: "Ipv6NetmaskLength", wire: "Ipv6NetmaskLength", ec2: "Ipv6NetmaskLength", required: false, schema: &NETMASK_LENGTH },
+    Member { name: "Ipv6CidrBlockNetworkBorderGroup", wire: "Ipv6CidrBlockNetworkBorderGroup", ec2: "Ipv6CidrBlockNetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcEncryptionControl", wire: "VpcEncryptionControl", ec2: "VpcEncryptionControl", required: false, schema: &VPC_ENCRYPTION_CONTROL_CONFIGURATION },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InstanceTenancy", wire: "instanceTenancy", ec2: "InstanceTenancy", required: false, schema: &TENANCY },
+    Member { name: "AmazonProvidedIpv6CidrBlock", wire: "amazonProvidedIpv6CidrBlock", ec2: "AmazonProvidedIpv6CidrBlock", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_VPC_RESPONSE: Schema = Schema { name: "CreateVpcResult", kind: Kind::Record { members: &[
+    Member { name: "Vpc", wire: "vpc", ec2: "Vpc", required: false, schema: &VPC },
+] } };
+pub static DELETE_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "DeleteInternetGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InternetGatewayId", wire: "internetGatewayId", ec2: "InternetGatewayId", required: true, schema: &INTERNET_GATEWAY_ID },
+] } };
+pub static DELETE_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "DeleteInternetGatewayResponse", kind: Kind::Record { members: &[
 ] } };
 pub static DELETE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "DeleteLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -2357,12 +3698,95 @@ pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE: Schema = Schema { name: "De
     Member { name: "SuccessfullyDeletedLaunchTemplateVersions", wire: "successfullyDeletedLaunchTemplateVersionSet", ec2: "SuccessfullyDeletedLaunchTemplateVersionSet", required: false, schema: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_SET },
     Member { name: "UnsuccessfullyDeletedLaunchTemplateVersions", wire: "unsuccessfullyDeletedLaunchTemplateVersionSet", ec2: "UnsuccessfullyDeletedLaunchTemplateVersionSet", required: false, schema: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_ERROR_SET },
 ] } };
+pub static DELETE_NAT_GATEWAY_REQUEST: Schema = Schema { name: "DeleteNatGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NatGatewayId", wire: "NatGatewayId", ec2: "NatGatewayId", required: true, schema: &NAT_GATEWAY_ID },
+] } };
+pub static DELETE_NAT_GATEWAY_RESPONSE: Schema = Schema { name: "DeleteNatGatewayResult", kind: Kind::Record { members: &[
+    Member { name: "NatGatewayId", wire: "natGatewayId", ec2: "NatGatewayId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DELETE_NETWORK_ACL_REQUEST: Schema = Schema { name: "DeleteNetworkAclRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: true, schema: &NETWORK_ACL_ID },
+] } };
+pub static DELETE_NETWORK_ACL_RESPONSE: Schema = Schema { name: "DeleteNetworkAclResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_NETWORK_ACL_ENTRY_REQUEST: Schema = Schema { name: "DeleteNetworkAclEntryRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: true, schema: &NETWORK_ACL_ID },
+    Member { name: "RuleNumber", wire: "ruleNumber", ec2: "RuleNumber", required: true, schema: &INTEGER },
+    Member { name: "Egress", wire: "egress", ec2: "Egress", required: true, schema: &BOOLEAN },
+] } };
+pub static DELETE_NETWORK_ACL_ENTRY_RESPONSE: Schema = Schema { name: "DeleteNetworkAclEntryResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_NETWORK_INTERFACE_REQUEST: Schema = Schema { name: "DeleteNetworkInterfaceRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: true, schema: &NETWORK_INTERFACE_ID },
+] } };
+pub static DELETE_NETWORK_INTERFACE_RESPONSE: Schema = Schema { name: "DeleteNetworkInterfaceResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_ROUTE_REQUEST: Schema = Schema { name: "DeleteRouteRequest", kind: Kind::Record { members: &[
+    Member { name: "DestinationPrefixListId", wire: "DestinationPrefixListId", ec2: "DestinationPrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+    Member { name: "DestinationCidrBlock", wire: "destinationCidrBlock", ec2: "DestinationCidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "DestinationIpv6CidrBlock", wire: "destinationIpv6CidrBlock", ec2: "DestinationIpv6CidrBlock", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DELETE_ROUTE_RESPONSE: Schema = Schema { name: "DeleteRouteResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_ROUTE_TABLE_REQUEST: Schema = Schema { name: "DeleteRouteTableRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+] } };
+pub static DELETE_ROUTE_TABLE_RESPONSE: Schema = Schema { name: "DeleteRouteTableResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_SECURITY_GROUP_REQUEST: Schema = Schema { name: "DeleteSecurityGroupRequest", kind: Kind::Record { members: &[
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: false, schema: &SECURITY_GROUP_NAME },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DELETE_SECURITY_GROUP_RESPONSE: Schema = Schema { name: "DeleteSecurityGroupResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+] } };
+pub static DELETE_SUBNET_REQUEST: Schema = Schema { name: "DeleteSubnetRequest", kind: Kind::Record { members: &[
+    Member { name: "SubnetId", wire: "SubnetId", ec2: "SubnetId", required: true, schema: &SUBNET_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DELETE_SUBNET_RESPONSE: Schema = Schema { name: "DeleteSubnetResponse", kind: Kind::Record { members: &[
+] } };
 pub static DELETE_TAGS_REQUEST: Schema = Schema { name: "DeleteTagsRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "Resources", wire: "resourceId", ec2: "ResourceId", required: true, schema: &RESOURCE_ID_LIST },
     Member { name: "Tags", wire: "tag", ec2: "Tag", required: false, schema: &TAG_LIST },
 ] } };
 pub static DELETE_TAGS_RESPONSE: Schema = Schema { name: "DeleteTagsResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_VPC_REQUEST: Schema = Schema { name: "DeleteVpcRequest", kind: Kind::Record { members: &[
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DELETE_VPC_RESPONSE: Schema = Schema { name: "DeleteVpcResponse", kind: Kind::Record { members: &[
+] } };
+pub static DESCRIBE_ADDRESSES_REQUEST: Schema = Schema { name: "DescribeAddressesRequest", kind: Kind::Record { members: &[
+    Member { name: "PublicIps", wire: "PublicIp", ec2: "PublicIp", required: false, schema: &PUBLIC_IP_STRING_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "AllocationIds", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID_LIST },
+] } };
+pub static DESCRIBE_ADDRESSES_RESPONSE: Schema = Schema { name: "DescribeAddressesResult", kind: Kind::Record { members: &[
+    Member { name: "Addresses", wire: "addressesSet", ec2: "AddressesSet", required: false, schema: &ADDRESS_LIST },
+] } };
+pub static DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST: Schema = Schema { name: "DescribeAddressesAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "AllocationIds", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_IDS },
+    Member { name: "Attribute", wire: "Attribute", ec2: "Attribute", required: false, schema: &ADDRESS_ATTRIBUTE_NAME },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &ADDRESS_MAX_RESULTS },
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DESCRIBE_ADDRESSES_ATTRIBUTE_RESPONSE: Schema = Schema { name: "DescribeAddressesAttributeResult", kind: Kind::Record { members: &[
+    Member { name: "Addresses", wire: "addressSet", ec2: "AddressSet", required: false, schema: &ADDRESS_SET },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
 ] } };
 pub static DESCRIBE_AVAILABILITY_ZONES_REQUEST: Schema = Schema { name: "DescribeAvailabilityZonesRequest", kind: Kind::Record { members: &[
     Member { name: "ZoneNames", wire: "ZoneName", ec2: "ZoneName", required: false, schema: &ZONE_NAME_STRING_LIST },
@@ -2437,6 +3861,17 @@ pub static DESCRIBE_INSTANCES_RESPONSE: Schema = Schema { name: "DescribeInstanc
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Reservations", wire: "reservationSet", ec2: "ReservationSet", required: false, schema: &RESERVATION_LIST },
 ] } };
+pub static DESCRIBE_INTERNET_GATEWAYS_REQUEST: Schema = Schema { name: "DescribeInternetGatewaysRequest", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_INTERNET_GATEWAYS_MAX_RESULTS },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InternetGatewayIds", wire: "internetGatewayId", ec2: "InternetGatewayId", required: false, schema: &INTERNET_GATEWAY_ID_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_INTERNET_GATEWAYS_RESPONSE: Schema = Schema { name: "DescribeInternetGatewaysResult", kind: Kind::Record { members: &[
+    Member { name: "InternetGateways", wire: "internetGatewaySet", ec2: "InternetGatewaySet", required: false, schema: &INTERNET_GATEWAY_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST: Schema = Schema { name: "DescribeLaunchTemplateVersionsRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "LaunchTemplateId", wire: "LaunchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &LAUNCH_TEMPLATE_ID },
@@ -2467,6 +3902,40 @@ pub static DESCRIBE_LAUNCH_TEMPLATES_RESPONSE: Schema = Schema { name: "Describe
     Member { name: "LaunchTemplates", wire: "launchTemplates", ec2: "LaunchTemplates", required: false, schema: &LAUNCH_TEMPLATE_SET },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static DESCRIBE_NAT_GATEWAYS_REQUEST: Schema = Schema { name: "DescribeNatGatewaysRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filter", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_NAT_GATEWAYS_MAX_RESULTS },
+    Member { name: "NatGatewayIds", wire: "NatGatewayId", ec2: "NatGatewayId", required: false, schema: &NAT_GATEWAY_ID_STRING_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_NAT_GATEWAYS_RESPONSE: Schema = Schema { name: "DescribeNatGatewaysResult", kind: Kind::Record { members: &[
+    Member { name: "NatGateways", wire: "natGatewaySet", ec2: "NatGatewaySet", required: false, schema: &NAT_GATEWAY_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_NETWORK_ACLS_REQUEST: Schema = Schema { name: "DescribeNetworkAclsRequest", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_NETWORK_ACLS_MAX_RESULTS },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclIds", wire: "NetworkAclId", ec2: "NetworkAclId", required: false, schema: &NETWORK_ACL_ID_STRING_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_NETWORK_ACLS_RESPONSE: Schema = Schema { name: "DescribeNetworkAclsResult", kind: Kind::Record { members: &[
+    Member { name: "NetworkAcls", wire: "networkAclSet", ec2: "NetworkAclSet", required: false, schema: &NETWORK_ACL_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_NETWORK_INTERFACES_REQUEST: Schema = Schema { name: "DescribeNetworkInterfacesRequest", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS },
+    Member { name: "IncludeManagedResources", wire: "IncludeManagedResources", ec2: "IncludeManagedResources", required: false, schema: &BOOLEAN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkInterfaceIds", wire: "NetworkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &NETWORK_INTERFACE_ID_LIST },
+    Member { name: "Filters", wire: "filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_NETWORK_INTERFACES_RESPONSE: Schema = Schema { name: "DescribeNetworkInterfacesResult", kind: Kind::Record { members: &[
+    Member { name: "NetworkInterfaces", wire: "networkInterfaceSet", ec2: "NetworkInterfaceSet", required: false, schema: &NETWORK_INTERFACE_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_REGIONS_REQUEST: Schema = Schema { name: "DescribeRegionsRequest", kind: Kind::Record { members: &[
     Member { name: "RegionNames", wire: "RegionName", ec2: "RegionName", required: false, schema: &REGION_NAME_STRING_LIST },
     Member { name: "AllRegions", wire: "AllRegions", ec2: "AllRegions", required: false, schema: &BOOLEAN },
@@ -2475,6 +3944,28 @@ pub static DESCRIBE_REGIONS_REQUEST: Schema = Schema { name: "DescribeRegionsReq
 ] } };
 pub static DESCRIBE_REGIONS_RESPONSE: Schema = Schema { name: "DescribeRegionsResult", kind: Kind::Record { members: &[
     Member { name: "Regions", wire: "regionInfo", ec2: "RegionInfo", required: false, schema: &REGION_LIST },
+] } };
+pub static DESCRIBE_ROUTE_TABLES_REQUEST: Schema = Schema { name: "DescribeRouteTablesRequest", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_ROUTE_TABLES_MAX_RESULTS },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableIds", wire: "RouteTableId", ec2: "RouteTableId", required: false, schema: &ROUTE_TABLE_ID_STRING_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_ROUTE_TABLES_RESPONSE: Schema = Schema { name: "DescribeRouteTablesResult", kind: Kind::Record { members: &[
+    Member { name: "RouteTables", wire: "routeTableSet", ec2: "RouteTableSet", required: false, schema: &ROUTE_TABLE_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_SECURITY_GROUP_RULES_REQUEST: Schema = Schema { name: "DescribeSecurityGroupRulesRequest", kind: Kind::Record { members: &[
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "SecurityGroupRuleIds", wire: "SecurityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &SECURITY_GROUP_RULE_ID_LIST },
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_SECURITY_GROUP_RULES_MAX_RESULTS },
+] } };
+pub static DESCRIBE_SECURITY_GROUP_RULES_RESPONSE: Schema = Schema { name: "DescribeSecurityGroupRulesResult", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRules", wire: "securityGroupRuleSet", ec2: "SecurityGroupRuleSet", required: false, schema: &SECURITY_GROUP_RULE_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static DESCRIBE_SECURITY_GROUPS_REQUEST: Schema = Schema { name: "DescribeSecurityGroupsRequest", kind: Kind::Record { members: &[
     Member { name: "GroupIds", wire: "GroupId", ec2: "GroupId", required: false, schema: &GROUP_ID_STRING_LIST },
@@ -2536,6 +4027,17 @@ pub static DESCRIBE_TAGS_RESPONSE: Schema = Schema { name: "DescribeTagsResult",
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_DESCRIPTION_LIST },
 ] } };
+pub static DESCRIBE_VPC_ATTRIBUTE_REQUEST: Schema = Schema { name: "DescribeVpcAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "Attribute", wire: "Attribute", ec2: "Attribute", required: true, schema: &VPC_ATTRIBUTE_NAME },
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DESCRIBE_VPC_ATTRIBUTE_RESPONSE: Schema = Schema { name: "DescribeVpcAttributeResult", kind: Kind::Record { members: &[
+    Member { name: "EnableDnsHostnames", wire: "enableDnsHostnames", ec2: "EnableDnsHostnames", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnableDnsSupport", wire: "enableDnsSupport", ec2: "EnableDnsSupport", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnableNetworkAddressUsageMetrics", wire: "enableNetworkAddressUsageMetrics", ec2: "EnableNetworkAddressUsageMetrics", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_VPCS_REQUEST: Schema = Schema { name: "DescribeVpcsRequest", kind: Kind::Record { members: &[
     Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
     Member { name: "VpcIds", wire: "VpcId", ec2: "VpcId", required: false, schema: &VPC_ID_STRING_LIST },
@@ -2546,6 +4048,34 @@ pub static DESCRIBE_VPCS_REQUEST: Schema = Schema { name: "DescribeVpcsRequest",
 pub static DESCRIBE_VPCS_RESPONSE: Schema = Schema { name: "DescribeVpcsResult", kind: Kind::Record { members: &[
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Vpcs", wire: "vpcSet", ec2: "VpcSet", required: false, schema: &VPC_LIST },
+] } };
+pub static DETACH_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "DetachInternetGatewayRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InternetGatewayId", wire: "internetGatewayId", ec2: "InternetGatewayId", required: true, schema: &INTERNET_GATEWAY_ID },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+] } };
+pub static DETACH_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "DetachInternetGatewayResponse", kind: Kind::Record { members: &[
+] } };
+pub static DISASSOCIATE_ADDRESS_REQUEST: Schema = Schema { name: "DisassociateAddressRequest", kind: Kind::Record { members: &[
+    Member { name: "AssociationId", wire: "AssociationId", ec2: "AssociationId", required: false, schema: &ELASTIC_IP_ASSOCIATION_ID },
+    Member { name: "PublicIp", wire: "PublicIp", ec2: "PublicIp", required: false, schema: &EIP_ALLOCATION_PUBLIC_IP },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DISASSOCIATE_ADDRESS_RESPONSE: Schema = Schema { name: "DisassociateAddressResponse", kind: Kind::Record { members: &[
+] } };
+pub static DISASSOCIATE_ROUTE_TABLE_REQUEST: Schema = Schema { name: "DisassociateRouteTableRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: true, schema: &ROUTE_TABLE_ASSOCIATION_ID },
+] } };
+pub static DISASSOCIATE_ROUTE_TABLE_RESPONSE: Schema = Schema { name: "DisassociateRouteTableResponse", kind: Kind::Record { members: &[
+] } };
+pub static DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST: Schema = Schema { name: "DisassociateVpcCidrBlockRequest", kind: Kind::Record { members: &[
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: true, schema: &VPC_CIDR_ASSOCIATION_ID },
+] } };
+pub static DISASSOCIATE_VPC_CIDR_BLOCK_RESPONSE: Schema = Schema { name: "DisassociateVpcCidrBlockResult", kind: Kind::Record { members: &[
+    Member { name: "Ipv6CidrBlockAssociation", wire: "ipv6CidrBlockAssociation", ec2: "Ipv6CidrBlockAssociation", required: false, schema: &VPC_IPV6_CIDR_BLOCK_ASSOCIATION },
+    Member { name: "CidrBlockAssociation", wire: "cidrBlockAssociation", ec2: "CidrBlockAssociation", required: false, schema: &VPC_CIDR_BLOCK_ASSOCIATION },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static GET_SPOT_PLACEMENT_SCORES_REQUEST: Schema = Schema { name: "GetSpotPlacementScoresRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceTypes", wire: "InstanceType", ec2: "InstanceType", required: false, schema: &INSTANCE_TYPES },
@@ -2572,11 +4102,118 @@ pub static MODIFY_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "ModifyLaunch
 pub static MODIFY_LAUNCH_TEMPLATE_RESPONSE: Schema = Schema { name: "ModifyLaunchTemplateResult", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplate", wire: "launchTemplate", ec2: "LaunchTemplate", required: false, schema: &LAUNCH_TEMPLATE },
 ] } };
+pub static MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST: Schema = Schema { name: "ModifyNetworkInterfaceAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "EnaSrdSpecification", wire: "EnaSrdSpecification", ec2: "EnaSrdSpecification", required: false, schema: &ENA_SRD_SPECIFICATION },
+    Member { name: "EnablePrimaryIpv6", wire: "EnablePrimaryIpv6", ec2: "EnablePrimaryIpv6", required: false, schema: &BOOLEAN },
+    Member { name: "ConnectionTrackingSpecification", wire: "ConnectionTrackingSpecification", ec2: "ConnectionTrackingSpecification", required: false, schema: &CONNECTION_TRACKING_SPECIFICATION_REQUEST },
+    Member { name: "AssociatePublicIpAddress", wire: "AssociatePublicIpAddress", ec2: "AssociatePublicIpAddress", required: false, schema: &BOOLEAN },
+    Member { name: "AssociatedSubnetIds", wire: "AssociatedSubnetId", ec2: "AssociatedSubnetId", required: false, schema: &SUBNET_ID_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: true, schema: &NETWORK_INTERFACE_ID },
+    Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "SourceDestCheck", wire: "sourceDestCheck", ec2: "SourceDestCheck", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "Groups", wire: "SecurityGroupId", ec2: "SecurityGroupId", required: false, schema: &SECURITY_GROUP_ID_STRING_LIST },
+    Member { name: "Attachment", wire: "attachment", ec2: "Attachment", required: false, schema: &NETWORK_INTERFACE_ATTACHMENT_CHANGES },
+] } };
+pub static MODIFY_NETWORK_INTERFACE_ATTRIBUTE_RESPONSE: Schema = Schema { name: "ModifyNetworkInterfaceAttributeResponse", kind: Kind::Record { members: &[
+] } };
+pub static MODIFY_SECURITY_GROUP_RULES_REQUEST: Schema = Schema { name: "ModifySecurityGroupRulesRequest", kind: Kind::Record { members: &[
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: true, schema: &SECURITY_GROUP_ID },
+    Member { name: "SecurityGroupRules", wire: "SecurityGroupRule", ec2: "SecurityGroupRule", required: true, schema: &SECURITY_GROUP_RULE_UPDATE_LIST },
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static MODIFY_SECURITY_GROUP_RULES_RESPONSE: Schema = Schema { name: "ModifySecurityGroupRulesResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+] } };
+pub static MODIFY_SUBNET_ATTRIBUTE_REQUEST: Schema = Schema { name: "ModifySubnetAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "AssignIpv6AddressOnCreation", wire: "AssignIpv6AddressOnCreation", ec2: "AssignIpv6AddressOnCreation", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "MapPublicIpOnLaunch", wire: "MapPublicIpOnLaunch", ec2: "MapPublicIpOnLaunch", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: true, schema: &SUBNET_ID },
+    Member { name: "MapCustomerOwnedIpOnLaunch", wire: "MapCustomerOwnedIpOnLaunch", ec2: "MapCustomerOwnedIpOnLaunch", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "CustomerOwnedIpv4Pool", wire: "CustomerOwnedIpv4Pool", ec2: "CustomerOwnedIpv4Pool", required: false, schema: &COIP_POOL_ID },
+    Member { name: "EnableDns64", wire: "EnableDns64", ec2: "EnableDns64", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "PrivateDnsHostnameTypeOnLaunch", wire: "PrivateDnsHostnameTypeOnLaunch", ec2: "PrivateDnsHostnameTypeOnLaunch", required: false, schema: &HOSTNAME_TYPE },
+    Member { name: "EnableResourceNameDnsARecordOnLaunch", wire: "EnableResourceNameDnsARecordOnLaunch", ec2: "EnableResourceNameDnsARecordOnLaunch", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnableResourceNameDnsAAAARecordOnLaunch", wire: "EnableResourceNameDnsAAAARecordOnLaunch", ec2: "EnableResourceNameDnsAAAARecordOnLaunch", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnableLniAtDeviceIndex", wire: "EnableLniAtDeviceIndex", ec2: "EnableLniAtDeviceIndex", required: false, schema: &INTEGER },
+    Member { name: "DisableLniAtDeviceIndex", wire: "DisableLniAtDeviceIndex", ec2: "DisableLniAtDeviceIndex", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+] } };
+pub static MODIFY_SUBNET_ATTRIBUTE_RESPONSE: Schema = Schema { name: "ModifySubnetAttributeResponse", kind: Kind::Record { members: &[
+] } };
+pub static MODIFY_VPC_ATTRIBUTE_REQUEST: Schema = Schema { name: "ModifyVpcAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "EnableDnsHostnames", wire: "EnableDnsHostnames", ec2: "EnableDnsHostnames", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnableDnsSupport", wire: "EnableDnsSupport", ec2: "EnableDnsSupport", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "EnableNetworkAddressUsageMetrics", wire: "EnableNetworkAddressUsageMetrics", ec2: "EnableNetworkAddressUsageMetrics", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+] } };
+pub static MODIFY_VPC_ATTRIBUTE_RESPONSE: Schema = Schema { name: "ModifyVpcAttributeResponse", kind: Kind::Record { members: &[
+] } };
 pub static REBOOT_INSTANCES_REQUEST: Schema = Schema { name: "RebootInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
 ] } };
 pub static REBOOT_INSTANCES_RESPONSE: Schema = Schema { name: "RebootInstancesResponse", kind: Kind::Record { members: &[
+] } };
+pub static RELEASE_ADDRESS_REQUEST: Schema = Schema { name: "ReleaseAddressRequest", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID },
+    Member { name: "PublicIp", wire: "PublicIp", ec2: "PublicIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkBorderGroup", wire: "NetworkBorderGroup", ec2: "NetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static RELEASE_ADDRESS_RESPONSE: Schema = Schema { name: "ReleaseAddressResponse", kind: Kind::Record { members: &[
+] } };
+pub static REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST: Schema = Schema { name: "ReplaceNetworkAclAssociationRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: true, schema: &NETWORK_ACL_ASSOCIATION_ID },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: true, schema: &NETWORK_ACL_ID },
+] } };
+pub static REPLACE_NETWORK_ACL_ASSOCIATION_RESPONSE: Schema = Schema { name: "ReplaceNetworkAclAssociationResult", kind: Kind::Record { members: &[
+    Member { name: "NewAssociationId", wire: "newAssociationId", ec2: "NewAssociationId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static REPLACE_NETWORK_ACL_ENTRY_REQUEST: Schema = Schema { name: "ReplaceNetworkAclEntryRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: true, schema: &NETWORK_ACL_ID },
+    Member { name: "RuleNumber", wire: "ruleNumber", ec2: "RuleNumber", required: true, schema: &INTEGER },
+    Member { name: "Protocol", wire: "protocol", ec2: "Protocol", required: true, schema: &STRING_SHAPE },
+    Member { name: "RuleAction", wire: "ruleAction", ec2: "RuleAction", required: true, schema: &RULE_ACTION },
+    Member { name: "Egress", wire: "egress", ec2: "Egress", required: true, schema: &BOOLEAN },
+    Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6CidrBlock", wire: "ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "IcmpTypeCode", wire: "Icmp", ec2: "Icmp", required: false, schema: &ICMP_TYPE_CODE },
+    Member { name: "PortRange", wire: "portRange", ec2: "PortRange", required: false, schema: &PORT_RANGE },
+] } };
+pub static REPLACE_NETWORK_ACL_ENTRY_RESPONSE: Schema = Schema { name: "ReplaceNetworkAclEntryResponse", kind: Kind::Record { members: &[
+] } };
+pub static REPLACE_ROUTE_REQUEST: Schema = Schema { name: "ReplaceRouteRequest", kind: Kind::Record { members: &[
+    Member { name: "DestinationPrefixListId", wire: "DestinationPrefixListId", ec2: "DestinationPrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "VpcEndpointId", wire: "VpcEndpointId", ec2: "VpcEndpointId", required: false, schema: &VPC_ENDPOINT_ID },
+    Member { name: "LocalTarget", wire: "LocalTarget", ec2: "LocalTarget", required: false, schema: &BOOLEAN },
+    Member { name: "TransitGatewayId", wire: "TransitGatewayId", ec2: "TransitGatewayId", required: false, schema: &TRANSIT_GATEWAY_ID },
+    Member { name: "LocalGatewayId", wire: "LocalGatewayId", ec2: "LocalGatewayId", required: false, schema: &LOCAL_GATEWAY_ID },
+    Member { name: "CarrierGatewayId", wire: "CarrierGatewayId", ec2: "CarrierGatewayId", required: false, schema: &CARRIER_GATEWAY_ID },
+    Member { name: "CoreNetworkArn", wire: "CoreNetworkArn", ec2: "CoreNetworkArn", required: false, schema: &CORE_NETWORK_ARN },
+    Member { name: "OdbNetworkArn", wire: "OdbNetworkArn", ec2: "OdbNetworkArn", required: false, schema: &ODB_NETWORK_ARN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+    Member { name: "DestinationCidrBlock", wire: "destinationCidrBlock", ec2: "DestinationCidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "GatewayId", wire: "gatewayId", ec2: "GatewayId", required: false, schema: &ROUTE_GATEWAY_ID },
+    Member { name: "DestinationIpv6CidrBlock", wire: "destinationIpv6CidrBlock", ec2: "DestinationIpv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "EgressOnlyInternetGatewayId", wire: "egressOnlyInternetGatewayId", ec2: "EgressOnlyInternetGatewayId", required: false, schema: &EGRESS_ONLY_INTERNET_GATEWAY_ID },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &NETWORK_INTERFACE_ID },
+    Member { name: "VpcPeeringConnectionId", wire: "vpcPeeringConnectionId", ec2: "VpcPeeringConnectionId", required: false, schema: &VPC_PEERING_CONNECTION_ID },
+    Member { name: "NatGatewayId", wire: "natGatewayId", ec2: "NatGatewayId", required: false, schema: &NAT_GATEWAY_ID },
+] } };
+pub static REPLACE_ROUTE_RESPONSE: Schema = Schema { name: "ReplaceRouteResponse", kind: Kind::Record { members: &[
+] } };
+pub static REPLACE_ROUTE_TABLE_ASSOCIATION_REQUEST: Schema = Schema { name: "ReplaceRouteTableAssociationRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: true, schema: &ROUTE_TABLE_ASSOCIATION_ID },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: true, schema: &ROUTE_TABLE_ID },
+] } };
+pub static REPLACE_ROUTE_TABLE_ASSOCIATION_RESPONSE: Schema = Schema { name: "ReplaceRouteTableAssociationResult", kind: Kind::Record { members: &[
+    Member { name: "NewAssociationId", wire: "newAssociationId", ec2: "NewAssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationState", wire: "associationState", ec2: "AssociationState", required: false, schema: &ROUTE_TABLE_ASSOCIATION_STATE },
 ] } };
 pub static REQUEST_SPOT_INSTANCES_REQUEST: Schema = Schema { name: "RequestSpotInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "LaunchSpecification", wire: "LaunchSpecification", ec2: "LaunchSpecification", required: false, schema: &REQUEST_SPOT_LAUNCH_SPECIFICATION },
@@ -2595,6 +4232,41 @@ pub static REQUEST_SPOT_INSTANCES_REQUEST: Schema = Schema { name: "RequestSpotI
 ] } };
 pub static REQUEST_SPOT_INSTANCES_RESPONSE: Schema = Schema { name: "RequestSpotInstancesResult", kind: Kind::Record { members: &[
     Member { name: "SpotInstanceRequests", wire: "spotInstanceRequestSet", ec2: "SpotInstanceRequestSet", required: false, schema: &SPOT_INSTANCE_REQUEST_LIST },
+] } };
+pub static REVOKE_SECURITY_GROUP_EGRESS_REQUEST: Schema = Schema { name: "RevokeSecurityGroupEgressRequest", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRuleIds", wire: "SecurityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &SECURITY_GROUP_RULE_ID_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: true, schema: &SECURITY_GROUP_ID },
+    Member { name: "SourceSecurityGroupName", wire: "sourceSecurityGroupName", ec2: "SourceSecurityGroupName", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupOwnerId", wire: "sourceSecurityGroupOwnerId", ec2: "SourceSecurityGroupOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "ToPort", wire: "toPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "CidrIp", wire: "cidrIp", ec2: "CidrIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpPermissions", wire: "ipPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+] } };
+pub static REVOKE_SECURITY_GROUP_EGRESS_RESPONSE: Schema = Schema { name: "RevokeSecurityGroupEgressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "UnknownIpPermissions", wire: "unknownIpPermissionSet", ec2: "UnknownIpPermissionSet", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "RevokedSecurityGroupRules", wire: "revokedSecurityGroupRuleSet", ec2: "RevokedSecurityGroupRuleSet", required: false, schema: &REVOKED_SECURITY_GROUP_RULE_LIST },
+] } };
+pub static REVOKE_SECURITY_GROUP_INGRESS_REQUEST: Schema = Schema { name: "RevokeSecurityGroupIngressRequest", kind: Kind::Record { members: &[
+    Member { name: "CidrIp", wire: "CidrIp", ec2: "CidrIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "FromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: false, schema: &SECURITY_GROUP_NAME },
+    Member { name: "IpPermissions", wire: "IpPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "IpProtocol", wire: "IpProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupName", wire: "SourceSecurityGroupName", ec2: "SourceSecurityGroupName", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceSecurityGroupOwnerId", wire: "SourceSecurityGroupOwnerId", ec2: "SourceSecurityGroupOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ToPort", wire: "ToPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "SecurityGroupRuleIds", wire: "SecurityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &SECURITY_GROUP_RULE_ID_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static REVOKE_SECURITY_GROUP_INGRESS_RESPONSE: Schema = Schema { name: "RevokeSecurityGroupIngressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "UnknownIpPermissions", wire: "unknownIpPermissionSet", ec2: "UnknownIpPermissionSet", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "RevokedSecurityGroupRules", wire: "revokedSecurityGroupRuleSet", ec2: "RevokedSecurityGroupRuleSet", required: false, schema: &REVOKED_SECURITY_GROUP_RULE_LIST },
 ] } };
 pub static RUN_INSTANCES_REQUEST: Schema = Schema { name: "RunInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "BlockDeviceMappings", wire: "BlockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &BLOCK_DEVICE_MAPPING_REQUEST_LIST },
@@ -2676,6 +4348,26 @@ pub static TERMINATE_INSTANCES_REQUEST: Schema = Schema { name: "TerminateInstan
 pub static TERMINATE_INSTANCES_RESPONSE: Schema = Schema { name: "TerminateInstancesResult", kind: Kind::Record { members: &[
     Member { name: "TerminatingInstances", wire: "instancesSet", ec2: "InstancesSet", required: false, schema: &INSTANCE_STATE_CHANGE_LIST },
 ] } };
+pub static UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_REQUEST: Schema = Schema { name: "UpdateSecurityGroupRuleDescriptionsEgressRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: false, schema: &SECURITY_GROUP_NAME },
+    Member { name: "IpPermissions", wire: "IpPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "SecurityGroupRuleDescriptions", wire: "SecurityGroupRuleDescription", ec2: "SecurityGroupRuleDescription", required: false, schema: &SECURITY_GROUP_RULE_DESCRIPTION_LIST },
+] } };
+pub static UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_RESPONSE: Schema = Schema { name: "UpdateSecurityGroupRuleDescriptionsEgressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+] } };
+pub static UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_REQUEST: Schema = Schema { name: "UpdateSecurityGroupRuleDescriptionsIngressRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "GroupId", wire: "GroupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupName", wire: "GroupName", ec2: "GroupName", required: false, schema: &SECURITY_GROUP_NAME },
+    Member { name: "IpPermissions", wire: "IpPermissions", ec2: "IpPermissions", required: false, schema: &IP_PERMISSION_LIST },
+    Member { name: "SecurityGroupRuleDescriptions", wire: "SecurityGroupRuleDescription", ec2: "SecurityGroupRuleDescription", required: false, schema: &SECURITY_GROUP_RULE_DESCRIPTION_LIST },
+] } };
+pub static UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_RESPONSE: Schema = Schema { name: "UpdateSecurityGroupRuleDescriptionsIngressResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+] } };
 pub static ACCELERATOR_COUNT: Schema = Schema { name: "AcceleratorCount", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
@@ -2699,6 +4391,37 @@ pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "Accele
 pub static ACCELERATOR_TYPE: Schema = Schema { name: "AcceleratorType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["gpu", "fpga", "inference", "media"] } };
 pub static ACCELERATOR_TYPE_SET: Schema = Schema { name: "AcceleratorTypeSet", kind: Kind::List { member: &ACCELERATOR_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static ADDITIONAL_FLEXIBLE_NETWORK_INTERFACES: Schema = Schema { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
+pub static ADDRESS: Schema = Schema { name: "Address", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Domain", wire: "domain", ec2: "Domain", required: false, schema: &DOMAIN_TYPE },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkInterfaceOwnerId", wire: "networkInterfaceOwnerId", ec2: "NetworkInterfaceOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "PublicIpv4Pool", wire: "publicIpv4Pool", ec2: "PublicIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkBorderGroup", wire: "networkBorderGroup", ec2: "NetworkBorderGroup", required: false, schema: &STRING_SHAPE },
+    Member { name: "CustomerOwnedIp", wire: "customerOwnedIp", ec2: "CustomerOwnedIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "CustomerOwnedIpv4Pool", wire: "customerOwnedIpv4Pool", ec2: "CustomerOwnedIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "CarrierIp", wire: "carrierIp", ec2: "CarrierIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ServiceManaged", wire: "serviceManaged", ec2: "ServiceManaged", required: false, schema: &SERVICE_MANAGED },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIp", wire: "publicIp", ec2: "PublicIp", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ADDRESS_ATTRIBUTE: Schema = Schema { name: "AddressAttribute", kind: Kind::Record { members: &[
+    Member { name: "PublicIp", wire: "publicIp", ec2: "PublicIp", required: false, schema: &PUBLIC_IP_ADDRESS },
+    Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID },
+    Member { name: "PtrRecord", wire: "ptrRecord", ec2: "PtrRecord", required: false, schema: &STRING_SHAPE },
+    Member { name: "PtrRecordUpdate", wire: "ptrRecordUpdate", ec2: "PtrRecordUpdate", required: false, schema: &PTR_UPDATE_STATUS },
+] } };
+pub static ADDRESS_ATTRIBUTE_NAME: Schema = Schema { name: "AddressAttributeName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["domain-name"] } };
+pub static ADDRESS_LIST: Schema = Schema { name: "AddressList", kind: Kind::List { member: &ADDRESS, name: "item", flat: false, min: None, max: None } };
+pub static ADDRESS_MAX_RESULTS: Schema = Schema { name: "AddressMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(1000) } };
+pub static ADDRESS_SET: Schema = Schema { name: "AddressSet", kind: Kind::List { member: &ADDRESS_ATTRIBUTE, name: "item", flat: false, min: None, max: None } };
+pub static ALLOCATION_ID: Schema = Schema { name: "AllocationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ALLOCATION_ID_LIST: Schema = Schema { name: "AllocationIdList", kind: Kind::List { member: &ALLOCATION_ID, name: "AllocationId", flat: false, min: None, max: None } };
+pub static ALLOCATION_IDS: Schema = Schema { name: "AllocationIds", kind: Kind::List { member: &ALLOCATION_ID, name: "item", flat: false, min: None, max: None } };
 pub static ALLOWED_INSTANCE_TYPE: Schema = Schema { name: "AllowedInstanceType", kind: Kind::Text { min: Some(1), max: Some(30), pattern: "[a-zA-Z0-9\\.\\*\\-]+", values: &[] } };
 pub static ALLOWED_INSTANCE_TYPE_SET: Schema = Schema { name: "AllowedInstanceTypeSet", kind: Kind::List { member: &ALLOWED_INSTANCE_TYPE, name: "item", flat: false, min: Some(0), max: Some(400) } };
 pub static AMD_SEV_SNP_SPECIFICATION: Schema = Schema { name: "AmdSevSnpSpecification", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
@@ -2706,9 +4429,26 @@ pub static ARCHITECTURE_TYPE: Schema = Schema { name: "ArchitectureType", kind: 
 pub static ARCHITECTURE_TYPE_LIST: Schema = Schema { name: "ArchitectureTypeList", kind: Kind::List { member: &ARCHITECTURE_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static ARCHITECTURE_TYPE_SET: Schema = Schema { name: "ArchitectureTypeSet", kind: Kind::List { member: &ARCHITECTURE_TYPE, name: "item", flat: false, min: Some(0), max: Some(3) } };
 pub static ARCHITECTURE_VALUES: Schema = Schema { name: "ArchitectureValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"] } };
+pub static ASSOCIATED_SUBNET_LIST: Schema = Schema { name: "AssociatedSubnetList", kind: Kind::List { member: &SUBNET_ID, name: "item", flat: false, min: None, max: None } };
+pub static ATTACHMENT_ENA_SRD_SPECIFICATION: Schema = Schema { name: "AttachmentEnaSrdSpecification", kind: Kind::Record { members: &[
+    Member { name: "EnaSrdEnabled", wire: "enaSrdEnabled", ec2: "EnaSrdEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "EnaSrdUdpSpecification", wire: "enaSrdUdpSpecification", ec2: "EnaSrdUdpSpecification", required: false, schema: &ATTACHMENT_ENA_SRD_UDP_SPECIFICATION },
+] } };
+pub static ATTACHMENT_ENA_SRD_UDP_SPECIFICATION: Schema = Schema { name: "AttachmentEnaSrdUdpSpecification", kind: Kind::Record { members: &[
+    Member { name: "EnaSrdUdpEnabled", wire: "enaSrdUdpEnabled", ec2: "EnaSrdUdpEnabled", required: false, schema: &BOOLEAN },
+] } };
 pub static ATTACHMENT_LIMIT_TYPE: Schema = Schema { name: "AttachmentLimitType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["shared", "dedicated"] } };
 pub static ATTACHMENT_STATUS: Schema = Schema { name: "AttachmentStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached"] } };
+pub static ATTRIBUTE_BOOLEAN_VALUE: Schema = Schema { name: "AttributeBooleanValue", kind: Kind::Record { members: &[
+    Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &BOOLEAN },
+] } };
+pub static ATTRIBUTE_VALUE: Schema = Schema { name: "AttributeValue", kind: Kind::Record { members: &[
+    Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &STRING_SHAPE },
+] } };
+pub static AUTO_PROVISION_ZONES_STATE: Schema = Schema { name: "AutoProvisionZonesState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
 pub static AUTO_RECOVERY_FLAG: Schema = Schema { name: "AutoRecoveryFlag", kind: Kind::Bool };
+pub static AUTO_SCALING_IPS_STATE: Schema = Schema { name: "AutoScalingIpsState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
+pub static AVAILABILITY_MODE: Schema = Schema { name: "AvailabilityMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["zonal", "regional"] } };
 pub static AVAILABILITY_ZONE: Schema = Schema { name: "AvailabilityZone", kind: Kind::Record { members: &[
     Member { name: "OptInStatus", wire: "optInStatus", ec2: "OptInStatus", required: false, schema: &AVAILABILITY_ZONE_OPT_IN_STATUS },
     Member { name: "Messages", wire: "messageSet", ec2: "MessageSet", required: false, schema: &AVAILABILITY_ZONE_MESSAGE_LIST },
@@ -2725,6 +4465,12 @@ pub static AVAILABILITY_ZONE: Schema = Schema { name: "AvailabilityZone", kind: 
     Member { name: "SubGeography", wire: "subGeographySet", ec2: "SubGeographySet", required: false, schema: &AVAILABILITY_ZONE_SUB_GEOGRAPHY_LIST },
     Member { name: "State", wire: "zoneState", ec2: "ZoneState", required: false, schema: &AVAILABILITY_ZONE_STATE },
 ] } };
+pub static AVAILABILITY_ZONE_ADDRESS: Schema = Schema { name: "AvailabilityZoneAddress", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityZone", wire: "AvailabilityZone", ec2: "AvailabilityZone", required: false, schema: &AVAILABILITY_ZONE_NAME },
+    Member { name: "AvailabilityZoneId", wire: "AvailabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &AVAILABILITY_ZONE_ID },
+    Member { name: "AllocationIds", wire: "AllocationId", ec2: "AllocationId", required: false, schema: &ALLOCATION_ID_LIST },
+] } };
+pub static AVAILABILITY_ZONE_ADDRESSES: Schema = Schema { name: "AvailabilityZoneAddresses", kind: Kind::List { member: &AVAILABILITY_ZONE_ADDRESS, name: "AvailabilityZoneAddress", flat: false, min: None, max: None } };
 pub static AVAILABILITY_ZONE_GEOGRAPHY: Schema = Schema { name: "AvailabilityZoneGeography", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &STRING_SHAPE },
 ] } };
@@ -2816,7 +4562,13 @@ pub static CAPACITY_RESERVATION_TARGET_RESPONSE: Schema = Schema { name: "Capaci
     Member { name: "CapacityReservationId", wire: "capacityReservationId", ec2: "CapacityReservationId", required: false, schema: &STRING_SHAPE },
     Member { name: "CapacityReservationResourceGroupArn", wire: "capacityReservationResourceGroupArn", ec2: "CapacityReservationResourceGroupArn", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static CARRIER_GATEWAY_ID: Schema = Schema { name: "CarrierGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static COIP_POOL_ID: Schema = Schema { name: "CoipPoolId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static CONNECTION_TRACKING_CONFIGURATION: Schema = Schema { name: "ConnectionTrackingConfiguration", kind: Kind::Record { members: &[
+    Member { name: "TcpEstablishedTimeout", wire: "tcpEstablishedTimeout", ec2: "TcpEstablishedTimeout", required: false, schema: &INTEGER },
+    Member { name: "UdpStreamTimeout", wire: "udpStreamTimeout", ec2: "UdpStreamTimeout", required: false, schema: &INTEGER },
+    Member { name: "UdpTimeout", wire: "udpTimeout", ec2: "UdpTimeout", required: false, schema: &INTEGER },
+] } };
 pub static CONNECTION_TRACKING_SPECIFICATION: Schema = Schema { name: "ConnectionTrackingSpecification", kind: Kind::Record { members: &[
     Member { name: "TcpEstablishedTimeout", wire: "tcpEstablishedTimeout", ec2: "TcpEstablishedTimeout", required: false, schema: &INTEGER },
     Member { name: "UdpTimeout", wire: "udpTimeout", ec2: "UdpTimeout", required: false, schema: &INTEGER },
@@ -2832,8 +4584,10 @@ pub static CONNECTION_TRACKING_SPECIFICATION_RESPONSE: Schema = Schema { name: "
     Member { name: "UdpStreamTimeout", wire: "udpStreamTimeout", ec2: "UdpStreamTimeout", required: false, schema: &INTEGER },
     Member { name: "UdpTimeout", wire: "udpTimeout", ec2: "UdpTimeout", required: false, schema: &INTEGER },
 ] } };
+pub static CONNECTIVITY_TYPE: Schema = Schema { name: "ConnectivityType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["private", "public"] } };
 pub static CORE_COUNT: Schema = Schema { name: "CoreCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static CORE_COUNT_LIST: Schema = Schema { name: "CoreCountList", kind: Kind::List { member: &CORE_COUNT, name: "item", flat: false, min: None, max: None } };
+pub static CORE_NETWORK_ARN: Schema = Schema { name: "CoreNetworkArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static CPU_MANUFACTURER: Schema = Schema { name: "CpuManufacturer", kind: Kind::Text { min: None, max: None, pattern: "", values: &["intel", "amd", "amazon-web-services", "apple"] } };
 pub static CPU_MANUFACTURER_NAME: Schema = Schema { name: "CpuManufacturerName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static CPU_MANUFACTURER_SET: Schema = Schema { name: "CpuManufacturerSet", kind: Kind::List { member: &CPU_MANUFACTURER, name: "item", flat: false, min: None, max: None } };
@@ -2906,7 +4660,13 @@ pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM: Schema = Schem
     Member { name: "VersionNumber", wire: "versionNumber", ec2: "VersionNumber", required: false, schema: &LONG },
 ] } };
 pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_SET: Schema = Schema { name: "DeleteLaunchTemplateVersionsResponseSuccessSet", kind: Kind::List { member: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM, name: "item", flat: false, min: None, max: None } };
+pub static DESCRIBE_INTERNET_GATEWAYS_MAX_RESULTS: Schema = Schema { name: "DescribeInternetGatewaysMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_LAUNCH_TEMPLATES_MAX_RESULTS: Schema = Schema { name: "DescribeLaunchTemplatesMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(200) } };
+pub static DESCRIBE_NAT_GATEWAYS_MAX_RESULTS: Schema = Schema { name: "DescribeNatGatewaysMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_NETWORK_ACLS_MAX_RESULTS: Schema = Schema { name: "DescribeNetworkAclsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_NETWORK_INTERFACES_MAX_RESULTS: Schema = Schema { name: "DescribeNetworkInterfacesMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_ROUTE_TABLES_MAX_RESULTS: Schema = Schema { name: "DescribeRouteTablesMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(100) } };
+pub static DESCRIBE_SECURITY_GROUP_RULES_MAX_RESULTS: Schema = Schema { name: "DescribeSecurityGroupRulesMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Schema = Schema { name: "DescribeSecurityGroupsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_SUBNETS_MAX_RESULTS: Schema = Schema { name: "DescribeSubnetsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_VPCS_MAX_RESULTS: Schema = Schema { name: "DescribeVpcsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
@@ -2920,6 +4680,7 @@ pub static DISK_INFO: Schema = Schema { name: "DiskInfo", kind: Kind::Record { m
 pub static DISK_INFO_LIST: Schema = Schema { name: "DiskInfoList", kind: Kind::List { member: &DISK_INFO, name: "item", flat: false, min: None, max: None } };
 pub static DISK_SIZE: Schema = Schema { name: "DiskSize", kind: Kind::Int { long: true, min: None, max: None } };
 pub static DISK_TYPE: Schema = Schema { name: "DiskType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hdd", "ssd"] } };
+pub static DOMAIN_TYPE: Schema = Schema { name: "DomainType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["vpc", "standard"] } };
 pub static DOUBLE: Schema = Schema { name: "Double", kind: Kind::Float { min: None, max: None } };
 pub static EBS_BLOCK_DEVICE: Schema = Schema { name: "EbsBlockDevice", kind: Kind::Record { members: &[
     Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
@@ -3002,6 +4763,8 @@ pub static EFA_INFO: Schema = Schema { name: "EfaInfo", kind: Kind::Record { mem
     Member { name: "MaximumEfaInterfaces", wire: "maximumEfaInterfaces", ec2: "MaximumEfaInterfaces", required: false, schema: &MAXIMUM_EFA_INTERFACES },
 ] } };
 pub static EFA_SUPPORTED_FLAG: Schema = Schema { name: "EfaSupportedFlag", kind: Kind::Bool };
+pub static EGRESS_ONLY_INTERNET_GATEWAY_ID: Schema = Schema { name: "EgressOnlyInternetGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static EIP_ALLOCATION_PUBLIC_IP: Schema = Schema { name: "EipAllocationPublicIp", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static ELASTIC_GPU_ASSOCIATION: Schema = Schema { name: "ElasticGpuAssociation", kind: Kind::Record { members: &[
     Member { name: "ElasticGpuId", wire: "elasticGpuId", ec2: "ElasticGpuId", required: false, schema: &ELASTIC_GPU_ID },
     Member { name: "ElasticGpuAssociationId", wire: "elasticGpuAssociationId", ec2: "ElasticGpuAssociationId", required: false, schema: &STRING_SHAPE },
@@ -3032,11 +4795,19 @@ pub static ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION: Schema = Schema { name: "E
 pub static ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION_LIST: Schema = Schema { name: "ElasticInferenceAcceleratorAssociationList", kind: Kind::List { member: &ELASTIC_INFERENCE_ACCELERATOR_ASSOCIATION, name: "item", flat: false, min: None, max: None } };
 pub static ELASTIC_INFERENCE_ACCELERATOR_COUNT: Schema = Schema { name: "ElasticInferenceAcceleratorCount", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static ELASTIC_INFERENCE_ACCELERATORS: Schema = Schema { name: "ElasticInferenceAccelerators", kind: Kind::List { member: &ELASTIC_INFERENCE_ACCELERATOR, name: "item", flat: false, min: None, max: None } };
+pub static ELASTIC_IP_ASSOCIATION_ID: Schema = Schema { name: "ElasticIpAssociationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ENA_SRD_SPECIFICATION: Schema = Schema { name: "EnaSrdSpecification", kind: Kind::Record { members: &[
+    Member { name: "EnaSrdEnabled", wire: "EnaSrdEnabled", ec2: "EnaSrdEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "EnaSrdUdpSpecification", wire: "EnaSrdUdpSpecification", ec2: "EnaSrdUdpSpecification", required: false, schema: &ENA_SRD_UDP_SPECIFICATION },
+] } };
 pub static ENA_SRD_SPECIFICATION_REQUEST: Schema = Schema { name: "EnaSrdSpecificationRequest", kind: Kind::Record { members: &[
     Member { name: "EnaSrdEnabled", wire: "EnaSrdEnabled", ec2: "EnaSrdEnabled", required: false, schema: &BOOLEAN },
     Member { name: "EnaSrdUdpSpecification", wire: "EnaSrdUdpSpecification", ec2: "EnaSrdUdpSpecification", required: false, schema: &ENA_SRD_UDP_SPECIFICATION_REQUEST },
 ] } };
 pub static ENA_SRD_SUPPORTED: Schema = Schema { name: "EnaSrdSupported", kind: Kind::Bool };
+pub static ENA_SRD_UDP_SPECIFICATION: Schema = Schema { name: "EnaSrdUdpSpecification", kind: Kind::Record { members: &[
+    Member { name: "EnaSrdUdpEnabled", wire: "EnaSrdUdpEnabled", ec2: "EnaSrdUdpEnabled", required: false, schema: &BOOLEAN },
+] } };
 pub static ENA_SRD_UDP_SPECIFICATION_REQUEST: Schema = Schema { name: "EnaSrdUdpSpecificationRequest", kind: Kind::Record { members: &[
     Member { name: "EnaSrdUdpEnabled", wire: "EnaSrdUdpEnabled", ec2: "EnaSrdUdpEnabled", required: false, schema: &BOOLEAN },
 ] } };
@@ -3198,6 +4969,10 @@ pub static IAM_INSTANCE_PROFILE: Schema = Schema { name: "IamInstanceProfile", k
 pub static IAM_INSTANCE_PROFILE_SPECIFICATION: Schema = Schema { name: "IamInstanceProfileSpecification", kind: Kind::Record { members: &[
     Member { name: "Arn", wire: "arn", ec2: "Arn", required: false, schema: &STRING_SHAPE },
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ICMP_TYPE_CODE: Schema = Schema { name: "IcmpTypeCode", kind: Kind::Record { members: &[
+    Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &INTEGER },
+    Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &INTEGER },
 ] } };
 pub static IMAGE: Schema = Schema { name: "Image", kind: Kind::Record { members: &[
     Member { name: "PlatformDetails", wire: "platformDetails", ec2: "PlatformDetails", required: false, schema: &STRING_SHAPE },
@@ -3675,6 +5450,21 @@ pub static INSTANCE_TYPE_OFFERING: Schema = Schema { name: "InstanceTypeOffering
 pub static INSTANCE_TYPE_OFFERINGS_LIST: Schema = Schema { name: "InstanceTypeOfferingsList", kind: Kind::List { member: &INSTANCE_TYPE_OFFERING, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_TYPES: Schema = Schema { name: "InstanceTypes", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: Some(0), max: Some(1000) } };
 pub static INTEGER: Schema = Schema { name: "Integer", kind: Kind::Int { long: false, min: None, max: None } };
+pub static INTERNET_GATEWAY: Schema = Schema { name: "InternetGateway", kind: Kind::Record { members: &[
+    Member { name: "Attachments", wire: "attachmentSet", ec2: "AttachmentSet", required: false, schema: &INTERNET_GATEWAY_ATTACHMENT_LIST },
+    Member { name: "InternetGatewayId", wire: "internetGatewayId", ec2: "InternetGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+] } };
+pub static INTERNET_GATEWAY_ATTACHMENT: Schema = Schema { name: "InternetGatewayAttachment", kind: Kind::Record { members: &[
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &ATTACHMENT_STATUS },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static INTERNET_GATEWAY_ATTACHMENT_LIST: Schema = Schema { name: "InternetGatewayAttachmentList", kind: Kind::List { member: &INTERNET_GATEWAY_ATTACHMENT, name: "item", flat: false, min: None, max: None } };
+pub static INTERNET_GATEWAY_ID: Schema = Schema { name: "InternetGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static INTERNET_GATEWAY_ID_LIST: Schema = Schema { name: "InternetGatewayIdList", kind: Kind::List { member: &INTERNET_GATEWAY_ID, name: "item", flat: false, min: None, max: None } };
+pub static INTERNET_GATEWAY_LIST: Schema = Schema { name: "InternetGatewayList", kind: Kind::List { member: &INTERNET_GATEWAY, name: "item", flat: false, min: None, max: None } };
+pub static IP_LIST: Schema = Schema { name: "IpList", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: None, max: None } };
 pub static IP_PERMISSION: Schema = Schema { name: "IpPermission", kind: Kind::Record { members: &[
     Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
     Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
@@ -3691,25 +5481,36 @@ pub static IP_RANGE: Schema = Schema { name: "IpRange", kind: Kind::Record { mem
 ] } };
 pub static IP_RANGE_LIST: Schema = Schema { name: "IpRangeList", kind: Kind::List { member: &IP_RANGE, name: "item", flat: false, min: None, max: None } };
 pub static IP_SOURCE: Schema = Schema { name: "IpSource", kind: Kind::Text { min: None, max: None, pattern: "", values: &["amazon", "byoip", "none"] } };
+pub static IPAM_POOL_ID: Schema = Schema { name: "IpamPoolId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static IPV4_ADDRESSES_PER_SECONDARY_INTERFACE: Schema = Schema { name: "Ipv4AddressesPerSecondaryInterface", kind: Kind::Int { long: false, min: None, max: None } };
+pub static IPV4_POOL_EC2_ID: Schema = Schema { name: "Ipv4PoolEc2Id", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static IPV4_PREFIX_LIST: Schema = Schema { name: "Ipv4PrefixList", kind: Kind::List { member: &IPV4_PREFIX_SPECIFICATION_REQUEST, name: "item", flat: false, min: None, max: None } };
 pub static IPV4_PREFIX_LIST_RESPONSE: Schema = Schema { name: "Ipv4PrefixListResponse", kind: Kind::List { member: &IPV4_PREFIX_SPECIFICATION_RESPONSE, name: "item", flat: false, min: None, max: None } };
+pub static IPV4_PREFIX_SPECIFICATION: Schema = Schema { name: "Ipv4PrefixSpecification", kind: Kind::Record { members: &[
+    Member { name: "Ipv4Prefix", wire: "ipv4Prefix", ec2: "Ipv4Prefix", required: false, schema: &STRING_SHAPE },
+] } };
 pub static IPV4_PREFIX_SPECIFICATION_REQUEST: Schema = Schema { name: "Ipv4PrefixSpecificationRequest", kind: Kind::Record { members: &[
     Member { name: "Ipv4Prefix", wire: "Ipv4Prefix", ec2: "Ipv4Prefix", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static IPV4_PREFIX_SPECIFICATION_RESPONSE: Schema = Schema { name: "Ipv4PrefixSpecificationResponse", kind: Kind::Record { members: &[
     Member { name: "Ipv4Prefix", wire: "ipv4Prefix", ec2: "Ipv4Prefix", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static IPV4_PREFIXES_LIST: Schema = Schema { name: "Ipv4PrefixesList", kind: Kind::List { member: &IPV4_PREFIX_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static IPV6_ADDRESS_ATTRIBUTE: Schema = Schema { name: "Ipv6AddressAttribute", kind: Kind::Text { min: None, max: None, pattern: "", values: &["public", "private"] } };
 pub static IPV6_FLAG: Schema = Schema { name: "Ipv6Flag", kind: Kind::Bool };
+pub static IPV6_POOL_EC2_ID: Schema = Schema { name: "Ipv6PoolEc2Id", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static IPV6_PREFIX_LIST: Schema = Schema { name: "Ipv6PrefixList", kind: Kind::List { member: &IPV6_PREFIX_SPECIFICATION_REQUEST, name: "item", flat: false, min: None, max: None } };
 pub static IPV6_PREFIX_LIST_RESPONSE: Schema = Schema { name: "Ipv6PrefixListResponse", kind: Kind::List { member: &IPV6_PREFIX_SPECIFICATION_RESPONSE, name: "item", flat: false, min: None, max: None } };
+pub static IPV6_PREFIX_SPECIFICATION: Schema = Schema { name: "Ipv6PrefixSpecification", kind: Kind::Record { members: &[
+    Member { name: "Ipv6Prefix", wire: "ipv6Prefix", ec2: "Ipv6Prefix", required: false, schema: &STRING_SHAPE },
+] } };
 pub static IPV6_PREFIX_SPECIFICATION_REQUEST: Schema = Schema { name: "Ipv6PrefixSpecificationRequest", kind: Kind::Record { members: &[
     Member { name: "Ipv6Prefix", wire: "Ipv6Prefix", ec2: "Ipv6Prefix", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static IPV6_PREFIX_SPECIFICATION_RESPONSE: Schema = Schema { name: "Ipv6PrefixSpecificationResponse", kind: Kind::Record { members: &[
     Member { name: "Ipv6Prefix", wire: "ipv6Prefix", ec2: "Ipv6Prefix", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static IPV6_PREFIXES_LIST: Schema = Schema { name: "Ipv6PrefixesList", kind: Kind::List { member: &IPV6_PREFIX_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static IPV6_RANGE: Schema = Schema { name: "Ipv6Range", kind: Kind::Record { members: &[
     Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
     Member { name: "CidrIpv6", wire: "cidrIpv6", ec2: "CidrIpv6", required: false, schema: &STRING_SHAPE },
@@ -4062,6 +5863,7 @@ pub static LICENSE_CONFIGURATION_REQUEST: Schema = Schema { name: "LicenseConfig
 ] } };
 pub static LICENSE_LIST: Schema = Schema { name: "LicenseList", kind: Kind::List { member: &LICENSE_CONFIGURATION, name: "item", flat: false, min: None, max: None } };
 pub static LICENSE_SPECIFICATION_LIST_REQUEST: Schema = Schema { name: "LicenseSpecificationListRequest", kind: Kind::List { member: &LICENSE_CONFIGURATION_REQUEST, name: "item", flat: false, min: None, max: None } };
+pub static LOCAL_GATEWAY_ID: Schema = Schema { name: "LocalGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static LOCAL_STORAGE: Schema = Schema { name: "LocalStorage", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "required", "excluded"] } };
 pub static LOCAL_STORAGE_TYPE: Schema = Schema { name: "LocalStorageType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hdd", "ssd"] } };
 pub static LOCAL_STORAGE_TYPE_SET: Schema = Schema { name: "LocalStorageTypeSet", kind: Kind::List { member: &LOCAL_STORAGE_TYPE, name: "item", flat: false, min: None, max: None } };
@@ -4126,7 +5928,88 @@ pub static MONITORING: Schema = Schema { name: "Monitoring", kind: Kind::Record 
     Member { name: "State", wire: "state", ec2: "State", required: false, schema: &MONITORING_STATE },
 ] } };
 pub static MONITORING_STATE: Schema = Schema { name: "MonitoringState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["disabled", "disabling", "enabled", "pending"] } };
+pub static NAT_GATEWAY: Schema = Schema { name: "NatGateway", kind: Kind::Record { members: &[
+    Member { name: "CreateTime", wire: "createTime", ec2: "CreateTime", required: false, schema: &DATE_TIME },
+    Member { name: "DeleteTime", wire: "deleteTime", ec2: "DeleteTime", required: false, schema: &DATE_TIME },
+    Member { name: "FailureCode", wire: "failureCode", ec2: "FailureCode", required: false, schema: &STRING_SHAPE },
+    Member { name: "FailureMessage", wire: "failureMessage", ec2: "FailureMessage", required: false, schema: &STRING_SHAPE },
+    Member { name: "NatGatewayAddresses", wire: "natGatewayAddressSet", ec2: "NatGatewayAddressSet", required: false, schema: &NAT_GATEWAY_ADDRESS_LIST },
+    Member { name: "NatGatewayId", wire: "natGatewayId", ec2: "NatGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ProvisionedBandwidth", wire: "provisionedBandwidth", ec2: "ProvisionedBandwidth", required: false, schema: &PROVISIONED_BANDWIDTH },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &NAT_GATEWAY_STATE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "ConnectivityType", wire: "connectivityType", ec2: "ConnectivityType", required: false, schema: &CONNECTIVITY_TYPE },
+    Member { name: "AvailabilityMode", wire: "availabilityMode", ec2: "AvailabilityMode", required: false, schema: &AVAILABILITY_MODE },
+    Member { name: "AutoScalingIps", wire: "autoScalingIps", ec2: "AutoScalingIps", required: false, schema: &AUTO_SCALING_IPS_STATE },
+    Member { name: "AutoProvisionZones", wire: "autoProvisionZones", ec2: "AutoProvisionZones", required: false, schema: &AUTO_PROVISION_ZONES_STATE },
+    Member { name: "AttachedAppliances", wire: "attachedApplianceSet", ec2: "AttachedApplianceSet", required: false, schema: &NAT_GATEWAY_ATTACHED_APPLIANCE_LIST },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NAT_GATEWAY_ADDRESS: Schema = Schema { name: "NatGatewayAddress", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateIp", wire: "privateIp", ec2: "PrivateIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIp", wire: "publicIp", ec2: "PublicIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IsPrimary", wire: "isPrimary", ec2: "IsPrimary", required: false, schema: &BOOLEAN },
+    Member { name: "FailureMessage", wire: "failureMessage", ec2: "FailureMessage", required: false, schema: &STRING_SHAPE },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &NAT_GATEWAY_ADDRESS_STATUS },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &AVAILABILITY_ZONE_NAME },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &AVAILABILITY_ZONE_ID },
+] } };
+pub static NAT_GATEWAY_ADDRESS_LIST: Schema = Schema { name: "NatGatewayAddressList", kind: Kind::List { member: &NAT_GATEWAY_ADDRESS, name: "item", flat: false, min: None, max: None } };
+pub static NAT_GATEWAY_ADDRESS_STATUS: Schema = Schema { name: "NatGatewayAddressStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["assigning", "unassigning", "associating", "disassociating", "succeeded", "failed"] } };
+pub static NAT_GATEWAY_APPLIANCE_MODIFY_STATE: Schema = Schema { name: "NatGatewayApplianceModifyState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["modifying", "completed", "failed"] } };
+pub static NAT_GATEWAY_APPLIANCE_STATE: Schema = Schema { name: "NatGatewayApplianceState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached", "attach-failed", "detach-failed"] } };
+pub static NAT_GATEWAY_APPLIANCE_TYPE: Schema = Schema { name: "NatGatewayApplianceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["network-firewall-proxy"] } };
+pub static NAT_GATEWAY_ATTACHED_APPLIANCE: Schema = Schema { name: "NatGatewayAttachedAppliance", kind: Kind::Record { members: &[
+    Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &NAT_GATEWAY_APPLIANCE_TYPE },
+    Member { name: "ApplianceArn", wire: "applianceArn", ec2: "ApplianceArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcEndpointId", wire: "vpcEndpointId", ec2: "VpcEndpointId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AttachmentState", wire: "attachmentState", ec2: "AttachmentState", required: false, schema: &NAT_GATEWAY_APPLIANCE_STATE },
+    Member { name: "ModificationState", wire: "modificationState", ec2: "ModificationState", required: false, schema: &NAT_GATEWAY_APPLIANCE_MODIFY_STATE },
+    Member { name: "FailureCode", wire: "failureCode", ec2: "FailureCode", required: false, schema: &STRING_SHAPE },
+    Member { name: "FailureMessage", wire: "failureMessage", ec2: "FailureMessage", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NAT_GATEWAY_ATTACHED_APPLIANCE_LIST: Schema = Schema { name: "NatGatewayAttachedApplianceList", kind: Kind::List { member: &NAT_GATEWAY_ATTACHED_APPLIANCE, name: "item", flat: false, min: None, max: None } };
+pub static NAT_GATEWAY_ID: Schema = Schema { name: "NatGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static NAT_GATEWAY_ID_STRING_LIST: Schema = Schema { name: "NatGatewayIdStringList", kind: Kind::List { member: &NAT_GATEWAY_ID, name: "item", flat: false, min: None, max: None } };
+pub static NAT_GATEWAY_LIST: Schema = Schema { name: "NatGatewayList", kind: Kind::List { member: &NAT_GATEWAY, name: "item", flat: false, min: None, max: None } };
+pub static NAT_GATEWAY_STATE: Schema = Schema { name: "NatGatewayState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pending", "failed", "available", "deleting", "deleted"] } };
 pub static NESTED_VIRTUALIZATION_SPECIFICATION: Schema = Schema { name: "NestedVirtualizationSpecification", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabled", "disabled"] } };
+pub static NETMASK_LENGTH: Schema = Schema { name: "NetmaskLength", kind: Kind::Int { long: false, min: None, max: None } };
+pub static NETWORK_ACL: Schema = Schema { name: "NetworkAcl", kind: Kind::Record { members: &[
+    Member { name: "Associations", wire: "associationSet", ec2: "AssociationSet", required: false, schema: &NETWORK_ACL_ASSOCIATION_LIST },
+    Member { name: "Entries", wire: "entrySet", ec2: "EntrySet", required: false, schema: &NETWORK_ACL_ENTRY_LIST },
+    Member { name: "IsDefault", wire: "default", ec2: "Default", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NETWORK_ACL_ASSOCIATION: Schema = Schema { name: "NetworkAclAssociation", kind: Kind::Record { members: &[
+    Member { name: "NetworkAclAssociationId", wire: "networkAclAssociationId", ec2: "NetworkAclAssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkAclId", wire: "networkAclId", ec2: "NetworkAclId", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NETWORK_ACL_ASSOCIATION_ID: Schema = Schema { name: "NetworkAclAssociationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static NETWORK_ACL_ASSOCIATION_LIST: Schema = Schema { name: "NetworkAclAssociationList", kind: Kind::List { member: &NETWORK_ACL_ASSOCIATION, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_ACL_ENTRY: Schema = Schema { name: "NetworkAclEntry", kind: Kind::Record { members: &[
+    Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "Egress", wire: "egress", ec2: "Egress", required: false, schema: &BOOLEAN },
+    Member { name: "IcmpTypeCode", wire: "icmpTypeCode", ec2: "IcmpTypeCode", required: false, schema: &ICMP_TYPE_CODE },
+    Member { name: "Ipv6CidrBlock", wire: "ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "PortRange", wire: "portRange", ec2: "PortRange", required: false, schema: &PORT_RANGE },
+    Member { name: "Protocol", wire: "protocol", ec2: "Protocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "RuleAction", wire: "ruleAction", ec2: "RuleAction", required: false, schema: &RULE_ACTION },
+    Member { name: "RuleNumber", wire: "ruleNumber", ec2: "RuleNumber", required: false, schema: &INTEGER },
+] } };
+pub static NETWORK_ACL_ENTRY_LIST: Schema = Schema { name: "NetworkAclEntryList", kind: Kind::List { member: &NETWORK_ACL_ENTRY, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_ACL_ID: Schema = Schema { name: "NetworkAclId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static NETWORK_ACL_ID_STRING_LIST: Schema = Schema { name: "NetworkAclIdStringList", kind: Kind::List { member: &NETWORK_ACL_ID, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_ACL_LIST: Schema = Schema { name: "NetworkAclList", kind: Kind::List { member: &NETWORK_ACL, name: "item", flat: false, min: None, max: None } };
 pub static NETWORK_BANDWIDTH_GBPS: Schema = Schema { name: "NetworkBandwidthGbps", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &DOUBLE },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &DOUBLE },
@@ -4169,6 +6052,68 @@ pub static NETWORK_INFO: Schema = Schema { name: "NetworkInfo", kind: Kind::Reco
     Member { name: "MaximumSecondaryNetworkInterfaces", wire: "maximumSecondaryNetworkInterfaces", ec2: "MaximumSecondaryNetworkInterfaces", required: false, schema: &MAXIMUM_SECONDARY_NETWORK_INTERFACES },
     Member { name: "Ipv4AddressesPerSecondaryInterface", wire: "ipv4AddressesPerSecondaryInterface", ec2: "Ipv4AddressesPerSecondaryInterface", required: false, schema: &IPV4_ADDRESSES_PER_SECONDARY_INTERFACE },
 ] } };
+pub static NETWORK_INTERFACE: Schema = Schema { name: "NetworkInterface", kind: Kind::Record { members: &[
+    Member { name: "Association", wire: "association", ec2: "Association", required: false, schema: &NETWORK_INTERFACE_ASSOCIATION },
+    Member { name: "Attachment", wire: "attachment", ec2: "Attachment", required: false, schema: &NETWORK_INTERFACE_ATTACHMENT },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "ConnectionTrackingConfiguration", wire: "connectionTrackingConfiguration", ec2: "ConnectionTrackingConfiguration", required: false, schema: &CONNECTION_TRACKING_CONFIGURATION },
+    Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+    Member { name: "Groups", wire: "groupSet", ec2: "GroupSet", required: false, schema: &GROUP_IDENTIFIER_LIST },
+    Member { name: "InterfaceType", wire: "interfaceType", ec2: "InterfaceType", required: false, schema: &NETWORK_INTERFACE_TYPE },
+    Member { name: "Ipv6Addresses", wire: "ipv6AddressesSet", ec2: "Ipv6AddressesSet", required: false, schema: &NETWORK_INTERFACE_IPV6_ADDRESSES_LIST },
+    Member { name: "MacAddress", wire: "macAddress", ec2: "MacAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "OutpostArn", wire: "outpostArn", ec2: "OutpostArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateDnsName", wire: "privateDnsName", ec2: "PrivateDnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicDnsName", wire: "publicDnsName", ec2: "PublicDnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpDnsNameOptions", wire: "publicIpDnsNameOptions", ec2: "PublicIpDnsNameOptions", required: false, schema: &PUBLIC_IP_DNS_NAME_OPTIONS },
+    Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateIpAddresses", wire: "privateIpAddressesSet", ec2: "PrivateIpAddressesSet", required: false, schema: &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST },
+    Member { name: "Ipv4Prefixes", wire: "ipv4PrefixSet", ec2: "Ipv4PrefixSet", required: false, schema: &IPV4_PREFIXES_LIST },
+    Member { name: "Ipv6Prefixes", wire: "ipv6PrefixSet", ec2: "Ipv6PrefixSet", required: false, schema: &IPV6_PREFIXES_LIST },
+    Member { name: "RequesterId", wire: "requesterId", ec2: "RequesterId", required: false, schema: &STRING_SHAPE },
+    Member { name: "RequesterManaged", wire: "requesterManaged", ec2: "RequesterManaged", required: false, schema: &BOOLEAN },
+    Member { name: "SourceDestCheck", wire: "sourceDestCheck", ec2: "SourceDestCheck", required: false, schema: &BOOLEAN },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &NETWORK_INTERFACE_STATUS },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "TagSet", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "DenyAllIgwTraffic", wire: "denyAllIgwTraffic", ec2: "DenyAllIgwTraffic", required: false, schema: &BOOLEAN },
+    Member { name: "Ipv6Native", wire: "ipv6Native", ec2: "Ipv6Native", required: false, schema: &BOOLEAN },
+    Member { name: "Ipv6Address", wire: "ipv6Address", ec2: "Ipv6Address", required: false, schema: &STRING_SHAPE },
+    Member { name: "Operator", wire: "operator", ec2: "Operator", required: false, schema: &OPERATOR_RESPONSE },
+    Member { name: "AssociatedSubnets", wire: "associatedSubnetSet", ec2: "AssociatedSubnetSet", required: false, schema: &ASSOCIATED_SUBNET_LIST },
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NETWORK_INTERFACE_ASSOCIATION: Schema = Schema { name: "NetworkInterfaceAssociation", kind: Kind::Record { members: &[
+    Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpOwnerId", wire: "ipOwnerId", ec2: "IpOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicDnsName", wire: "publicDnsName", ec2: "PublicDnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIp", wire: "publicIp", ec2: "PublicIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "CustomerOwnedIp", wire: "customerOwnedIp", ec2: "CustomerOwnedIp", required: false, schema: &STRING_SHAPE },
+    Member { name: "CarrierIp", wire: "carrierIp", ec2: "CarrierIp", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NETWORK_INTERFACE_ATTACHMENT: Schema = Schema { name: "NetworkInterfaceAttachment", kind: Kind::Record { members: &[
+    Member { name: "AttachTime", wire: "attachTime", ec2: "AttachTime", required: false, schema: &DATE_TIME },
+    Member { name: "AttachmentId", wire: "attachmentId", ec2: "AttachmentId", required: false, schema: &STRING_SHAPE },
+    Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
+    Member { name: "DeviceIndex", wire: "deviceIndex", ec2: "DeviceIndex", required: false, schema: &INTEGER },
+    Member { name: "NetworkCardIndex", wire: "networkCardIndex", ec2: "NetworkCardIndex", required: false, schema: &INTEGER },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceOwnerId", wire: "instanceOwnerId", ec2: "InstanceOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &ATTACHMENT_STATUS },
+    Member { name: "EnaSrdSpecification", wire: "enaSrdSpecification", ec2: "EnaSrdSpecification", required: false, schema: &ATTACHMENT_ENA_SRD_SPECIFICATION },
+    Member { name: "EnaQueueCount", wire: "enaQueueCount", ec2: "EnaQueueCount", required: false, schema: &INTEGER },
+] } };
+pub static NETWORK_INTERFACE_ATTACHMENT_CHANGES: Schema = Schema { name: "NetworkInterfaceAttachmentChanges", kind: Kind::Record { members: &[
+    Member { name: "DefaultEnaQueueCount", wire: "DefaultEnaQueueCount", ec2: "DefaultEnaQueueCount", required: false, schema: &BOOLEAN },
+    Member { name: "EnaQueueCount", wire: "EnaQueueCount", ec2: "EnaQueueCount", required: false, schema: &INTEGER },
+    Member { name: "AttachmentId", wire: "attachmentId", ec2: "AttachmentId", required: false, schema: &NETWORK_INTERFACE_ATTACHMENT_ID },
+    Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
+] } };
+pub static NETWORK_INTERFACE_ATTACHMENT_ID: Schema = Schema { name: "NetworkInterfaceAttachmentId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NETWORK_INTERFACE_COUNT: Schema = Schema { name: "NetworkInterfaceCount", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "max", ec2: "Max", required: false, schema: &INTEGER },
@@ -4177,8 +6122,25 @@ pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema { name: "NetworkInte
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &INTEGER },
 ] } };
+pub static NETWORK_INTERFACE_CREATION_TYPE: Schema = Schema { name: "NetworkInterfaceCreationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["efa", "efa-only", "branch", "trunk"] } };
 pub static NETWORK_INTERFACE_ID: Schema = Schema { name: "NetworkInterfaceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static NETWORK_INTERFACE_ID_LIST: Schema = Schema { name: "NetworkInterfaceIdList", kind: Kind::List { member: &NETWORK_INTERFACE_ID, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_INTERFACE_IPV6_ADDRESS: Schema = Schema { name: "NetworkInterfaceIpv6Address", kind: Kind::Record { members: &[
+    Member { name: "Ipv6Address", wire: "ipv6Address", ec2: "Ipv6Address", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpv6DnsName", wire: "publicIpv6DnsName", ec2: "PublicIpv6DnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "IsPrimaryIpv6", wire: "isPrimaryIpv6", ec2: "IsPrimaryIpv6", required: false, schema: &BOOLEAN },
+] } };
+pub static NETWORK_INTERFACE_IPV6_ADDRESSES_LIST: Schema = Schema { name: "NetworkInterfaceIpv6AddressesList", kind: Kind::List { member: &NETWORK_INTERFACE_IPV6_ADDRESS, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_INTERFACE_LIST: Schema = Schema { name: "NetworkInterfaceList", kind: Kind::List { member: &NETWORK_INTERFACE, name: "item", flat: false, min: None, max: None } };
+pub static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS: Schema = Schema { name: "NetworkInterfacePrivateIpAddress", kind: Kind::Record { members: &[
+    Member { name: "Association", wire: "association", ec2: "Association", required: false, schema: &NETWORK_INTERFACE_ASSOCIATION },
+    Member { name: "Primary", wire: "primary", ec2: "Primary", required: false, schema: &BOOLEAN },
+    Member { name: "PrivateDnsName", wire: "privateDnsName", ec2: "PrivateDnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
+] } };
+pub static NETWORK_INTERFACE_PRIVATE_IP_ADDRESS_LIST: Schema = Schema { name: "NetworkInterfacePrivateIpAddressList", kind: Kind::List { member: &NETWORK_INTERFACE_PRIVATE_IP_ADDRESS, name: "item", flat: false, min: None, max: None } };
 pub static NETWORK_INTERFACE_STATUS: Schema = Schema { name: "NetworkInterfaceStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["available", "associated", "attaching", "in-use", "detaching"] } };
+pub static NETWORK_INTERFACE_TYPE: Schema = Schema { name: "NetworkInterfaceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"] } };
 pub static NETWORK_PERFORMANCE: Schema = Schema { name: "NetworkPerformance", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NEURON_DEVICE_CORE_COUNT: Schema = Schema { name: "NeuronDeviceCoreCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static NEURON_DEVICE_CORE_INFO: Schema = Schema { name: "NeuronDeviceCoreInfo", kind: Kind::Record { members: &[
@@ -4211,6 +6173,7 @@ pub static NITRO_TPM_INFO: Schema = Schema { name: "NitroTpmInfo", kind: Kind::R
 pub static NITRO_TPM_SUPPORT: Schema = Schema { name: "NitroTpmSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
 pub static NITRO_TPM_SUPPORTED_VERSION_TYPE: Schema = Schema { name: "NitroTpmSupportedVersionType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NITRO_TPM_SUPPORTED_VERSIONS_LIST: Schema = Schema { name: "NitroTpmSupportedVersionsList", kind: Kind::List { member: &NITRO_TPM_SUPPORTED_VERSION_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static ODB_NETWORK_ARN: Schema = Schema { name: "OdbNetworkArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static ON_DEMAND_OPTIONS_REQUEST: Schema = Schema { name: "OnDemandOptionsRequest", kind: Kind::Record { members: &[
     Member { name: "AllocationStrategy", wire: "AllocationStrategy", ec2: "AllocationStrategy", required: false, schema: &FLEET_ON_DEMAND_ALLOCATION_STRATEGY },
     Member { name: "CapacityReservationOptions", wire: "CapacityReservationOptions", ec2: "CapacityReservationOptions", required: false, schema: &CAPACITY_RESERVATION_OPTIONS_REQUEST },
@@ -4261,11 +6224,16 @@ pub static PLACEMENT_RESPONSE: Schema = Schema { name: "PlacementResponse", kind
     Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &PLACEMENT_GROUP_NAME },
 ] } };
 pub static PLATFORM_VALUES: Schema = Schema { name: "PlatformValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Windows"] } };
+pub static PORT_RANGE: Schema = Schema { name: "PortRange", kind: Kind::Record { members: &[
+    Member { name: "From", wire: "from", ec2: "From", required: false, schema: &INTEGER },
+    Member { name: "To", wire: "to", ec2: "To", required: false, schema: &INTEGER },
+] } };
 pub static PREFIX_LIST_ID: Schema = Schema { name: "PrefixListId", kind: Kind::Record { members: &[
     Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
     Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static PREFIX_LIST_ID_LIST: Schema = Schema { name: "PrefixListIdList", kind: Kind::List { member: &PREFIX_LIST_ID, name: "item", flat: false, min: None, max: None } };
+pub static PREFIX_LIST_RESOURCE_ID: Schema = Schema { name: "PrefixListResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PRIVATE_DNS_NAME_OPTIONS_ON_LAUNCH: Schema = Schema { name: "PrivateDnsNameOptionsOnLaunch", kind: Kind::Record { members: &[
     Member { name: "HostnameType", wire: "hostnameType", ec2: "HostnameType", required: false, schema: &HOSTNAME_TYPE },
     Member { name: "EnableResourceNameDnsARecord", wire: "enableResourceNameDnsARecord", ec2: "EnableResourceNameDnsARecord", required: false, schema: &BOOLEAN },
@@ -4281,6 +6249,7 @@ pub static PRIVATE_DNS_NAME_OPTIONS_RESPONSE: Schema = Schema { name: "PrivateDn
     Member { name: "EnableResourceNameDnsARecord", wire: "enableResourceNameDnsARecord", ec2: "EnableResourceNameDnsARecord", required: false, schema: &BOOLEAN },
     Member { name: "EnableResourceNameDnsAAAARecord", wire: "enableResourceNameDnsAAAARecord", ec2: "EnableResourceNameDnsAAAARecord", required: false, schema: &BOOLEAN },
 ] } };
+pub static PRIVATE_IP_ADDRESS_COUNT: Schema = Schema { name: "PrivateIpAddressCount", kind: Kind::Int { long: false, min: Some(1), max: Some(31) } };
 pub static PRIVATE_IP_ADDRESS_SPECIFICATION: Schema = Schema { name: "PrivateIpAddressSpecification", kind: Kind::Record { members: &[
     Member { name: "Primary", wire: "primary", ec2: "Primary", required: false, schema: &BOOLEAN },
     Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
@@ -4300,9 +6269,40 @@ pub static PRODUCT_CODE: Schema = Schema { name: "ProductCode", kind: Kind::Reco
 pub static PRODUCT_CODE_LIST: Schema = Schema { name: "ProductCodeList", kind: Kind::List { member: &PRODUCT_CODE, name: "item", flat: false, min: None, max: None } };
 pub static PRODUCT_CODE_VALUES: Schema = Schema { name: "ProductCodeValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["devpay", "marketplace"] } };
 pub static PRODUCT_DESCRIPTION_LIST: Schema = Schema { name: "ProductDescriptionList", kind: Kind::List { member: &STRING_SHAPE, name: "member", flat: false, min: None, max: None } };
+pub static PROPAGATING_VGW: Schema = Schema { name: "PropagatingVgw", kind: Kind::Record { members: &[
+    Member { name: "GatewayId", wire: "gatewayId", ec2: "GatewayId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static PROPAGATING_VGW_LIST: Schema = Schema { name: "PropagatingVgwList", kind: Kind::List { member: &PROPAGATING_VGW, name: "item", flat: false, min: None, max: None } };
+pub static PROVISIONED_BANDWIDTH: Schema = Schema { name: "ProvisionedBandwidth", kind: Kind::Record { members: &[
+    Member { name: "ProvisionTime", wire: "provisionTime", ec2: "ProvisionTime", required: false, schema: &DATE_TIME },
+    Member { name: "Provisioned", wire: "provisioned", ec2: "Provisioned", required: false, schema: &STRING_SHAPE },
+    Member { name: "RequestTime", wire: "requestTime", ec2: "RequestTime", required: false, schema: &DATE_TIME },
+    Member { name: "Requested", wire: "requested", ec2: "Requested", required: false, schema: &STRING_SHAPE },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &STRING_SHAPE },
+] } };
+pub static PTR_UPDATE_STATUS: Schema = Schema { name: "PtrUpdateStatus", kind: Kind::Record { members: &[
+    Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &STRING_SHAPE },
+    Member { name: "Status", wire: "status", ec2: "Status", required: false, schema: &STRING_SHAPE },
+    Member { name: "Reason", wire: "reason", ec2: "Reason", required: false, schema: &STRING_SHAPE },
+] } };
+pub static PUBLIC_IP_ADDRESS: Schema = Schema { name: "PublicIpAddress", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static PUBLIC_IP_DNS_NAME_OPTIONS: Schema = Schema { name: "PublicIpDnsNameOptions", kind: Kind::Record { members: &[
+    Member { name: "DnsHostnameType", wire: "dnsHostnameType", ec2: "DnsHostnameType", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpv4DnsName", wire: "publicIpv4DnsName", ec2: "PublicIpv4DnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpv6DnsName", wire: "publicIpv6DnsName", ec2: "PublicIpv6DnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicDualStackDnsName", wire: "publicDualStackDnsName", ec2: "PublicDualStackDnsName", required: false, schema: &STRING_SHAPE },
+] } };
+pub static PUBLIC_IP_STRING_LIST: Schema = Schema { name: "PublicIpStringList", kind: Kind::List { member: &STRING_SHAPE, name: "PublicIp", flat: false, min: None, max: None } };
 pub static RI_PRODUCT_DESCRIPTION: Schema = Schema { name: "RIProductDescription", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Linux/UNIX", "Linux/UNIX (Amazon VPC)", "Windows", "Windows (Amazon VPC)"] } };
 pub static RAMDISK_ID: Schema = Schema { name: "RamdiskId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static REBOOT_MIGRATION_SUPPORT: Schema = Schema { name: "RebootMigrationSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
+pub static REFERENCED_SECURITY_GROUP: Schema = Schema { name: "ReferencedSecurityGroup", kind: Kind::Record { members: &[
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PeeringStatus", wire: "peeringStatus", ec2: "PeeringStatus", required: false, schema: &STRING_SHAPE },
+    Member { name: "UserId", wire: "userId", ec2: "UserId", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcPeeringConnectionId", wire: "vpcPeeringConnectionId", ec2: "VpcPeeringConnectionId", required: false, schema: &STRING_SHAPE },
+] } };
 pub static REGION: Schema = Schema { name: "Region", kind: Kind::Record { members: &[
     Member { name: "OptInStatus", wire: "optInStatus", ec2: "OptInStatus", required: false, schema: &STRING_SHAPE },
     Member { name: "Geography", wire: "geographySet", ec2: "GeographySet", required: false, schema: &REGION_GEOGRAPHY_LIST },
@@ -4427,8 +6427,75 @@ pub static RESPONSE_LAUNCH_TEMPLATE_DATA: Schema = Schema { name: "ResponseLaunc
     Member { name: "NetworkPerformanceOptions", wire: "networkPerformanceOptions", ec2: "NetworkPerformanceOptions", required: false, schema: &LAUNCH_TEMPLATE_NETWORK_PERFORMANCE_OPTIONS },
     Member { name: "SecondaryInterfaces", wire: "secondaryInterfaceSet", ec2: "SecondaryInterfaceSet", required: false, schema: &LAUNCH_TEMPLATE_INSTANCE_SECONDARY_INTERFACE_SPECIFICATION_LIST },
 ] } };
+pub static REVOKED_SECURITY_GROUP_RULE: Schema = Schema { name: "RevokedSecurityGroupRule", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRuleId", wire: "securityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &SECURITY_GROUP_RULE_ID },
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "IsEgress", wire: "isEgress", ec2: "IsEgress", required: false, schema: &BOOLEAN },
+    Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "ToPort", wire: "toPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "CidrIpv4", wire: "cidrIpv4", ec2: "CidrIpv4", required: false, schema: &STRING_SHAPE },
+    Member { name: "CidrIpv6", wire: "cidrIpv6", ec2: "CidrIpv6", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "ReferencedGroupId", wire: "referencedGroupId", ec2: "ReferencedGroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+] } };
+pub static REVOKED_SECURITY_GROUP_RULE_LIST: Schema = Schema { name: "RevokedSecurityGroupRuleList", kind: Kind::List { member: &REVOKED_SECURITY_GROUP_RULE, name: "item", flat: false, min: None, max: None } };
 pub static ROOT_DEVICE_TYPE: Schema = Schema { name: "RootDeviceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ebs", "instance-store"] } };
 pub static ROOT_DEVICE_TYPE_LIST: Schema = Schema { name: "RootDeviceTypeList", kind: Kind::List { member: &ROOT_DEVICE_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static ROUTE: Schema = Schema { name: "Route", kind: Kind::Record { members: &[
+    Member { name: "DestinationCidrBlock", wire: "destinationCidrBlock", ec2: "DestinationCidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "DestinationIpv6CidrBlock", wire: "destinationIpv6CidrBlock", ec2: "DestinationIpv6CidrBlock", required: false, schema: &STRING_SHAPE },
+    Member { name: "DestinationPrefixListId", wire: "destinationPrefixListId", ec2: "DestinationPrefixListId", required: false, schema: &STRING_SHAPE },
+    Member { name: "EgressOnlyInternetGatewayId", wire: "egressOnlyInternetGatewayId", ec2: "EgressOnlyInternetGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "GatewayId", wire: "gatewayId", ec2: "GatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceOwnerId", wire: "instanceOwnerId", ec2: "InstanceOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "NatGatewayId", wire: "natGatewayId", ec2: "NatGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "TransitGatewayId", wire: "transitGatewayId", ec2: "TransitGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "LocalGatewayId", wire: "localGatewayId", ec2: "LocalGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "CarrierGatewayId", wire: "carrierGatewayId", ec2: "CarrierGatewayId", required: false, schema: &CARRIER_GATEWAY_ID },
+    Member { name: "NetworkInterfaceId", wire: "networkInterfaceId", ec2: "NetworkInterfaceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Origin", wire: "origin", ec2: "Origin", required: false, schema: &ROUTE_ORIGIN },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &ROUTE_STATE },
+    Member { name: "VpcPeeringConnectionId", wire: "vpcPeeringConnectionId", ec2: "VpcPeeringConnectionId", required: false, schema: &STRING_SHAPE },
+    Member { name: "CoreNetworkArn", wire: "coreNetworkArn", ec2: "CoreNetworkArn", required: false, schema: &CORE_NETWORK_ARN },
+    Member { name: "OdbNetworkArn", wire: "odbNetworkArn", ec2: "OdbNetworkArn", required: false, schema: &ODB_NETWORK_ARN },
+    Member { name: "IpAddress", wire: "ipAddress", ec2: "IpAddress", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ROUTE_GATEWAY_ID: Schema = Schema { name: "RouteGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ROUTE_LIST: Schema = Schema { name: "RouteList", kind: Kind::List { member: &ROUTE, name: "item", flat: false, min: None, max: None } };
+pub static ROUTE_ORIGIN: Schema = Schema { name: "RouteOrigin", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"] } };
+pub static ROUTE_STATE: Schema = Schema { name: "RouteState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["active", "blackhole", "filtered"] } };
+pub static ROUTE_TABLE: Schema = Schema { name: "RouteTable", kind: Kind::Record { members: &[
+    Member { name: "Associations", wire: "associationSet", ec2: "AssociationSet", required: false, schema: &ROUTE_TABLE_ASSOCIATION_LIST },
+    Member { name: "PropagatingVgws", wire: "propagatingVgwSet", ec2: "PropagatingVgwSet", required: false, schema: &PROPAGATING_VGW_LIST },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Routes", wire: "routeSet", ec2: "RouteSet", required: false, schema: &ROUTE_LIST },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ROUTE_TABLE_ASSOCIATION: Schema = Schema { name: "RouteTableAssociation", kind: Kind::Record { members: &[
+    Member { name: "Main", wire: "main", ec2: "Main", required: false, schema: &BOOLEAN },
+    Member { name: "RouteTableAssociationId", wire: "routeTableAssociationId", ec2: "RouteTableAssociationId", required: false, schema: &STRING_SHAPE },
+    Member { name: "RouteTableId", wire: "routeTableId", ec2: "RouteTableId", required: false, schema: &STRING_SHAPE },
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "GatewayId", wire: "gatewayId", ec2: "GatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PublicIpv4Pool", wire: "publicIpv4Pool", ec2: "PublicIpv4Pool", required: false, schema: &STRING_SHAPE },
+    Member { name: "AssociationState", wire: "associationState", ec2: "AssociationState", required: false, schema: &ROUTE_TABLE_ASSOCIATION_STATE },
+] } };
+pub static ROUTE_TABLE_ASSOCIATION_ID: Schema = Schema { name: "RouteTableAssociationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ROUTE_TABLE_ASSOCIATION_LIST: Schema = Schema { name: "RouteTableAssociationList", kind: Kind::List { member: &ROUTE_TABLE_ASSOCIATION, name: "item", flat: false, min: None, max: None } };
+pub static ROUTE_TABLE_ASSOCIATION_STATE: Schema = Schema { name: "RouteTableAssociationState", kind: Kind::Record { members: &[
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &ROUTE_TABLE_ASSOCIATION_STATE_CODE },
+    Member { name: "StatusMessage", wire: "statusMessage", ec2: "StatusMessage", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ROUTE_TABLE_ASSOCIATION_STATE_CODE: Schema = Schema { name: "RouteTableAssociationStateCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["associating", "associated", "disassociating", "disassociated", "failed"] } };
+pub static ROUTE_TABLE_ID: Schema = Schema { name: "RouteTableId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ROUTE_TABLE_ID_STRING_LIST: Schema = Schema { name: "RouteTableIdStringList", kind: Kind::List { member: &ROUTE_TABLE_ID, name: "item", flat: false, min: None, max: None } };
+pub static ROUTE_TABLE_LIST: Schema = Schema { name: "RouteTableList", kind: Kind::List { member: &ROUTE_TABLE, name: "item", flat: false, min: None, max: None } };
+pub static RULE_ACTION: Schema = Schema { name: "RuleAction", kind: Kind::Text { min: None, max: None, pattern: "", values: &["allow", "deny"] } };
 pub static RUN_INSTANCES_MONITORING_ENABLED: Schema = Schema { name: "RunInstancesMonitoringEnabled", kind: Kind::Record { members: &[
     Member { name: "Enabled", wire: "enabled", ec2: "Enabled", required: true, schema: &BOOLEAN },
 ] } };
@@ -4462,8 +6529,48 @@ pub static SECURITY_GROUP_ID: Schema = Schema { name: "SecurityGroupId", kind: K
 pub static SECURITY_GROUP_ID_STRING_LIST: Schema = Schema { name: "SecurityGroupIdStringList", kind: Kind::List { member: &SECURITY_GROUP_ID, name: "SecurityGroupId", flat: false, min: None, max: None } };
 pub static SECURITY_GROUP_LIST: Schema = Schema { name: "SecurityGroupList", kind: Kind::List { member: &SECURITY_GROUP, name: "item", flat: false, min: None, max: None } };
 pub static SECURITY_GROUP_NAME: Schema = Schema { name: "SecurityGroupName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SECURITY_GROUP_RULE: Schema = Schema { name: "SecurityGroupRule", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRuleId", wire: "securityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &SECURITY_GROUP_RULE_ID },
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "GroupOwnerId", wire: "groupOwnerId", ec2: "GroupOwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IsEgress", wire: "isEgress", ec2: "IsEgress", required: false, schema: &BOOLEAN },
+    Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "fromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "ToPort", wire: "toPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "CidrIpv4", wire: "cidrIpv4", ec2: "CidrIpv4", required: false, schema: &STRING_SHAPE },
+    Member { name: "CidrIpv6", wire: "cidrIpv6", ec2: "CidrIpv6", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "ReferencedGroupInfo", wire: "referencedGroupInfo", ec2: "ReferencedGroupInfo", required: false, schema: &REFERENCED_SECURITY_GROUP },
+    Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "SecurityGroupRuleArn", wire: "securityGroupRuleArn", ec2: "SecurityGroupRuleArn", required: false, schema: &STRING_SHAPE },
+] } };
+pub static SECURITY_GROUP_RULE_DESCRIPTION: Schema = Schema { name: "SecurityGroupRuleDescription", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRuleId", wire: "SecurityGroupRuleId", ec2: "SecurityGroupRuleId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+] } };
+pub static SECURITY_GROUP_RULE_DESCRIPTION_LIST: Schema = Schema { name: "SecurityGroupRuleDescriptionList", kind: Kind::List { member: &SECURITY_GROUP_RULE_DESCRIPTION, name: "item", flat: false, min: None, max: None } };
+pub static SECURITY_GROUP_RULE_ID: Schema = Schema { name: "SecurityGroupRuleId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SECURITY_GROUP_RULE_ID_LIST: Schema = Schema { name: "SecurityGroupRuleIdList", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: None, max: None } };
+pub static SECURITY_GROUP_RULE_LIST: Schema = Schema { name: "SecurityGroupRuleList", kind: Kind::List { member: &SECURITY_GROUP_RULE, name: "item", flat: false, min: None, max: None } };
+pub static SECURITY_GROUP_RULE_REQUEST: Schema = Schema { name: "SecurityGroupRuleRequest", kind: Kind::Record { members: &[
+    Member { name: "IpProtocol", wire: "IpProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
+    Member { name: "FromPort", wire: "FromPort", ec2: "FromPort", required: false, schema: &INTEGER },
+    Member { name: "ToPort", wire: "ToPort", ec2: "ToPort", required: false, schema: &INTEGER },
+    Member { name: "CidrIpv4", wire: "CidrIpv4", ec2: "CidrIpv4", required: false, schema: &STRING_SHAPE },
+    Member { name: "CidrIpv6", wire: "CidrIpv6", ec2: "CidrIpv6", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListId", wire: "PrefixListId", ec2: "PrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "ReferencedGroupId", wire: "ReferencedGroupId", ec2: "ReferencedGroupId", required: false, schema: &SECURITY_GROUP_ID },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &STRING_SHAPE },
+] } };
+pub static SECURITY_GROUP_RULE_UPDATE: Schema = Schema { name: "SecurityGroupRuleUpdate", kind: Kind::Record { members: &[
+    Member { name: "SecurityGroupRuleId", wire: "SecurityGroupRuleId", ec2: "SecurityGroupRuleId", required: true, schema: &SECURITY_GROUP_RULE_ID },
+    Member { name: "SecurityGroupRule", wire: "SecurityGroupRule", ec2: "SecurityGroupRule", required: false, schema: &SECURITY_GROUP_RULE_REQUEST },
+] } };
+pub static SECURITY_GROUP_RULE_UPDATE_LIST: Schema = Schema { name: "SecurityGroupRuleUpdateList", kind: Kind::List { member: &SECURITY_GROUP_RULE_UPDATE, name: "item", flat: false, min: None, max: None } };
 pub static SECURITY_GROUP_STRING_LIST: Schema = Schema { name: "SecurityGroupStringList", kind: Kind::List { member: &SECURITY_GROUP_NAME, name: "SecurityGroup", flat: false, min: None, max: None } };
 pub static SENSITIVE_USER_DATA: Schema = Schema { name: "SensitiveUserData", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SERVICE_MANAGED: Schema = Schema { name: "ServiceManaged", kind: Kind::Text { min: None, max: None, pattern: "", values: &["alb", "nlb", "rnat", "rds"] } };
 pub static SHUTDOWN_BEHAVIOR: Schema = Schema { name: "ShutdownBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["stop", "terminate"] } };
 pub static SNAPSHOT_ID: Schema = Schema { name: "SnapshotId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SPOT_ALLOCATION_STRATEGY: Schema = Schema { name: "SpotAllocationStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"] } };
@@ -4583,6 +6690,7 @@ pub static SUBNET_CIDR_BLOCK_STATE: Schema = Schema { name: "SubnetCidrBlockStat
 ] } };
 pub static SUBNET_CIDR_BLOCK_STATE_CODE: Schema = Schema { name: "SubnetCidrBlockStateCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"] } };
 pub static SUBNET_ID: Schema = Schema { name: "SubnetId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SUBNET_ID_LIST: Schema = Schema { name: "SubnetIdList", kind: Kind::List { member: &SUBNET_ID, name: "AssociatedSubnetId", flat: false, min: None, max: None } };
 pub static SUBNET_ID_STRING_LIST: Schema = Schema { name: "SubnetIdStringList", kind: Kind::List { member: &SUBNET_ID, name: "SubnetId", flat: false, min: None, max: None } };
 pub static SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "SubnetIpv6CidrBlockAssociation", kind: Kind::Record { members: &[
     Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &SUBNET_CIDR_ASSOCIATION_ID },
@@ -4638,6 +6746,7 @@ pub static TOTAL_LOCAL_STORAGE_GB_REQUEST: Schema = Schema { name: "TotalLocalSt
 pub static TOTAL_MEDIA_MEMORY: Schema = Schema { name: "TotalMediaMemory", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TOTAL_NEURON_MEMORY: Schema = Schema { name: "TotalNeuronMemory", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TPM_SUPPORT_VALUES: Schema = Schema { name: "TpmSupportValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["v2.0"] } };
+pub static TRANSIT_GATEWAY_ID: Schema = Schema { name: "TransitGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static USAGE_CLASS_TYPE: Schema = Schema { name: "UsageClassType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "on-demand", "capacity-block"] } };
 pub static USAGE_CLASS_TYPE_LIST: Schema = Schema { name: "UsageClassTypeList", kind: Kind::List { member: &USAGE_CLASS_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static USER_ID_GROUP_PAIR: Schema = Schema { name: "UserIdGroupPair", kind: Kind::Record { members: &[
@@ -4694,6 +6803,8 @@ pub static VPC: Schema = Schema { name: "Vpc", kind: Kind::Record { members: &[
     Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
     Member { name: "DhcpOptionsId", wire: "dhcpOptionsId", ec2: "DhcpOptionsId", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static VPC_ATTRIBUTE_NAME: Schema = Schema { name: "VpcAttributeName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"] } };
+pub static VPC_CIDR_ASSOCIATION_ID: Schema = Schema { name: "VpcCidrAssociationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "VpcCidrBlockAssociation", kind: Kind::Record { members: &[
     Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &STRING_SHAPE },
     Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
@@ -4714,11 +6825,23 @@ pub static VPC_ENCRYPTION_CONTROL: Schema = Schema { name: "VpcEncryptionControl
     Member { name: "ResourceExclusions", wire: "resourceExclusions", ec2: "ResourceExclusions", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSIONS },
     Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
 ] } };
+pub static VPC_ENCRYPTION_CONTROL_CONFIGURATION: Schema = Schema { name: "VpcEncryptionControlConfiguration", kind: Kind::Record { members: &[
+    Member { name: "Mode", wire: "Mode", ec2: "Mode", required: true, schema: &VPC_ENCRYPTION_CONTROL_MODE },
+    Member { name: "InternetGatewayExclusion", wire: "InternetGatewayExclusion", ec2: "InternetGatewayExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "EgressOnlyInternetGatewayExclusion", wire: "EgressOnlyInternetGatewayExclusion", ec2: "EgressOnlyInternetGatewayExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "NatGatewayExclusion", wire: "NatGatewayExclusion", ec2: "NatGatewayExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "VirtualPrivateGatewayExclusion", wire: "VirtualPrivateGatewayExclusion", ec2: "VirtualPrivateGatewayExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "VpcPeeringExclusion", wire: "VpcPeeringExclusion", ec2: "VpcPeeringExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "LambdaExclusion", wire: "LambdaExclusion", ec2: "LambdaExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "VpcLatticeExclusion", wire: "VpcLatticeExclusion", ec2: "VpcLatticeExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+    Member { name: "ElasticFileSystemExclusion", wire: "ElasticFileSystemExclusion", ec2: "ElasticFileSystemExclusion", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT },
+] } };
 pub static VPC_ENCRYPTION_CONTROL_EXCLUSION: Schema = Schema { name: "VpcEncryptionControlExclusion", kind: Kind::Record { members: &[
     Member { name: "State", wire: "state", ec2: "State", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE },
     Member { name: "StateMessage", wire: "stateMessage", ec2: "StateMessage", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE: Schema = Schema { name: "VpcEncryptionControlExclusionState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enabling", "enabled", "disabling", "disabled"] } };
+pub static VPC_ENCRYPTION_CONTROL_EXCLUSION_STATE_INPUT: Schema = Schema { name: "VpcEncryptionControlExclusionStateInput", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enable", "disable"] } };
 pub static VPC_ENCRYPTION_CONTROL_EXCLUSIONS: Schema = Schema { name: "VpcEncryptionControlExclusions", kind: Kind::Record { members: &[
     Member { name: "InternetGateway", wire: "internetGateway", ec2: "InternetGateway", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION },
     Member { name: "EgressOnlyInternetGateway", wire: "egressOnlyInternetGateway", ec2: "EgressOnlyInternetGateway", required: false, schema: &VPC_ENCRYPTION_CONTROL_EXCLUSION },
@@ -4732,6 +6855,7 @@ pub static VPC_ENCRYPTION_CONTROL_EXCLUSIONS: Schema = Schema { name: "VpcEncryp
 pub static VPC_ENCRYPTION_CONTROL_ID: Schema = Schema { name: "VpcEncryptionControlId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ENCRYPTION_CONTROL_MODE: Schema = Schema { name: "VpcEncryptionControlMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["monitor", "enforce"] } };
 pub static VPC_ENCRYPTION_CONTROL_STATE: Schema = Schema { name: "VpcEncryptionControlState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"] } };
+pub static VPC_ENDPOINT_ID: Schema = Schema { name: "VpcEndpointId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ID: Schema = Schema { name: "VpcId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ID_STRING_LIST: Schema = Schema { name: "VpcIdStringList", kind: Kind::List { member: &VPC_ID, name: "VpcId", flat: false, min: None, max: None } };
 pub static VPC_IPV6_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Record { members: &[
@@ -4745,6 +6869,7 @@ pub static VPC_IPV6_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "VpcIpv6Cidr
 ] } };
 pub static VPC_IPV6_CIDR_BLOCK_ASSOCIATION_SET: Schema = Schema { name: "VpcIpv6CidrBlockAssociationSet", kind: Kind::List { member: &VPC_IPV6_CIDR_BLOCK_ASSOCIATION, name: "item", flat: false, min: None, max: None } };
 pub static VPC_LIST: Schema = Schema { name: "VpcList", kind: Kind::List { member: &VPC, name: "item", flat: false, min: None, max: None } };
+pub static VPC_PEERING_CONNECTION_ID: Schema = Schema { name: "VpcPeeringConnectionId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_STATE: Schema = Schema { name: "VpcState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pending", "available"] } };
 pub static WORKLOAD: Schema = Schema { name: "Workload", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static WORKLOADS_LIST: Schema = Schema { name: "WorkloadsList", kind: Kind::List { member: &WORKLOAD, name: "item", flat: false, min: None, max: None } };

@@ -332,7 +332,7 @@ fn places(
         .or_else(|| placement.and_then(|placement| set(&placement.availability_zone_id)));
     let subnet = set(&given.subnet_id).or_else(|| of_template.filter(|_| zone.is_none()));
     if let Some(id) = subnet {
-        let found = cx.ec2.subnets.get(&id).ok_or_else(|| super::network::no_subnet(&id))?;
+        let found = cx.ec2.network.subnet(&id)?;
         return Ok((vec![found.zone], Some(id)));
     }
     let zones = cx.config.region.zones.iter();

@@ -1,14 +1,15 @@
 //! Instances: their states, and what describes them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use capstan_model::{InstanceId, Span, Time};
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
     self, ArchitectureValues, AttachmentStatus, DescribeInstancesRequest, DescribeInstancesResponse,
-    DeviceType, EbsInstanceBlockDevice, EnclaveOptions, GroupIdentifier, HibernationOptions, HypervisorType,
+    DeviceType, EbsInstanceBlockDevice, EnclaveOptions, HibernationOptions, HypervisorType,
     IamInstanceProfile, InstanceAutoRecoveryState, InstanceBlockDeviceMapping, InstanceLifecycleType,
-    InstanceMaintenanceOptions, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment,
+    InstanceMaintenanceOptions, InstanceNetworkInterface, InstanceNetworkInterfaceAssociation, InstanceNetworkInterfaceAttachment,
     InstancePrivateIpAddress, InstanceState, InstanceStateChange, InstanceStateName, Monitoring,
     MonitoringState, NetworkInterfaceStatus, Placement, Reservation, Tenancy, TerminateInstancesRequest,
     TerminateInstancesResponse, VirtualizationType,
@@ -18,6 +19,8 @@ use crate::kernel::{Effect, Event};
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
+use super::network::address::{association_of_instance, instance_gone};
+use super::network::interface::identifiers;
 use super::spot::{self, Stage};
 use super::{AmazonLinux, Instance, StateReason, at_least_five, dry_run, page_of, tag};
 
@@ -58,6 +61,7 @@ pub(crate) fn instance_terminated(cx: &mut Engine, id: InstanceId) {
     instance.state = InstanceStateName::Terminated;
     instance.forget_at = Some(now + REMEMBERED);
     drop(instance);
+    instance_gone(cx, id);
     if let Some(request) = request {
         spot::ended(cx, &request, taken);
     }
@@ -245,11 +249,24 @@ pub(super) fn state(name: InstanceStateName) -> InstanceState {
 }
 
 /// The name that the address has in the VPC (VPC guide, private DNS names).
-pub(super) fn private_dns_name(cx: &Engine, instance: &Instance) -> String {
-    let host = instance.private_ip.to_string().replace('.', "-");
+pub(super) fn private_dns_name(cx: &Engine, address: Ipv4Addr) -> String {
+    let host = address.to_string().replace('.', "-");
     match cx.config.region.name {
         "us-east-1" => format!("ip-{host}.ec2.internal"),
         region => format!("ip-{host}.{region}.compute.internal"),
+    }
+}
+
+/// Of the one network interface.
+pub(super) fn interface_id(instance: &Instance) -> String {
+    format!("eni-0{:016x}", instance.network_interface)
+}
+
+pub(super) fn attachment_status(instance: &Instance) -> AttachmentStatus {
+    match instance.state {
+        InstanceStateName::Pending => AttachmentStatus::Attaching,
+        InstanceStateName::ShuttingDown => AttachmentStatus::Detaching,
+        _ => AttachmentStatus::Attached,
     }
 }
 
@@ -259,50 +276,51 @@ pub(super) fn mac_address(instance: &Instance) -> String {
     format!("02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[3], mac[4], mac[5], mac[6], mac[7])
 }
 
-fn groups(cx: &Engine, instance: &Instance) -> Vec<GroupIdentifier> {
-    let group = |id: &String| GroupIdentifier {
-        group_id: Some(id.clone()),
-        group_name: cx.ec2.security_groups.get(id).map(|group| group.name.clone()),
-    };
-    instance.security_groups.iter().map(group).collect()
-}
-
 fn network_interface(cx: &Engine, instance: &Instance) -> InstanceNetworkInterface {
-    let (address, name) = (instance.private_ip.to_string(), private_dns_name(cx, instance));
+    let (address, name) = (instance.private_ip.to_string(), private_dns_name(cx, instance.private_ip));
+    let association = public(cx, instance);
     InstanceNetworkInterface {
+        association: association.clone(),
         attachment: Some(InstanceNetworkInterfaceAttachment {
             attach_time: Some(instance.launched_at),
             attachment_id: Some(format!("eni-attach-0{:016x}", instance.attachment)),
             delete_on_termination: Some(true),
             device_index: Some(0),
-            status: Some(match instance.state {
-                InstanceStateName::Pending => AttachmentStatus::Attaching,
-                InstanceStateName::ShuttingDown => AttachmentStatus::Detaching,
-                _ => AttachmentStatus::Attached,
-            }),
+            status: Some(attachment_status(instance)),
             network_card_index: Some(0),
             ..Default::default()
         }),
         description: Some(String::new()),
-        groups: Some(groups(cx, instance)),
+        groups: Some(identifiers(cx, &instance.security_groups)),
         mac_address: Some(mac_address(instance)),
-        network_interface_id: Some(format!("eni-0{:016x}", instance.network_interface)),
+        network_interface_id: Some(interface_id(instance)),
         owner_id: Some(cx.config.account.clone()),
         private_dns_name: Some(name.clone()),
         private_ip_address: Some(address.clone()),
         private_ip_addresses: Some(vec![InstancePrivateIpAddress {
-            association: None,
+            association,
             primary: Some(true),
             private_dns_name: Some(name),
             private_ip_address: Some(address),
         }]),
-        source_dest_check: Some(true),
+        source_dest_check: Some(instance.source_dest_check),
         status: Some(NetworkInterfaceStatus::InUse),
         subnet_id: Some(instance.subnet.clone()),
         vpc_id: Some(instance.vpc.clone()),
         interface_type: Some("interface".into()),
         ..Default::default()
     }
+}
+
+/// How it is known outside.
+fn public(cx: &Engine, instance: &Instance) -> Option<InstanceNetworkInterfaceAssociation> {
+    let association = association_of_instance(cx, instance)?;
+    Some(InstanceNetworkInterfaceAssociation {
+        ip_owner_id: association.ip_owner_id,
+        public_dns_name: association.public_dns_name,
+        public_ip: association.public_ip,
+        ..InstanceNetworkInterfaceAssociation::default()
+    })
 }
 
 fn architecture(instance: &Instance) -> Option<ArchitectureValues> {
@@ -397,9 +415,13 @@ fn described(cx: &Engine, instance: &Instance) -> ec2::Instance {
             }),
         }]);
         described.network_interfaces = Some(vec![network_interface(cx, instance)]);
-        described.security_groups = Some(groups(cx, instance));
-        described.source_dest_check = Some(true);
-        described.private_dns_name = Some(private_dns_name(cx, instance));
+        described.security_groups = Some(identifiers(cx, &instance.security_groups));
+        described.source_dest_check = Some(instance.source_dest_check);
+        if let Some(association) = public(cx, instance) {
+            described.public_ip_address = association.public_ip;
+            described.public_dns_name = association.public_dns_name;
+        }
+        described.private_dns_name = Some(private_dns_name(cx, instance.private_ip));
         described.private_ip_address = Some(instance.private_ip.to_string());
         described.subnet_id = Some(instance.subnet.clone());
         described.vpc_id = Some(instance.vpc.clone());
@@ -456,18 +478,29 @@ pub(super) fn fields(cx: &Engine, instance: &Instance, name: &str, put: &mut dyn
         "virtualization-type" => put("hvm"),
         "block-device-mapping.volume-id" if here => put(&format!("vol-0{:016x}", instance.volume)),
         "block-device-mapping.device-name" if here => put("/dev/xvda"),
-        "dns-name" => put(""),
+        "dns-name" => {
+            let name = public(cx, instance).and_then(|each| each.public_dns_name);
+            put(&name.unwrap_or_default());
+        }
+        "ip-address"
+        | "network-interface.association.public-ip"
+        | "network-interface.addresses.association.public-ip" => {
+            text(&public(cx, instance).and_then(|each| each.public_ip), put);
+        }
+        "source-dest-check" | "network-interface.source-dest-check" if here => {
+            put(if instance.source_dest_check { "true" } else { "false" });
+        }
         "instance.group-id" | "network-interface.group-id" if here => {
             instance.security_groups.iter().for_each(|id| put(id));
         }
         "instance.group-name" | "network-interface.group-name" if here => {
-            groups(cx, instance).iter().filter_map(|group| group.group_name.as_deref()).for_each(put);
+            identifiers(cx, &instance.security_groups).iter().filter_map(|group| group.group_name.as_deref()).for_each(put);
         }
         "network-interface.network-interface-id" if here => {
-            put(&format!("eni-0{:016x}", instance.network_interface));
+            put(&interface_id(instance));
         }
         "private-dns-name" | "network-interface.private-dns-name" if here => {
-            put(&private_dns_name(cx, instance));
+            put(&private_dns_name(cx, instance.private_ip));
         }
         "private-ip-address"
         | "network-interface.addresses.private-ip-address"
@@ -521,6 +554,7 @@ const INSTANCE_FILTERS: &[&str] = &[
     "network-interface.network-interface-id",
     "network-interface.private-dns-name",
     "network-interface.private-ip-address",
+    "network-interface.source-dest-check",
     "network-interface.subnet-id",
     "network-interface.vpc-id",
     "outpost-arn",

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::Engine;
 
-use super::instance::{mac_address, private_dns_name};
-use super::{Instance, digest};
+use super::instance::{interface_id, mac_address, private_dns_name};
+use super::{Instance, digest, network};
 
 /// How long credentials of an instance's role are good for (EC2 guide, iam-roles-for-amazon-ec2: new ones come at least
 /// five minutes before the old ones end; observed six hours).
@@ -64,7 +64,7 @@ impl Items {
 }
 
 fn about_instance(engine: &Engine, row: &Instance, items: &mut Items) {
-    let name = private_dns_name(engine, row);
+    let name = private_dns_name(engine, row.private_ip);
     items.text("ami-id", row.image.as_str());
     items.text("ami-launch-index", row.launch_index.to_string());
     items.text("ami-manifest-path", "(unknown)");
@@ -92,18 +92,27 @@ fn about_network(engine: &Engine, row: &Instance, items: &mut Items) {
     let named: Vec<&str> = row
         .security_groups
         .iter()
-        .filter_map(|id| Some(ec2.security_groups.get(id)?.name.as_str()))
+        .filter_map(|id| Some(ec2.network.security_groups.get(id)?.name.as_str()))
         .collect();
     let address = row.private_ip.to_string();
     items.text("local-ipv4", address.as_str());
     items.text("mac", mac.as_str());
+    let public = network::address::association_of_instance(engine, row);
+    if let Some((address, name)) = public.and_then(|each| Some((each.public_ip?, each.public_dns_name?))) {
+        items.text(&format!("network/interfaces/macs/{mac}/public-ipv4s"), address.as_str());
+        items.text("public-ipv4", address);
+        if !name.is_empty() {
+            items.text(&format!("network/interfaces/macs/{mac}/public-hostname"), name.as_str());
+            items.text("public-hostname", name);
+        }
+    }
     items.text("security-groups", named.join("\n"));
     let mut own = |name: &str, value: String| {
         items.text(&format!("network/interfaces/macs/{mac}/{name}"), value);
     };
     own("device-number", "0".to_owned());
-    own("interface-id", format!("eni-0{:016x}", row.network_interface));
-    own("local-hostname", private_dns_name(engine, row));
+    own("interface-id", interface_id(row));
+    own("local-hostname", private_dns_name(engine, row.private_ip));
     own("local-ipv4s", address);
     own("mac", mac.clone());
     own("owner-id", engine.config.account.clone());
@@ -111,12 +120,13 @@ fn about_network(engine: &Engine, row: &Instance, items: &mut Items) {
     own("security-groups", named.join("\n"));
     own("subnet-id", row.subnet.clone());
     own("vpc-id", row.vpc.clone());
-    if let Some(subnet) = ec2.subnets.get(&row.subnet) {
-        own("subnet-ipv4-cidr-block", subnet.cidr());
+    if let Some(subnet) = ec2.network.subnets.get(&row.subnet) {
+        own("subnet-ipv4-cidr-block", subnet.cidr.to_string());
     }
-    if let Some(vpc) = ec2.vpcs.get(&row.vpc) {
-        own("vpc-ipv4-cidr-block", vpc.cidr.clone());
-        own("vpc-ipv4-cidr-blocks", vpc.cidr.clone());
+    if let Some(vpc) = ec2.network.vpcs.get(&row.vpc) {
+        let blocks: Vec<String> = vpc.blocks.iter().map(|block| block.cidr.to_string()).collect();
+        own("vpc-ipv4-cidr-block", vpc.cidr().to_string());
+        own("vpc-ipv4-cidr-blocks", blocks.join("\n"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Amazon EC2: launch templates, instances, the default network, images and instance types.
+//! Amazon EC2: launch templates, instances, networks, images and instance types.
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ec2`] owns the tables.
 
@@ -36,6 +36,7 @@ pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
 pub use metadata::{identity_document, metadata};
+pub use network::*;
 pub use rows::*;
 pub use spot::{Cause, Interruption, NOTICE, PoolInUse, Spot, SpotRequest, Stage};
 pub(crate) use spot::{Offer, Preference, Quotes, depth, interrupt, order};
@@ -48,9 +49,7 @@ pub struct Ec2 {
     instances: Table<Instance>,
     launch_templates: Table<LaunchTemplate>,
     launch_template_versions: Table<LaunchTemplateVersion>,
-    vpcs: Table<Vpc>,
-    subnets: Table<Subnet>,
-    security_groups: Table<SecurityGroup>,
+    network: Network,
     spot_requests: Table<SpotRequest>,
     spot_pools: Table<PoolInUse>,
     fleets: Table<Fleet>,
@@ -73,15 +72,15 @@ impl Ec2 {
     }
 
     pub fn vpcs(&self) -> &Table<Vpc> {
-        &self.vpcs
+        &self.network.vpcs
     }
 
     pub fn subnets(&self) -> &Table<Subnet> {
-        &self.subnets
+        &self.network.subnets
     }
 
     pub fn security_groups(&self) -> &Table<SecurityGroup> {
-        &self.security_groups
+        &self.network.security_groups
     }
 
     /// The template of that id or name (one of them), or EC2's refusal.
@@ -108,7 +107,12 @@ impl Ec2 {
     }
 
     pub(crate) fn next_due(&self) -> Option<Time> {
-        let due = [self.instances.next_due(), self.spot_pools.next_due(), self.spot_requests.next_due()];
+        let due = [
+            self.instances.next_due(),
+            self.network.nat_gateways.next_due(),
+            self.spot_pools.next_due(),
+            self.spot_requests.next_due(),
+        ];
         due.into_iter().flatten().min()
     }
 }
@@ -117,9 +121,7 @@ tables!(Ec2 {
     instances,
     launch_templates,
     launch_template_versions,
-    vpcs,
-    subnets,
-    security_groups,
+    network,
     spot_requests,
     spot_pools,
     fleets,
@@ -133,42 +135,96 @@ pub(crate) fn handle(
     request: ec2::Request,
 ) -> Result<ec2::Response, Refusal> {
     Ok(dispatch!(cx, caller, request, ec2 {
+        AllocateAddress => network::address::allocate,
+        AssociateAddress => network::address::associate,
+        AssociateRouteTable => network::route_table::associate,
+        AssociateVpcCidrBlock => network::vpc::associate_block,
+        AttachInternetGateway => network::gateway::attach,
+        AuthorizeSecurityGroupEgress => network::rule::authorize_egress,
+        AuthorizeSecurityGroupIngress => network::rule::authorize_ingress,
         CancelSpotInstanceRequests => spot::cancel,
         CreateFleet => fleet::create,
+        CreateInternetGateway => network::gateway::create,
         CreateLaunchTemplate => launch_template::create,
         CreateLaunchTemplateVersion => launch_template::create_version,
+        CreateNatGateway => network::nat_gateway::create,
+        CreateNetworkAcl => network::network_acl::create,
+        CreateNetworkAclEntry => network::network_acl::create_entry,
+        CreateNetworkInterface => network::interface::create,
+        CreateRoute => network::route::create,
+        CreateRouteTable => network::route_table::create,
+        CreateSecurityGroup => network::security_group::create,
+        CreateSubnet => network::subnet::create,
         CreateTags => tag::create,
+        CreateVpc => network::vpc::create,
+        DeleteInternetGateway => network::gateway::delete,
         DeleteLaunchTemplate => launch_template::delete,
         DeleteLaunchTemplateVersions => launch_template::delete_versions,
+        DeleteNatGateway => network::nat_gateway::delete,
+        DeleteNetworkAcl => network::network_acl::delete,
+        DeleteNetworkAclEntry => network::network_acl::delete_entry,
+        DeleteNetworkInterface => network::interface::delete,
+        DeleteRoute => network::route::delete,
+        DeleteRouteTable => network::route_table::delete,
+        DeleteSecurityGroup => network::security_group::delete,
+        DeleteSubnet => network::subnet::delete,
         DeleteTags => tag::delete,
+        DeleteVpc => network::vpc::delete,
+        DescribeAddresses => network::address::describe,
+        DescribeAddressesAttribute => network::address::describe_attributes,
         DescribeAvailabilityZones => zone::describe_availability_zones,
         DescribeImages => image::describe,
         DescribeInstanceStatus => status::describe,
         DescribeInstanceTypeOfferings => instance_type::describe_offerings,
         DescribeInstanceTypes => instance_type::describe,
         DescribeInstances => instance::describe,
+        DescribeInternetGateways => network::gateway::describe,
         DescribeLaunchTemplateVersions => launch_template::describe_versions,
         DescribeLaunchTemplates => launch_template::describe,
+        DescribeNatGateways => network::nat_gateway::describe,
+        DescribeNetworkAcls => network::network_acl::describe,
+        DescribeNetworkInterfaces => network::interface::describe,
         DescribeRegions => zone::describe_regions,
-        DescribeSecurityGroups => network::describe_security_groups,
+        DescribeRouteTables => network::route_table::describe,
+        DescribeSecurityGroupRules => network::rule::describe,
+        DescribeSecurityGroups => network::security_group::describe,
         DescribeSpotInstanceRequests => spot::describe,
         DescribeSpotPriceHistory => spot::history,
-        DescribeSubnets => network::describe_subnets,
+        DescribeSubnets => network::subnet::describe,
         DescribeTags => tag::describe,
-        DescribeVpcs => network::describe_vpcs,
+        DescribeVpcAttribute => network::vpc::describe_attribute,
+        DescribeVpcs => network::vpc::describe,
+        DetachInternetGateway => network::gateway::detach,
+        DisassociateAddress => network::address::disassociate,
+        DisassociateRouteTable => network::route_table::disassociate,
+        DisassociateVpcCidrBlock => network::vpc::disassociate_block,
         GetSpotPlacementScores => spot::scores,
         ModifyLaunchTemplate => launch_template::modify,
+        ModifyNetworkInterfaceAttribute => network::interface::modify,
+        ModifySecurityGroupRules => network::rule::modify,
+        ModifySubnetAttribute => network::subnet::modify,
+        ModifyVpcAttribute => network::vpc::modify_attribute,
         RebootInstances => stop::reboot,
+        ReleaseAddress => network::address::release,
+        ReplaceNetworkAclAssociation => network::network_acl::replace_association,
+        ReplaceNetworkAclEntry => network::network_acl::replace_entry,
+        ReplaceRoute => network::route::replace,
+        ReplaceRouteTableAssociation => network::route_table::replace_association,
         RequestSpotInstances => spot::request,
+        RevokeSecurityGroupEgress => network::rule::revoke_egress,
+        RevokeSecurityGroupIngress => network::rule::revoke_ingress,
         RunInstances => run::run_instances,
         StartInstances => stop::start,
         StopInstances => stop::stop,
         TerminateInstances => instance::terminate,
+        UpdateSecurityGroupRuleDescriptionsEgress => network::rule::update_egress_descriptions,
+        UpdateSecurityGroupRuleDescriptionsIngress => network::rule::update_ingress_descriptions,
     }))
 }
 
 /// Does what is due first: a terminated instance is forgotten, an interruption goes on, a pool has changed, a Spot request is
-/// looked at.
+/// looked at, a NAT gateway
+/// is ready or gone.
 pub(crate) fn on_due(cx: &mut Engine) {
     let now = cx.now;
     if let Some((time, id)) = cx.ec2.instances.first_due()
@@ -183,6 +239,10 @@ pub(crate) fn on_due(cx: &mut Engine) {
         && time <= now
     {
         spot::look(cx, pool);
+    } else if let Some((time, id)) = cx.ec2.network.nat_gateways.first_due()
+        && time <= now
+    {
+        network::nat_gateway::due(cx, &id);
     } else if let Some((_, id)) = cx.ec2.spot_requests.first_due() {
         spot::evaluate(cx, &id);
     }

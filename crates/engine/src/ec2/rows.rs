@@ -69,6 +69,12 @@ pub struct Instance {
     pub ebs_optimized: bool,
     /// DisableApiTermination: a user's TerminateInstances is refused.
     pub termination_protection: bool,
+    /// Whether its interface takes only packets to or from itself.
+    pub source_dest_check: bool,
+    /// Given at launch; an Elastic IP address takes its place.
+    pub public_ip: Option<Ipv4Addr>,
+    /// Whether it was launched to have a public address, which a start gives it anew.
+    pub wants_public_ip: bool,
     /// Hex parts of `eni-`, `eni-attach-` and `vol-`.
     pub network_interface: u64,
     pub attachment: u64,
@@ -95,9 +101,11 @@ pub struct LaunchedFrom {
 /// What instances can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstanceIndex {
-    /// A private address in use.
-    Address(Ipv4Addr),
+    /// A private address in use in a VPC.
+    Address(String, Ipv4Addr),
     ClientToken(String),
+    /// A public address in use.
+    PublicAddress(Ipv4Addr),
     /// The Auto Scaling group named by the tag [`GROUP_TAG`], terminated instances included.
     Group(String),
     /// Spot Instances that take capacity of that pool: `pending` and `running` ones.
@@ -199,8 +207,9 @@ impl Row for Instance {
             put(InstanceIndex::Pool(self.pool()));
         }
         if self.state != InstanceStateName::Terminated {
-            put(InstanceIndex::Address(self.private_ip));
+            put(InstanceIndex::Address(self.vpc.clone(), self.private_ip));
             put(InstanceIndex::Subnet(self.subnet.clone()));
+            self.public_ip.into_iter().for_each(|address| put(InstanceIndex::PublicAddress(address)));
         }
     }
 }
@@ -270,95 +279,5 @@ impl Row for LaunchTemplateVersion {
 
     fn resource(&self) -> Option<String> {
         None
-    }
-}
-
-/// A virtual network.
-#[derive(Clone, Debug)]
-pub struct Vpc {
-    pub id: String,
-    /// `172.31.0.0/16`
-    pub cidr: String,
-    /// `vpc-cidr-assoc-…`
-    pub cidr_association: String,
-    pub dhcp_options: String,
-    pub is_default: bool,
-    pub tags: Tags,
-}
-
-impl Row for Vpc {
-    type Key = String;
-    type Index = NoIndex;
-    const TABLE: &'static str = "ec2.vpcs";
-
-    fn key(&self) -> String {
-        self.id.clone()
-    }
-}
-
-/// A range of a VPC's addresses in one zone.
-#[derive(Clone, Debug)]
-pub struct Subnet {
-    pub id: String,
-    pub vpc: String,
-    pub zone: &'static AvailabilityZone,
-    /// Its first address.
-    pub base: Ipv4Addr,
-    /// Bits of the network part.
-    pub prefix: u32,
-    /// The zone's default subnet.
-    pub default_for_zone: bool,
-    pub tags: Tags,
-}
-
-impl Subnet {
-    /// `172.31.16.0/20`
-    pub fn cidr(&self) -> String {
-        format!("{}/{}", self.base, self.prefix)
-    }
-
-    /// Addresses that instances can have: all but the four first and the last (VPC guide, subnet-sizing).
-    pub fn usable_addresses(&self) -> u32 {
-        (1 << (32 - self.prefix)) - 5
-    }
-
-    /// The `n`th usable address, from 0.
-    pub(super) fn address(&self, n: u32) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.base.to_bits() + 4 + n)
-    }
-
-    /// Whether an instance can have that address here.
-    pub(super) fn has(&self, address: Ipv4Addr) -> bool {
-        address.to_bits().checked_sub(self.base.to_bits() + 4).is_some_and(|n| n < self.usable_addresses())
-    }
-}
-
-impl Row for Subnet {
-    type Key = String;
-    type Index = NoIndex;
-    const TABLE: &'static str = "ec2.subnets";
-
-    fn key(&self) -> String {
-        self.id.clone()
-    }
-}
-
-/// A security group with the rules that every default group has: all traffic in from itself, all traffic out.
-#[derive(Clone, Debug)]
-pub struct SecurityGroup {
-    pub id: String,
-    pub name: String,
-    pub description: String,
-    pub vpc: String,
-    pub tags: Tags,
-}
-
-impl Row for SecurityGroup {
-    type Key = String;
-    type Index = NoIndex;
-    const TABLE: &'static str = "ec2.security-groups";
-
-    fn key(&self) -> String {
-        self.id.clone()
     }
 }

@@ -159,6 +159,8 @@ struct Plan {
     release: &'static Release,
     subnet: Subnet,
     private_ip: Option<Ipv4Addr>,
+    /// Whether instances get public addresses.
+    public_ip: bool,
     security_groups: Vec<String>,
     spot: Option<SpotTerms>,
     /// What every instance has alike.
@@ -205,16 +207,10 @@ fn plan(
     let (min, max) = counts(request.min_count, request.max_count)?;
     let interface = interface(&request)?;
     let subnet = subnet(cx, &request, &interface, instance_type)?;
-    let security_groups = security_groups(cx, &request, &interface)?;
+    let security_groups = security_groups(cx, &request, &interface, &subnet.vpc)?;
     let free = cx.ec2.free_addresses(&subnet);
     if free < min {
-        return Err(Refusal::new(
-            "InsufficientFreeAddressesInSubnet",
-            format!(
-                "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
-                subnet.id
-            ),
-        ));
+        return Err(network::interface::no_address(&subnet.id));
     }
     let private_ip = request.private_ip_address.as_ref().or(interface.private_ip_address.as_ref());
     let private_ip = private_ip.map(|text| address(cx, &subnet, text, max)).transpose()?;
@@ -253,6 +249,7 @@ fn plan(
         instance_type,
         image,
         release,
+        public_ip: interface.associate_public_ip_address.unwrap_or(subnet.public_addresses),
         subnet,
         private_ip,
         security_groups,
@@ -272,6 +269,7 @@ fn launch(
 ) -> InstanceId {
     let id = InstanceId(cx.chance.u64("ec2.instance-id").into());
     let private_ip = plan.private_ip.unwrap_or_else(|| free_address(cx, &plan.subnet));
+    let public_ip = if plan.public_ip { network::address::draw(cx) } else { None };
     let spot = plan.spot.as_ref().map(|terms| Spot {
         request: request.map_or_else(|| spot::request_id(cx), str::to_owned),
         max_price: terms.max_price,
@@ -311,6 +309,9 @@ fn launch(
         monitoring: common.monitoring,
         ebs_optimized: common.ebs_optimized,
         termination_protection: common.termination_protection,
+        source_dest_check: true,
+        public_ip,
+        wants_public_ip: plan.public_ip,
         network_interface: cx.chance.u64("ec2.network-interface-id"),
         attachment: cx.chance.u64("ec2.attachment-id"),
         volume: cx.chance.u64("ec2.volume-id"),
@@ -424,7 +425,7 @@ fn subnet(
     };
     let named = request.subnet_id.as_ref().or(interface.subnet_id.as_ref());
     if let Some(id) = named.filter(|id| !id.is_empty()) {
-        let subnet = cx.ec2.subnets.get(id).ok_or_else(|| network::no_subnet(id))?;
+        let subnet = cx.ec2.network.subnet(id)?;
         if let Some(zone) = zone.filter(|zone| *zone != subnet.zone) {
             return Err(invalid(format!(
                 "Subnet '{id}' is in availability zone {}, not in {}",
@@ -451,56 +452,49 @@ fn subnet(
     })
 }
 
-/// The groups that the request names, else the default one; ids.
+/// The groups that the request names, else the default one of the subnet's VPC; ids.
 fn security_groups(
     cx: &Engine,
     request: &RunInstancesRequest,
     interface: &InstanceNetworkInterfaceSpecification,
+    vpc: &str,
 ) -> Result<Vec<String>, Refusal> {
     let ids = [&request.security_group_ids, &interface.groups].into_iter().flatten().flatten();
     let mut found = Vec::new();
     for id in ids {
-        if !cx.ec2.security_groups.contains(id) {
-            return Err(network::no_security_group(id));
+        let group = cx.ec2.network.security_group(id)?;
+        if group.vpc != vpc {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("Security group {id} and subnet belong to different networks."),
+            ));
         }
         found.push(id.clone());
     }
     for name in request.security_groups.iter().flatten() {
-        found.push(network::group_named(cx, name)?.id.clone());
+        found.push(network::security_group::named(cx, name)?.id.clone());
     }
     if found.is_empty() {
-        found.push(network::group_named(cx, "default")?.id.clone());
+        let default = network::security_group::in_vpc(cx, vpc, "default");
+        found.extend(default.map(|group| group.id.clone()));
     }
     Ok(found)
 }
 
 /// The private address that the request asks for.
 fn address(cx: &Engine, subnet: &Subnet, text: &str, count: u32) -> Result<Ipv4Addr, Refusal> {
-    let address: Ipv4Addr =
-        text.parse().map_err(|_| invalid(format!("Invalid value '{text}' for PrivateIpAddress.")))?;
     if count > 1 {
         return Err(Refusal::new(
             "InvalidParameterCombination",
             "A private address can be specified for a single instance only.",
         ));
     }
-    if !subnet.has(address) {
-        return Err(invalid(format!("Address {address} does not fall within the subnet's address range")));
-    }
-    if cx.ec2.instances.count_by(&InstanceIndex::Address(address)) > 0 {
-        return Err(Refusal::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")));
-    }
-    Ok(address)
+    network::interface::named_address(cx, subnet, text)
 }
 
-/// A free address of a subnet that has one: the next free one from a random place.
+/// A free address of a subnet that has one.
 fn free_address(cx: &mut Engine, subnet: &Subnet) -> Ipv4Addr {
-    let usable = subnet.usable_addresses();
-    let start = cx.chance.below("ec2.private-address", usable.into());
-    let start = u32::try_from(start).unwrap_or_default();
-    (0..usable)
-        .map(|step| subnet.address((start + step) % usable))
-        .find(|address| cx.ec2.instances.count_by(&InstanceIndex::Address(*address)) == 0)
+    network::interface::free_address(cx, subnet, "ec2.private-address")
         .expect("the plan has counted the free addresses")
 }
 

@@ -12,7 +12,7 @@ use capstan_shapes::ec2::{
 };
 
 use super::instance::{announce, existing, gmt, state};
-use super::{Instance, StateReason, dry_run, missing, spot};
+use super::{Instance, StateReason, dry_run, missing, network, spot};
 use crate::kernel::Effect;
 use crate::{Caller, Engine, fis};
 
@@ -110,6 +110,7 @@ pub(crate) fn instance_stopped(cx: &mut Engine, id: InstanceId) {
     }
     row.state = InstanceStateName::Stopped;
     row.running_at = None;
+    row.public_ip = None;
     let spot = row.spot.as_mut().map(|spot| (spot.request.clone(), spot.interruption.take()));
     drop(row);
     if let Some((request, interruption)) = spot {
@@ -190,7 +191,14 @@ pub(super) fn start_one(cx: &mut Engine, id: InstanceId) {
         spot.recommended_at = None;
     }
     let pool = row.is_spot().then(|| row.pool());
+    let wants_public_ip = row.wants_public_ip;
     drop(row);
+    if wants_public_ip && !network::address::is_elastic(cx, id) {
+        let address = network::address::draw(cx);
+        if let Some(mut row) = cx.ec2.instances.edit(&id) {
+            row.public_ip = address;
+        }
+    }
     if let Some(pool) = pool {
         spot::fulfilled(cx, id, SpotInstanceType::Persistent, None);
         spot::used(cx, pool);

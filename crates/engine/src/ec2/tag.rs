@@ -12,7 +12,7 @@ use crate::kernel::Effect;
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
-use super::{Tags, at_least_five, dry_run, instance, invalid, launch_template, network, page_of};
+use super::{Tags, at_least_five, dry_run, instance, invalid, launch_template, page_of};
 
 /// Tags that a resource can have, those of AWS not counted (EC2 guide, tag-restrictions).
 const TAGS_MAX: usize = 50;
@@ -139,14 +139,13 @@ pub(super) fn describe(
         Filters::new(request.filters.as_ref(), &["key", "resource-id", "resource-type", "value", TAGS])?;
     let mut found: Vec<(String, &'static str, &String, &String)> = Vec::new();
     let ec2 = &cx.ec2;
-    let resources = ec2
-        .instances
-        .iter()
-        .map(|each| (each.id.to_string(), "instance", &each.tags))
-        .chain(ec2.launch_templates.iter().map(|each| (each.id.clone(), "launch-template", &each.tags)))
-        .chain(ec2.security_groups.iter().map(|each| (each.id.clone(), "security-group", &each.tags)))
-        .chain(ec2.subnets.iter().map(|each| (each.id.clone(), "subnet", &each.tags)))
-        .chain(ec2.vpcs.iter().map(|each| (each.id.clone(), "vpc", &each.tags)));
+    let mut resources: Vec<(String, &'static str, &Tags)> = Vec::new();
+    resources.extend(ec2.instances.iter().map(|each| (each.id.to_string(), "instance", &each.tags)));
+    let templates = ec2.launch_templates.iter();
+    resources.extend(templates.map(|each| (each.id.clone(), "launch-template", &each.tags)));
+    for table in ec2.network.tables() {
+        table.each(&mut |id, tags| resources.push((id.to_owned(), table.kind(), tags)));
+    }
     for (id, kind, tags) in resources {
         for (key, value) in tags {
             let this = Tags::from([(key.clone(), value.clone())]);
@@ -186,32 +185,25 @@ fn tags_of<'a>(cx: &'a Engine, id: &String) -> Result<&'a Tags, Refusal> {
             Ok(&ec2.instances.get(&found[0]).expect("it has just been found").tags)
         }
         "lt" => launch_template::find(ec2, Some(id), None).map(|each| &each.tags),
-        "sg" => match ec2.security_groups.get(id) {
-            Some(group) => Ok(&group.tags),
-            None => Err(network::no_security_group(id)),
+        prefix => match ec2.network.tables().into_iter().find(|table| table.prefix() == prefix) {
+            Some(table) => table.tags(id),
+            None => Err(Refusal::new("InvalidID", format!("The ID '{id}' is not valid"))),
         },
-        "subnet" => ec2.subnets.get(id).map(|each| &each.tags).ok_or_else(|| network::no_subnet(id)),
-        "vpc" => ec2.vpcs.get(id).map(|each| &each.tags).ok_or_else(|| network::no_vpc(id)),
-        _ => Err(Refusal::new("InvalidID", format!("The ID '{id}' is not valid"))),
     }
 }
 
 /// Changes the tags of a resource that [`tags_of`] has found.
-fn change(cx: &mut Engine, id: &String, change: impl FnOnce(&mut Tags)) {
+fn change(cx: &mut Engine, id: &String, change: impl Fn(&mut Tags)) {
     if let Some(instance) = id.parse().ok().filter(|id| cx.ec2.instances.contains(id)) {
         if let Some(mut row) = cx.ec2.instances.edit(&instance) {
             change(&mut row.tags);
         }
         return cx.effect(Effect::InstanceMetadata { instance });
     }
-    let ec2 = &mut cx.ec2;
-    if let Some(mut row) = ec2.launch_templates.edit(id) {
-        change(&mut row.tags);
-    } else if let Some(mut row) = ec2.security_groups.edit(id) {
-        change(&mut row.tags);
-    } else if let Some(mut row) = ec2.subnets.edit(id) {
-        change(&mut row.tags);
-    } else if let Some(mut row) = ec2.vpcs.edit(id) {
-        change(&mut row.tags);
+    if let Some(mut row) = cx.ec2.launch_templates.edit(id) {
+        return change(&mut row.tags);
+    }
+    for table in cx.ec2.network.tables_mut() {
+        table.change_tags(id, &mut |tags| change(tags));
     }
 }

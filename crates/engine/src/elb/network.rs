@@ -83,10 +83,6 @@ pub(super) fn instance_zone(cx: &Engine, id: &str) -> Result<String, Refusal> {
 
 /// The zone of the VPC's subnet that an address lies in.
 pub(super) fn address_zone(cx: &Engine, vpc: &str, address: Ipv4Addr) -> Option<String> {
-    let inside = |base: Ipv4Addr, prefix: u32| {
-        let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-        address.to_bits() & mask == base.to_bits() & mask
-    };
     let mut subnets = cx.ec2.subnets().iter().filter(|subnet| subnet.vpc == vpc);
-    subnets.find(|subnet| inside(subnet.base, subnet.prefix)).map(|subnet| subnet.zone.name.to_owned())
+    subnets.find(|subnet| subnet.cidr.contains(address)).map(|subnet| subnet.zone.name.to_owned())
 }

@@ -20,6 +20,7 @@ impl Caller {
     pub const CLOUDWATCH: Self = Self::Service("cloudwatch.amazonaws.com");
     pub const EC2_FLEET: Self = Self::Service("ec2fleet.amazonaws.com");
     pub const ECS: Self = Self::Service("ecs.amazonaws.com");
+    pub const ELB: Self = Self::Service("elasticloadbalancing.amazonaws.com");
     pub const EVENTS: Self = Self::Service("events.amazonaws.com");
     pub const FIS: Self = Self::Service("fis.amazonaws.com");
     pub const SPOT: Self = Self::Service("spot.amazonaws.com");
