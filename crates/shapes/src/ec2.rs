@@ -3237,7 +3237,7 @@ AmdSevSnpSpecification { Enabled "enabled", Disabled "disabled", }
 ArchitectureType { I386 "i386", X8664 "x86_64", Arm64 "arm64", X8664Mac "x86_64_mac", Arm64Mac "arm64_mac", }
 ArchitectureValues { I386 "i386", X8664 "x86_64", Arm64 "arm64", X8664Mac "x86_64_mac", Arm64Mac "arm64_mac", }
 AttachmentLimitType { Shared "shared", Dedicated "dedicated", }
-AttachmentStatus { Attaching "attaching", Attached "attached", Detaching "detaching", Detached "detached", }
+AttachmentStatus { Attaching "attaching", Attached "attached", Detaching "detaching", Detached "detached", Available "available", }
 AutoProvisionZonesState { Enabled "enabled", Disabled "disabled", }
 AutoScalingIpsState { Enabled "enabled", Disabled "disabled", }
 AvailabilityMode { Zonal "zonal", Regional "regional", }
@@ -4438,7 +4438,7 @@ pub static ATTACHMENT_ENA_SRD_UDP_SPECIFICATION: Schema = Schema { name: "Attach
     Member { name: "EnaSrdUdpEnabled", wire: "enaSrdUdpEnabled", ec2: "EnaSrdUdpEnabled", required: false, schema: &BOOLEAN },
 ] } };
 pub static ATTACHMENT_LIMIT_TYPE: Schema = Schema { name: "AttachmentLimitType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["shared", "dedicated"] } };
-pub static ATTACHMENT_STATUS: Schema = Schema { name: "AttachmentStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached"] } };
+pub static ATTACHMENT_STATUS: Schema = Schema { name: "AttachmentStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached", "available"] } };
 pub static ATTRIBUTE_BOOLEAN_VALUE: Schema = Schema { name: "AttributeBooleanValue", kind: Kind::Record { members: &[
     Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &BOOLEAN },
 ] } };

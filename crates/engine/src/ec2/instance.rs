@@ -9,10 +9,10 @@ use capstan_shapes::ec2::{
     self, ArchitectureValues, AttachmentStatus, DescribeInstancesRequest, DescribeInstancesResponse,
     DeviceType, EbsInstanceBlockDevice, EnclaveOptions, HibernationOptions, HypervisorType,
     IamInstanceProfile, InstanceAutoRecoveryState, InstanceBlockDeviceMapping, InstanceLifecycleType,
-    InstanceMaintenanceOptions, InstanceNetworkInterface, InstanceNetworkInterfaceAssociation, InstanceNetworkInterfaceAttachment,
-    InstancePrivateIpAddress, InstanceState, InstanceStateChange, InstanceStateName, Monitoring,
-    MonitoringState, NetworkInterfaceStatus, Placement, Reservation, Tenancy, TerminateInstancesRequest,
-    TerminateInstancesResponse, VirtualizationType,
+    InstanceMaintenanceOptions, InstanceNetworkInterface, InstanceNetworkInterfaceAssociation,
+    InstanceNetworkInterfaceAttachment, InstancePrivateIpAddress, InstanceState, InstanceStateChange,
+    InstanceStateName, Monitoring, MonitoringState, NetworkInterfaceStatus, Placement, Reservation, Tenancy,
+    TerminateInstancesRequest, TerminateInstancesResponse, VirtualizationType,
 };
 
 use crate::kernel::{Effect, Event};
@@ -494,7 +494,10 @@ pub(super) fn fields(cx: &Engine, instance: &Instance, name: &str, put: &mut dyn
             instance.security_groups.iter().for_each(|id| put(id));
         }
         "instance.group-name" | "network-interface.group-name" if here => {
-            identifiers(cx, &instance.security_groups).iter().filter_map(|group| group.group_name.as_deref()).for_each(put);
+            identifiers(cx, &instance.security_groups)
+                .iter()
+                .filter_map(|group| group.group_name.as_deref())
+                .for_each(put);
         }
         "network-interface.network-interface-id" if here => {
             put(&interface_id(instance));

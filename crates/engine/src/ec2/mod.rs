@@ -36,7 +36,11 @@ pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
 pub use metadata::{identity_document, metadata};
-pub use network::*;
+pub use network::{
+    AclEntry, Address, AddressAssociation, Cidr, DhcpOptions, InterfaceIndex, InternetGateway, NatGateway,
+    Network, NetworkAcl, NetworkInterface, Peer, RouteTable, RouteTableUse, RouteTarget, RuleIndex,
+    SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcBlock,
+};
 pub use rows::*;
 pub use spot::{Cause, Interruption, NOTICE, PoolInUse, Spot, SpotRequest, Stage};
 pub(crate) use spot::{Offer, Preference, Quotes, depth, interrupt, order};
@@ -343,6 +347,32 @@ pub const INERT: &[(&str, &str)] = &[
     ("DescribeImages.ExecutableUsers", "every image here is public"),
     ("DescribeImages.IncludeDeprecated", "no image here is deprecated"),
     ("DescribeImages.IncludeDisabled", "no image here is disabled"),
+    (
+        "AllocateAddress.NetworkBorderGroup",
+        "the region is one border group; the address is shown and nothing answers there",
+    ),
+    ("AssociateAddress.*", "shown; nothing answers at public addresses: tasks run on this machine"),
+    (
+        "AuthorizeSecurityGroupEgress.*",
+        "rules are kept and no packet is held against them: tasks run on this machine",
+    ),
+    (
+        "AuthorizeSecurityGroupIngress.*",
+        "rules are kept and no packet is held against them: tasks run on this machine",
+    ),
+    ("CreateNatGateway.*", "the gateway has its addresses and its states; no packet goes through it"),
+    ("CreateNetworkAclEntry.*", "entries are kept and no packet is held against them"),
+    ("CreateNetworkInterface.ConnectionTrackingSpecification", "there are no connections to track"),
+    ("CreateNetworkInterface.Operator", "not modelled"),
+    ("CreateRoute.*", "routes are kept and no packet follows them"),
+    ("CreateVpc.InstanceTenancy", "shown; there are no hosts to be alone on"),
+    ("CreateVpc.VpcEncryptionControl", "no packet travels here"),
+    (
+        "ModifySubnetAttribute.*",
+        "names and address settings are shown; only MapPublicIpOnLaunch gives addresses",
+    ),
+    ("ModifyVpcAttribute.EnableDnsSupport", "shown; there is no resolver"),
+    ("ModifyVpcAttribute.EnableNetworkAddressUsageMetrics", "shown; the metrics are not published"),
     ("RunInstances.AdditionalInfo", "reserved by AWS"),
     ("RunInstances.BlockDeviceMappings", "instances have one root volume; volumes are not modelled"),
     ("RunInstances.CapacityReservationSpecification", "there are no capacity reservations"),
@@ -373,7 +403,10 @@ pub const INERT: &[(&str, &str)] = &[
     ),
     ("RunInstances.MetadataOptions.HttpProtocolIpv6", "shown; the network has no IPv6"),
     ("RunInstances.Monitoring", "shown; EC2 publishes no metrics here"),
-    ("RunInstances.NetworkInterfaces.AssociatePublicIpAddress", "instances have private addresses only"),
+    (
+        "RunInstances.NetworkInterfaces.AssociatePublicIpAddress",
+        "the address is shown and nothing answers there: tasks run on this machine",
+    ),
     ("RunInstances.NetworkPerformanceOptions", "not modelled"),
     ("RunInstances.Operator", "not modelled"),
     ("RunInstances.Placement.Tenancy", "not modelled, as are placement groups and hosts"),

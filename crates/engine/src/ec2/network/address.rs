@@ -114,7 +114,10 @@ pub(in crate::ec2) fn allocate(
     let tags = tags_of::<Address>(caller, request.tag_specifications)?;
     dry_run(request.dry_run)?;
     let ip = draw(cx).ok_or_else(|| {
-        Refusal::new("InsufficientAddressCapacity", "Not enough addresses are available to satisfy the request.")
+        Refusal::new(
+            "InsufficientAddressCapacity",
+            "Not enough addresses are available to satisfy the request.",
+        )
     })?;
     let id = draw_id(cx, "eipalloc", "ec2.allocation-id");
     cx.ec2.network.addresses.insert(Address { id: id.clone(), ip, association: None, tags });
@@ -139,9 +142,9 @@ fn named<'a>(cx: &'a Engine, id: Option<&str>, ip: Option<&str>) -> Result<&'a A
 
 fn by_ip<'a>(cx: &'a Engine, text: &str) -> Result<&'a Address, Refusal> {
     let mut addresses = cx.ec2.network.addresses.iter();
-    addresses.find(|row| row.ip.to_string() == text).ok_or_else(|| {
-        Refusal::new("InvalidAddress.NotFound", format!("Address '{text}' not found."))
-    })
+    addresses
+        .find(|row| row.ip.to_string() == text)
+        .ok_or_else(|| Refusal::new("InvalidAddress.NotFound", format!("Address '{text}' not found.")))
 }
 
 pub(in crate::ec2) fn associate(

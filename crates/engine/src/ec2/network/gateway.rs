@@ -38,8 +38,7 @@ pub(in crate::ec2) fn create(
 ) -> Result<CreateInternetGatewayResponse, Refusal> {
     let tags = tags_of::<InternetGateway>(caller, request.tag_specifications)?;
     dry_run(request.dry_run)?;
-    let gateway =
-        InternetGateway { id: draw_id(cx, "igw", "ec2.internet-gateway-id"), vpc: None, tags };
+    let gateway = InternetGateway { id: draw_id(cx, "igw", "ec2.internet-gateway-id"), vpc: None, tags };
     let told = described(cx, &gateway);
     cx.ec2.network.gateways.insert(gateway);
     Ok(CreateInternetGatewayResponse { internet_gateway: Some(told) })

@@ -7,17 +7,16 @@ use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
     self, AttachmentStatus, CreateNetworkInterfaceRequest, CreateNetworkInterfaceResponse,
     DeleteNetworkInterfaceRequest, DeleteNetworkInterfaceResponse, DescribeNetworkInterfacesRequest,
-    DescribeNetworkInterfacesResponse, GroupIdentifier, InstanceStateName, ModifyNetworkInterfaceAttributeRequest,
-    ModifyNetworkInterfaceAttributeResponse, NetworkInterfaceAttachment, NetworkInterfacePrivateIpAddress,
-    NetworkInterfaceStatus, NetworkInterfaceType,
+    DescribeNetworkInterfacesResponse, GroupIdentifier, InstanceStateName,
+    ModifyNetworkInterfaceAttributeRequest, ModifyNetworkInterfaceAttributeResponse,
+    NetworkInterfaceAttachment, NetworkInterfacePrivateIpAddress, NetworkInterfaceStatus,
+    NetworkInterfaceType,
 };
 
 use super::resource::{Resource, find, repeated};
 use super::{InterfaceIndex, NetworkInterface, Subnet, address, listed, security_group, tags_of, vpc, yes};
 use crate::ec2::filter::{Filters, TAGS};
-use crate::ec2::{
-    Instance, InstanceIndex, Tags, at_least_five, draw_id, dry_run, instance, invalid, page_of,
-};
+use crate::ec2::{Instance, InstanceIndex, Tags, at_least_five, dry_run, instance, invalid, page_of};
 use crate::{Caller, Engine};
 
 /// What makes an interface.
@@ -64,7 +63,11 @@ pub(in crate::ec2) fn is_taken(cx: &Engine, vpc: &str, address: Ipv4Addr) -> boo
 }
 
 /// A free address of a subnet, `None` when there is none: the next free one from a random place.
-pub(in crate::ec2) fn free_address(cx: &mut Engine, subnet: &Subnet, purpose: &'static str) -> Option<Ipv4Addr> {
+pub(in crate::ec2) fn free_address(
+    cx: &mut Engine,
+    subnet: &Subnet,
+    purpose: &'static str,
+) -> Option<Ipv4Addr> {
     let usable = subnet.usable_addresses();
     let start = u32::try_from(cx.chance.below(purpose, usable.into())).unwrap_or_default();
     let addresses = (0..usable).map(|step| subnet.address((start + step) % usable));
@@ -87,7 +90,9 @@ pub(in crate::ec2) fn named_address(cx: &Engine, subnet: &Subnet, text: &str) ->
 pub(in crate::ec2) fn no_address(subnet: &str) -> Refusal {
     Refusal::new(
         "InsufficientFreeAddressesInSubnet",
-        format!("There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances."),
+        format!(
+            "There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances."
+        ),
     )
 }
 
@@ -119,7 +124,10 @@ fn groups(cx: &Engine, vpc: &str, ids: Option<Vec<String>>) -> Result<Vec<String
         }
     }
     if ids.is_empty() {
-        return Ok(security_group::in_vpc(cx, vpc, "default").map(|group| group.id.clone()).into_iter().collect());
+        return Ok(security_group::in_vpc(cx, vpc, "default")
+            .map(|group| group.id.clone())
+            .into_iter()
+            .collect());
     }
     Ok(ids)
 }
@@ -136,7 +144,10 @@ pub(in crate::ec2) fn create(
 ) -> Result<CreateNetworkInterfaceResponse, Refusal> {
     let client_token = request.client_token;
     if let Some(made) = repeated(&cx.ec2.network.interfaces, client_token.as_ref()) {
-        return Ok(CreateNetworkInterfaceResponse { network_interface: Some(described(cx, made)), client_token });
+        return Ok(CreateNetworkInterfaceResponse {
+            network_interface: Some(described(cx, made)),
+            client_token,
+        });
     }
     let ipv6 = request.ipv6_address_count.is_some_and(|count| count > 0)
         || request.ipv6_addresses.is_some_and(|list| !list.is_empty())
@@ -148,10 +159,16 @@ pub(in crate::ec2) fn create(
         || request.ipv4_prefix_count.is_some_and(|count| count > 0)
         || request.ipv4_prefixes.is_some_and(|list| !list.is_empty());
     if several {
-        return Err(Refusal::new("UnsupportedOperation", "Network interfaces have one private address here."));
+        return Err(Refusal::new(
+            "UnsupportedOperation",
+            "Network interfaces have one private address here.",
+        ));
     }
     if let Some(kind) = request.interface_type {
-        return Err(Refusal::new("UnsupportedOperation", format!("There are no interfaces of type {kind} here.")));
+        return Err(Refusal::new(
+            "UnsupportedOperation",
+            format!("There are no interfaces of type {kind} here."),
+        ));
     }
     let subnet = cx.ec2.network.subnet(&request.subnet_id)?.clone();
     let groups = groups(cx, &subnet.vpc, request.groups)?;
@@ -263,7 +280,8 @@ pub(in crate::ec2) fn describe(
 fn fields(row: &ec2::NetworkInterface, name: &str, put: &mut dyn FnMut(&str)) {
     let attachment = row.attachment.as_ref();
     let association = row.association.as_ref();
-    let text = |value: Option<&String>, put: &mut dyn FnMut(&str)| value.into_iter().for_each(|text| put(text));
+    let text =
+        |value: Option<&String>, put: &mut dyn FnMut(&str)| value.into_iter().for_each(|text| put(text));
     match name {
         "addresses.association.public-ip" | "association.public-ip" => {
             text(association.and_then(|each| each.public_ip.as_ref()), put);
@@ -275,11 +293,17 @@ fn fields(row: &ec2::NetworkInterface, name: &str, put: &mut dyn FnMut(&str)) {
         "association.ip-owner-id" | "addresses.association.owner-id" => {
             text(association.and_then(|each| each.ip_owner_id.as_ref()), put);
         }
-        "association.public-dns-name" => text(association.and_then(|each| each.public_dns_name.as_ref()), put),
+        "association.public-dns-name" => {
+            text(association.and_then(|each| each.public_dns_name.as_ref()), put)
+        }
         "attachment.attachment-id" => text(attachment.and_then(|each| each.attachment_id.as_ref()), put),
         "attachment.instance-id" => text(attachment.and_then(|each| each.instance_id.as_ref()), put),
-        "attachment.instance-owner-id" => text(attachment.and_then(|each| each.instance_owner_id.as_ref()), put),
-        "attachment.status" => attachment.and_then(|each| each.status).iter().for_each(|each| put(each.as_str())),
+        "attachment.instance-owner-id" => {
+            text(attachment.and_then(|each| each.instance_owner_id.as_ref()), put)
+        }
+        "attachment.status" => {
+            attachment.and_then(|each| each.status).iter().for_each(|each| put(each.as_str()))
+        }
         "attachment.device-index" => {
             attachment.and_then(|each| each.device_index).iter().for_each(|each| put(&each.to_string()));
         }

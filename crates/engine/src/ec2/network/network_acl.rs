@@ -113,7 +113,9 @@ fn entry(request: &CreateNetworkAclEntryRequest) -> Result<AclEntry, Refusal> {
         "icmp" => "1".to_owned(),
         number => match number.parse::<u8>() {
             Ok(number) => number.to_string(),
-            Err(_) => return Err(invalid(format!("Invalid value '{number}' for IP protocol. Unknown protocol."))),
+            Err(_) => {
+                return Err(invalid(format!("Invalid value '{number}' for IP protocol. Unknown protocol.")));
+            }
         },
     };
     let (cidr, ipv6_cidr) = match (&request.cidr_block, &request.ipv6_cidr_block) {
@@ -290,9 +292,9 @@ fn described(cx: &Engine, acl: &NetworkAcl) -> ec2::NetworkAcl {
         rule_number: Some(number),
     };
     // Egress first, as EC2 lists them.
-    let directions = [true, false].into_iter().flat_map(|direction| {
-        acl.entries.iter().filter(move |((egress, _), _)| *egress == direction)
-    });
+    let directions = [true, false]
+        .into_iter()
+        .flat_map(|direction| acl.entries.iter().filter(move |((egress, _), _)| *egress == direction));
     ec2::NetworkAcl {
         associations: Some(subnets(cx, &acl.id).map(association).collect()),
         entries: Some(directions.map(entry).collect()),

@@ -4,7 +4,8 @@ use capstan_model::InstanceId;
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
     CREATE_ROUTE_REQUEST, CreateRouteRequest, CreateRouteResponse, DeleteRouteRequest, DeleteRouteResponse,
-    InstanceStateName, NatGatewayState, REPLACE_ROUTE_REQUEST, ReplaceRouteRequest, ReplaceRouteResponse, Route, RouteOrigin, RouteState,
+    InstanceStateName, NatGatewayState, REPLACE_ROUTE_REQUEST, ReplaceRouteRequest, ReplaceRouteResponse,
+    Route, RouteOrigin, RouteState,
 };
 
 use super::resource::find;
@@ -91,7 +92,11 @@ fn no_route(table: &str, destination: &str) -> Refusal {
 }
 
 /// The destination and the target of a request.
-fn read(cx: &Engine, given: &CreateRouteRequest, table: &RouteTable) -> Result<(String, RouteTarget), Refusal> {
+fn read(
+    cx: &Engine,
+    given: &CreateRouteRequest,
+    table: &RouteTable,
+) -> Result<(String, RouteTarget), Refusal> {
     let destination = destination(
         given.destination_cidr_block.as_deref(),
         given.destination_ipv6_cidr_block.as_deref(),
@@ -181,7 +186,8 @@ pub(super) fn described(cx: &Engine, table: &RouteTable) -> Vec<Route> {
         ..Route::default()
     });
     let own = table.routes.iter().map(|(destination, target)| {
-        let state = if leads_somewhere(cx, table, target) { RouteState::Active } else { RouteState::Blackhole };
+        let state =
+            if leads_somewhere(cx, table, target) { RouteState::Active } else { RouteState::Blackhole };
         let mut route =
             Route { origin: Some(RouteOrigin::CreateRoute), state: Some(state), ..Route::default() };
         if destination.starts_with("pl-") {
@@ -210,9 +216,12 @@ pub(super) fn described(cx: &Engine, table: &RouteTable) -> Vec<Route> {
 fn leads_somewhere(cx: &Engine, table: &RouteTable, target: &RouteTarget) -> bool {
     match target {
         RouteTarget::Gateway(id) => gateway::of_vpc(cx, &table.vpc).is_some_and(|gateway| gateway.id == *id),
-        RouteTarget::NatGateway(id) => cx.ec2.network.nat_gateways.get(id).is_some_and(|nat| {
-            matches!(nat.state, NatGatewayState::Pending | NatGatewayState::Available)
-        }),
+        RouteTarget::NatGateway(id) => cx
+            .ec2
+            .network
+            .nat_gateways
+            .get(id)
+            .is_some_and(|nat| matches!(nat.state, NatGatewayState::Pending | NatGatewayState::Available)),
         RouteTarget::Instance(id) => {
             let instance = id.parse().ok().and_then(|id: InstanceId| cx.ec2.instances.get(&id));
             instance.is_some_and(|instance| instance.state == InstanceStateName::Running)

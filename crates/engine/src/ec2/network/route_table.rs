@@ -18,13 +18,8 @@ use crate::{Caller, Engine};
 /// Puts a table in; the id.
 pub(super) fn insert(cx: &mut Engine, vpc: &str, client_token: Option<String>, tags: Tags) -> String {
     let id = draw_id(cx, "rtb", "ec2.route-table-id");
-    let table = RouteTable {
-        id: id.clone(),
-        vpc: vpc.to_owned(),
-        routes: Default::default(),
-        client_token,
-        tags,
-    };
+    let table =
+        RouteTable { id: id.clone(), vpc: vpc.to_owned(), routes: Default::default(), client_token, tags };
     cx.ec2.network.route_tables.insert(table);
     id
 }
@@ -121,7 +116,9 @@ pub(in crate::ec2) fn associate(
         }
         return Err(Refusal::new(
             "Resource.AlreadyAssociated",
-            format!("the specified association for route table {table} conflicts with an existing association"),
+            format!(
+                "the specified association for route table {table} conflicts with an existing association"
+            ),
         ));
     }
     dry_run(request.dry_run)?;

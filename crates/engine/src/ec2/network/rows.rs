@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use capstan_model::{AvailabilityZone, InstanceId, Time};
 use capstan_shapes::ec2::{
-    ConnectivityType, HostnameType, IcmpTypeCode, NatGatewayState, NetworkInterfaceType, PortRange, RuleAction,
-    Tenancy,
+    ConnectivityType, HostnameType, IcmpTypeCode, NatGatewayState, NetworkInterfaceType, PortRange,
+    RuleAction, Tenancy,
 };
 
 use super::Cidr;

@@ -162,7 +162,9 @@ fn ports(
         number => match number.parse::<u8>() {
             Ok(number) => return Ok((number.to_string(), None, None)),
             Err(_) => {
-                return Err(invalid(format!("Invalid value '{protocol}' for IP protocol. Unknown protocol.")));
+                return Err(invalid(format!(
+                    "Invalid value '{protocol}' for IP protocol. Unknown protocol."
+                )));
             }
         },
     };
@@ -175,7 +177,9 @@ fn ports(
         return Ok((protocol.into(), Some(kind), Some(code)));
     }
     let (Some(from), Some(to)) = (from, to) else {
-        return Err(invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."));
+        return Err(invalid(
+            "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.",
+        ));
     };
     if (from, to) == (-1, -1) {
         return Ok((protocol.into(), Some(0), Some(65_535)));
@@ -315,7 +319,10 @@ fn named(
         if rule.group != group.id || rule.egress != egress {
             return Err(Refusal::new(
                 "InvalidSecurityGroupRuleId.NotFound",
-                format!("The security group rule ID '{id}' does not exist in the security group '{}'", group.id),
+                format!(
+                    "The security group rule ID '{id}' does not exist in the security group '{}'",
+                    group.id
+                ),
             ));
         }
         found.push(id.clone());
@@ -383,8 +390,7 @@ pub(in crate::ec2) fn revoke_ingress(
         request.cidr_ip,
         request.source_security_group_name,
     );
-    let rules =
-        revoke(cx, &group, false, request.security_group_rule_ids, permissions, request.dry_run)?;
+    let rules = revoke(cx, &group, false, request.security_group_rule_ids, permissions, request.dry_run)?;
     Ok(RevokeSecurityGroupIngressResponse {
         r#return: Some(true),
         unknown_ip_permissions: None,
@@ -404,14 +410,8 @@ pub(in crate::ec2) fn revoke_egress(
         request.cidr_ip,
         request.source_security_group_name,
     );
-    let rules = revoke(
-        cx,
-        &request.group_id,
-        true,
-        request.security_group_rule_ids,
-        permissions,
-        request.dry_run,
-    )?;
+    let rules =
+        revoke(cx, &request.group_id, true, request.security_group_rule_ids, permissions, request.dry_run)?;
     Ok(RevokeSecurityGroupEgressResponse {
         r#return: Some(true),
         unknown_ip_permissions: None,

@@ -95,11 +95,7 @@ pub(in crate::ec2) fn create(
     let told = tag::listed(&tags);
     let id = insert(cx, &vpc, &name, &request.description, tags);
     rule::insert_way_out(cx, &id);
-    Ok(CreateSecurityGroupResponse {
-        security_group_arn: Some(arn(cx, &id)),
-        group_id: Some(id),
-        tags: told,
-    })
+    Ok(CreateSecurityGroupResponse { security_group_arn: Some(arn(cx, &id)), group_id: Some(id), tags: told })
 }
 
 /// Names and descriptions of groups (API reference, CreateSecurityGroup).

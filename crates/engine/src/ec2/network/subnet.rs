@@ -9,7 +9,7 @@ use capstan_shapes::ec2::{
 };
 
 use super::resource::Resource;
-use super::{Cidr, InterfaceIndex, Subnet, ask, cidr, in_use, network_acl, tags_of, vpc, yes};
+use super::{Cidr, InterfaceIndex, Subnet, cidr, in_use, network_acl, tags_of, vpc, yes};
 use crate::ec2::filter::{Filters, TAGS};
 use crate::ec2::{InstanceIndex, Tags, at_least_five, draw_id, dry_run, invalid, missing, page_of, tag};
 use crate::{Caller, Engine};
@@ -153,8 +153,8 @@ pub(in crate::ec2) fn modify(
     if let Some(mut subnet) = cx.ec2.network.subnets.edit(&id) {
         subnet.public_addresses = set(request.map_public_ip_on_launch).unwrap_or(subnet.public_addresses);
         subnet.hostname_type = request.private_dns_hostname_type_on_launch.unwrap_or(subnet.hostname_type);
-        subnet.resource_name_a_record = set(request.enable_resource_name_dns_a_record_on_launch)
-            .unwrap_or(subnet.resource_name_a_record);
+        subnet.resource_name_a_record =
+            set(request.enable_resource_name_dns_a_record_on_launch).unwrap_or(subnet.resource_name_a_record);
     }
     Ok(ModifySubnetAttributeResponse {})
 }

@@ -2,8 +2,8 @@
 
 use capstan_shapes::Refusal;
 use capstan_shapes::ec2::{
-    self, AssociateVpcCidrBlockRequest, AssociateVpcCidrBlockResponse, AttributeBooleanValue, CreateVpcRequest,
-    CreateVpcResponse, DeleteVpcRequest, DeleteVpcResponse, DescribeVpcAttributeRequest,
+    self, AssociateVpcCidrBlockRequest, AssociateVpcCidrBlockResponse, AttributeBooleanValue,
+    CreateVpcRequest, CreateVpcResponse, DeleteVpcRequest, DeleteVpcResponse, DescribeVpcAttributeRequest,
     DescribeVpcAttributeResponse, DescribeVpcsRequest, DescribeVpcsResponse, DisassociateVpcCidrBlockRequest,
     DisassociateVpcCidrBlockResponse, ModifyVpcAttributeRequest, ModifyVpcAttributeResponse, NatGatewayState,
     Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockState, VpcCidrBlockStateCode, VpcState,
@@ -35,8 +35,9 @@ pub(super) fn insert(cx: &mut Engine, draft: Draft) -> String {
         association: draw_id(cx, "vpc-cidr-assoc", "ec2.vpc-cidr-association-id"),
         cidr: draft.cidr,
     };
-    let dhcp_options = match cx.ec2.network.dhcp_options.iter().next() {
-        Some(options) => options.id.clone(),
+    let known = cx.ec2.network.dhcp_options.iter().next().map(|options| options.id.clone());
+    let dhcp_options = match known {
+        Some(id) => id,
         None => {
             let id = draw_id(cx, "dopt", "ec2.dhcp-options-id");
             cx.ec2.network.dhcp_options.insert(DhcpOptions { id: id.clone(), tags: Tags::new() });
@@ -232,8 +233,10 @@ pub(in crate::ec2) fn describe_attribute(
 ) -> Result<DescribeVpcAttributeResponse, Refusal> {
     dry_run(request.dry_run)?;
     let vpc = cx.ec2.network.vpc(&request.vpc_id)?;
-    let mut response =
-        DescribeVpcAttributeResponse { vpc_id: Some(vpc.id.clone()), ..DescribeVpcAttributeResponse::default() };
+    let mut response = DescribeVpcAttributeResponse {
+        vpc_id: Some(vpc.id.clone()),
+        ..DescribeVpcAttributeResponse::default()
+    };
     let value = |value| Some(AttributeBooleanValue { value: Some(value) });
     match request.attribute {
         VpcAttributeName::EnableDnsSupport => response.enable_dns_support = value(vpc.dns_support),
@@ -334,7 +337,9 @@ pub(in crate::ec2) fn disassociate_block(
     if at == 0 {
         return Err(Refusal::new(
             "OperationNotPermitted",
-            format!("The vpc CIDR block with association ID {wanted} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"),
+            format!(
+                "The vpc CIDR block with association ID {wanted} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
+            ),
         ));
     }
     let cidr = vpc.blocks[at].cidr;

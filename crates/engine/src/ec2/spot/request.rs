@@ -304,7 +304,7 @@ fn launch_of(given: &RequestSpotLaunchSpecification, options: SpotMarketOptions)
 fn asked(cx: &Engine, given: &RequestSpotLaunchSpecification) -> LaunchSpecification {
     let groups = given.security_group_ids.iter().flatten().map(|id| shapes::GroupIdentifier {
         group_id: Some(id.clone()),
-        group_name: cx.ec2.security_groups.get(id).map(|group| group.name.clone()),
+        group_name: cx.ec2.security_groups().get(id).map(|group| group.name.clone()),
     });
     LaunchSpecification {
         image_id: given.image_id.clone(),
