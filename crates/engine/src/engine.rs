@@ -192,6 +192,7 @@ impl Engine {
         let mut resources: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
         let mut put = |table, name| resources.entry(table).or_default().push(name);
         self.ecs.tell(&mut put);
+        self.application_autoscaling.tell(&mut put);
         self.autoscaling.tell(&mut put);
         self.ec2.tell(&mut put);
         self.elb.tell(&mut put);

@@ -15,7 +15,7 @@ mod target;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, application_autoscaling};
 
-use crate::kernel::{Event, Page, Table, dispatch, page};
+use crate::kernel::{Event, Page, Table, dispatch, page, tables};
 use crate::{Caller, Engine};
 
 pub use rows::*;
@@ -65,21 +65,9 @@ impl ApplicationAutoScaling {
     pub(crate) fn next_due(&self) -> Option<Time> {
         [self.activities.next_due(), self.scheduled_actions.next_due()].into_iter().flatten().min()
     }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.activities.record_changes(on);
-        self.policies.record_changes(on);
-        self.scheduled_actions.record_changes(on);
-        self.targets.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.activities.take_changed(put);
-        self.policies.take_changed(put);
-        self.scheduled_actions.take_changed(put);
-        self.targets.take_changed(put);
-    }
 }
+
+tables!(ApplicationAutoScaling { activities, policies, scheduled_actions, targets });
 
 pub(crate) fn handle(
     cx: &mut Engine,

@@ -114,6 +114,10 @@ impl Row for Policy {
     fn key(&self) -> (Name, Name) {
         (self.resource.clone(), self.name.clone())
     }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.resource, self.name))
+    }
     fn index(&self, put: &mut dyn FnMut(PolicyIndex)) {
         put(PolicyIndex::Arn(self.arn.clone()));
         put(PolicyIndex::Resource(self.resource.clone()));
@@ -148,6 +152,10 @@ impl Row for ScheduledAction {
     const TABLE: &'static str = "application_autoscaling.scheduled_actions";
     fn key(&self) -> (Name, Name) {
         (self.resource.clone(), self.name.clone())
+    }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{}", self.resource, self.name))
     }
     fn deadline(&self) -> Option<Time> {
         self.fires_at
@@ -207,6 +215,10 @@ impl Row for Activity {
     const TABLE: &'static str = "application_autoscaling.activities";
     fn key(&self) -> ActivityKey {
         self.key.clone()
+    }
+
+    fn resource(&self) -> Option<String> {
+        None
     }
     fn deadline(&self) -> Option<Time> {
         Some(self.check_at.unwrap_or(self.forget_at))

@@ -116,8 +116,14 @@ fn simple(request: &shapes::PutScalingPolicyRequest) -> Result<PolicyKind, Refus
     })
 }
 
+/// Whether the request sets a cooldown for a policy that has none. Zero says as much as nothing: Terraform sends it with
+/// every update (observed).
+fn has_cooldown(request: &shapes::PutScalingPolicyRequest) -> bool {
+    request.cooldown.is_some_and(|secs| secs != 0)
+}
+
 fn step(request: &shapes::PutScalingPolicyRequest) -> Result<PolicyKind, Refusal> {
-    if request.cooldown.is_some() || request.scaling_adjustment.is_some() {
+    if has_cooldown(request) || request.scaling_adjustment.is_some() {
         return Err(invalid(
             "Cooldown and ScalingAdjustment are only supported for policies of type SimpleScaling",
         ));
@@ -152,7 +158,7 @@ fn target_tracking(
     })?;
     if request.adjustment_type.is_some()
         || request.scaling_adjustment.is_some()
-        || request.cooldown.is_some()
+        || has_cooldown(request)
         || request.step_adjustments.as_ref().is_some_and(|steps| !steps.is_empty())
     {
         return Err(invalid(
