@@ -6,13 +6,16 @@ use std::sync::Arc;
 use capstan_model::{Span, Time};
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
-use super::rows::{Alarm, AlarmSettings, MetricId, MissingData};
+use super::math::Math;
+use super::rows::{Alarm, AlarmSettings, MetricId, MissingData, Source, Watched};
 use super::statistic::{Extended, Statistic};
-use super::{evaluation, event, history, json, query, tag, validation};
+use super::{evaluation, event, history, json, tag, validation};
 use crate::{Caller, Engine};
 
 /// Alarms in a region (CloudWatch quotas).
 const ALARMS_MAX: usize = 5_000;
+/// Metrics of an alarm on metric math (CloudWatch guide, alarms on metric math).
+const METRICS_MAX: usize = 10;
 const DAY: Span = Span::from_hours(24);
 
 /// The state of an alarm that was never evaluated.
@@ -117,7 +120,7 @@ fn settings(request: shapes::PutMetricAlarmRequest) -> Result<AlarmSettings, Ref
             )));
         }
     };
-    let watched = match request.metrics {
+    let (watched, period) = match request.metrics {
         Some(queries) => {
             let beside = request.metric_name.is_some()
                 || request.namespace.is_some()
@@ -131,19 +134,19 @@ fn settings(request: shapes::PutMetricAlarmRequest) -> Result<AlarmSettings, Ref
                     "Metrics list cannot be specified together with MetricName, Namespace, Statistic, ExtendedStatistic, Dimensions, Period or Unit.",
                 ));
             }
-            watched_query(queries)?
+            watched_queries(queries)?
         }
-        None => Watched {
-            statistic: statistic(request.statistic, request.extended_statistic)?,
-            metric: MetricId::of(
+        None => {
+            let statistic = statistic(request.statistic, request.extended_statistic)?;
+            let metric = MetricId::of(
                 request.namespace.ok_or_else(|| required("Namespace"))?,
                 request.metric_name.ok_or_else(|| required("MetricName"))?,
                 request.dimensions,
-            ),
-            period: request.period.ok_or_else(|| required("Period"))?,
-            unit: request.unit,
-            as_query: None,
-        },
+            );
+            let secs = request.period.ok_or_else(|| required("Period"))?;
+            let (period, metric) = (Span::from_secs(secs.into()), Arc::new(metric));
+            (Watched::Metric(Source { metric, statistic, period, unit: request.unit }), period)
+        }
     };
     let settings = AlarmSettings {
         description: request.alarm_description,
@@ -151,43 +154,25 @@ fn settings(request: shapes::PutMetricAlarmRequest) -> Result<AlarmSettings, Ref
         ok_actions: actions(request.ok_actions)?,
         alarm_actions: actions(request.alarm_actions)?,
         insufficient_data_actions: actions(request.insufficient_data_actions)?,
-        metric: Arc::new(watched.metric),
-        statistic: watched.statistic,
-        period: period(watched.period, evaluation_periods)?,
-        unit: watched.unit,
+        watched,
+        period: check_period(period, evaluation_periods)?,
         evaluation_periods,
         datapoints_to_alarm: request.datapoints_to_alarm,
         threshold,
         comparison,
         treat_missing_data,
         ignore_low_samples,
-        as_query: watched.as_query,
     };
     Ok(settings)
 }
 
-/// The metric that an alarm watches and how.
-struct Watched {
-    metric: MetricId,
-    statistic: Statistic,
-    /// Seconds.
-    period: i32,
-    unit: Option<shapes::StandardUnit>,
-    as_query: Option<(String, Option<String>)>,
-}
-
-fn watched_query(queries: Vec<shapes::MetricDataQuery>) -> Result<Watched, Refusal> {
-    let path = "Metrics.member.1";
-    let expression = queries.iter().find_map(|query| query.expression.as_deref());
-    let single = <[shapes::MetricDataQuery; 1]>::try_from(queries.clone()).ok();
-    let Some([query]) = single.filter(|_| expression.is_none()) else {
-        return Err(query::no_math(path, Some(expression.unwrap_or("a list of several metrics"))));
-    };
-    query::check_id(path, &query.id)?;
-    let Some(stat) = query.metric_stat else { return Err(query::no_math(path, None)) };
-    let (metric, statistic) = query::check_stat(path, &stat)?;
-    let as_query = Some((query.id, query.label));
-    Ok(Watched { metric, statistic, period: stat.period, unit: stat.unit, as_query })
+fn watched_queries(queries: Vec<shapes::MetricDataQuery>) -> Result<(Watched, Span), Refusal> {
+    let math = Math::read("Metrics", queries)?;
+    if math.metrics().count() > METRICS_MAX {
+        return Err(validation(format!("Metrics can name {METRICS_MAX} metrics at most.")));
+    }
+    let period = math.single().map_err(|wrong| validation(format!("Invalid metrics list: {wrong}.")))?;
+    Ok((Watched::Queries(Box::new(math)), period))
 }
 
 fn statistic(simple: Option<shapes::Statistic>, extended: Option<String>) -> Result<Statistic, Refusal> {
@@ -205,11 +190,12 @@ fn statistic(simple: Option<shapes::Statistic>, extended: Option<String>) -> Res
     }
 }
 
-fn period(secs: i32, evaluation_periods: i32) -> Result<Span, Refusal> {
+fn check_period(period: Span, evaluation_periods: i32) -> Result<Span, Refusal> {
+    let secs = period.as_secs();
     if !(matches!(secs, 10 | 20 | 30) || secs % 60 == 0) {
         return Err(validation("Period must be 10, 20, 30 or a multiple of 60."));
     }
-    let window = i64::from(secs) * i64::from(evaluation_periods);
+    let window = secs * i64::from(evaluation_periods);
     if secs < 3_600 && window > 86_400 {
         return Err(validation(
             "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).",
@@ -220,7 +206,7 @@ fn period(secs: i32, evaluation_periods: i32) -> Result<Span, Refusal> {
             "Metrics cannot be checked across more than seven days (EvaluationPeriods * Period must be <= 604800).",
         ));
     }
-    Ok(Span::from_secs(i64::from(secs)))
+    Ok(period)
 }
 
 fn actions(arns: Option<Vec<String>>) -> Result<Vec<String>, Refusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
-use super::rows::{Alarm, MetricId};
+use super::rows::{Alarm, MetricId, Watched};
 use super::statistic::Statistic;
 use super::{invalid_token, validation};
 use crate::kernel::page;
@@ -77,15 +77,16 @@ pub(super) fn describe_for_metric(
 ) -> Result<shapes::DescribeAlarmsForMetricResponse, Refusal> {
     let id = Arc::new(MetricId::of(request.namespace, request.metric_name, request.dimensions));
     let wanted = |alarm: &&Alarm| {
-        let settings = &alarm.settings;
-        let simple = match &settings.statistic {
+        // An alarm on metric math is not one on its metrics.
+        let Some(source) = alarm.settings.watched.metric() else { return false };
+        let simple = match &source.statistic {
             Statistic::Simple(simple) => Some(*simple),
             Statistic::Extended(..) => None,
         };
         request.statistic.is_none_or(|statistic| simple == Some(statistic))
-            && request.extended_statistic.as_ref().is_none_or(|text| text == settings.statistic.name())
-            && request.period.is_none_or(|period| i64::from(period) == settings.period.as_secs())
-            && request.unit.is_none_or(|unit| settings.unit == Some(unit))
+            && request.extended_statistic.as_ref().is_none_or(|text| text == source.statistic.name())
+            && request.period.is_none_or(|period| i64::from(period) == source.period.as_secs())
+            && request.unit.is_none_or(|unit| source.unit == Some(unit))
     };
     let alarms = cx.cloudwatch.alarms.by(&id).filter(wanted).map(|alarm| shown(cx, alarm));
     Ok(shapes::DescribeAlarmsForMetricResponse { metric_alarms: Some(alarms.collect()) })
@@ -121,30 +122,31 @@ pub(super) fn shown(cx: &Engine, alarm: &Alarm) -> shapes::MetricAlarm {
             .map(|ignore| if ignore { "ignore" } else { "evaluate" }.to_owned()),
         ..shapes::MetricAlarm::default()
     };
-    let period = i32::try_from(settings.period.as_secs()).unwrap_or(i32::MAX);
-    if let Some((id, label)) = &settings.as_query {
-        told.metrics = Some(vec![shapes::MetricDataQuery {
-            id: id.clone(),
-            label: label.clone(),
-            metric_stat: Some(shapes::MetricStat {
-                metric: settings.metric.shown(),
-                period,
-                stat: settings.statistic.name().to_owned(),
-                unit: settings.unit,
-            }),
-            return_data: Some(true),
-            ..shapes::MetricDataQuery::default()
-        }]);
-        return told;
-    }
-    told.metric_name = Some(settings.metric.name.clone());
-    told.namespace = Some(settings.metric.namespace.clone());
-    told.dimensions = Some(settings.metric.shown_dimensions());
-    told.period = Some(period);
-    told.unit = settings.unit;
-    match &settings.statistic {
+    let source = match &settings.watched {
+        Watched::Metric(source) => source,
+        Watched::Queries(math) => {
+            told.metrics = Some(math.given().iter().map(with_return).collect());
+            return told;
+        }
+    };
+    told.metric_name = Some(source.metric.name.clone());
+    told.namespace = Some(source.metric.namespace.clone());
+    told.dimensions = Some(source.metric.shown_dimensions());
+    told.period = i32::try_from(source.period.as_secs()).ok();
+    told.unit = source.unit;
+    match &source.statistic {
         Statistic::Simple(simple) => told.statistic = Some(*simple),
         Statistic::Extended(text, _) => told.extended_statistic = Some(text.clone()),
     }
     told
+}
+
+/// A query with what it left out.
+fn with_return(query: &shapes::MetricDataQuery) -> shapes::MetricDataQuery {
+    let mut shown = query.clone();
+    shown.return_data.get_or_insert(true);
+    if let Some(stat) = &mut shown.metric_stat {
+        stat.metric.dimensions.get_or_insert_default();
+    }
+    shown
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use capstan_model::{Span, Time};
 use capstan_shapes::cloudwatch as shapes;
 
-use super::rows::{Alarm, MissingData};
-use super::series::Window;
-use super::{alarm, event, history, reason};
+use super::rows::{Alarm, MissingData, Watched};
+use super::series::Point;
+use super::{alarm, event, history, query, reason};
 use crate::Engine;
 use crate::kernel::Event;
 
@@ -77,7 +77,10 @@ pub(super) fn evaluate(cx: &mut Engine, name: &Arc<str>) {
     let slots = slots(cx, alarm);
     let real = |slot: &&Option<Slot>| slot.is_some();
     let low_samples = settings.ignore_low_samples == Some(true)
-        && slots.iter().flatten().any(|slot| settings.statistic.is_low(slot.samples));
+        && settings
+            .watched
+            .metric()
+            .is_some_and(|source| slots.iter().flatten().any(|slot| source.statistic.is_low(slot.samples)));
     let newest = slots.iter().rev().find(real).copied().flatten().map(|slot| slot.value);
     let range: Vec<Option<bool>> = slots.iter().map(|slot| slot.map(|slot| slot.breaches)).collect();
     let missing = settings.treat_missing_data.unwrap_or(MissingData::Missing);
@@ -106,22 +109,22 @@ fn slots(cx: &Engine, alarm: &Alarm) -> Vec<Option<Slot>> {
     let periods = settings.evaluation_periods + RANGE_MORE;
     let from = to - period * i64::from(periods);
     let mut slots = vec![None; usize::try_from(periods).unwrap_or_default()];
-    let Some(series) = cx.cloudwatch.series.get(&settings.metric) else { return slots };
-    let window = Window {
-        now: cx.now,
-        from,
-        to,
-        period,
-        unit: settings.unit,
-        by_unit: false,
-        with_values: settings.statistic.needs_values(),
+    let values: Vec<(Time, f64, f64)> = match (settings.watched.metric(), &settings.watched) {
+        (Some(source), _) | (None, Watched::Metric(source)) => {
+            let points = query::buckets(cx, source, from, to).into_iter();
+            let value = |point: Point| Some((point.start, source.statistic.of(&point.set)?, point.set.count));
+            points.filter_map(value).collect()
+        }
+        (None, Watched::Queries(math)) => {
+            let points = math.answers(cx, from, to).into_iter().flat_map(|answer| answer.points);
+            points.map(|(start, value)| (start, value, 0.0)).collect()
+        }
     };
-    for point in series.tiers.buckets(&window) {
-        let index = (point.start - from).as_micros() / period.as_micros();
-        let slot = usize::try_from(index).ok().and_then(|index| slots.get_mut(index));
-        if let (Some(slot), Some(value)) = (slot, settings.statistic.of(&point.set)) {
+    for (start, value, samples) in values {
+        let index = (start - from).as_micros().div_euclid(period.as_micros());
+        if let Some(slot) = usize::try_from(index).ok().and_then(|index| slots.get_mut(index)) {
             let breaches = breaches(settings.comparison, value, settings.threshold);
-            *slot = Some(Slot { start: point.start, value, samples: point.set.count, breaches });
+            *slot = Some(Slot { start, value, samples, breaches });
         }
     }
     slots

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use capstan_model::Time;
+use capstan_shapes::cloudwatch as shapes;
 use serde_json::{Value as Json, json};
 
 use super::describe;
-use super::rows::{Alarm, AlarmSettings};
+use super::rows::{Alarm, AlarmSettings, MetricId, Watched};
 use crate::Engine;
 use crate::ec2::digest;
 use crate::events::{Published, publish};
@@ -89,27 +90,43 @@ fn configuration(name: &str, settings: &AlarmSettings, configured_at: Time) -> J
 }
 
 /// An alarm on one metric shows it as a query whose id AWS makes up; ours follows from the metric.
-fn metrics(settings: &AlarmSettings) -> Json {
-    let metric = &settings.metric;
+pub(super) fn metrics(settings: &AlarmSettings) -> Json {
+    let source = match &settings.watched {
+        Watched::Metric(source) => source,
+        Watched::Queries(math) => return math.given().iter().map(query).collect(),
+    };
+    let id = uuid(&format!("{:?} {:?} {:?}", source.metric, source.period, source.statistic));
+    let (period, stat) = (source.period.as_secs(), source.statistic.name());
+    json!([{ "id": id, "metricStat": metric_stat(&source.metric, period, stat), "returnData": true }])
+}
+
+fn query(query: &shapes::MetricDataQuery) -> Json {
+    let mut shown = json!({ "id": query.id });
+    if let Some(label) = &query.label {
+        shown["label"] = label.as_str().into();
+    }
+    if let Some(expression) = &query.expression {
+        shown["expression"] = expression.as_str().into();
+    }
+    if let Some(stat) = &query.metric_stat {
+        let metric = stat.metric.clone();
+        let (namespace, name) =
+            (metric.namespace.unwrap_or_default(), metric.metric_name.unwrap_or_default());
+        let metric = MetricId::of(namespace, name, metric.dimensions);
+        shown["metricStat"] = metric_stat(&metric, stat.period.into(), &stat.stat);
+    }
+    shown["returnData"] = query.return_data.unwrap_or(true).into();
+    shown
+}
+
+fn metric_stat(metric: &MetricId, period: i64, stat: &str) -> Json {
     let dimensions: serde_json::Map<String, Json> =
         metric.dimensions.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-    let id = match &settings.as_query {
-        Some((id, _)) => id.clone(),
-        None => uuid(&format!("{metric:?} {:?} {:?}", settings.period, settings.statistic)),
-    };
-    let mut query = json!({
-        "id": id,
-        "metricStat": {
-            "metric": { "dimensions": dimensions, "name": metric.name, "namespace": metric.namespace },
-            "period": settings.period.as_secs(),
-            "stat": settings.statistic.name(),
-        },
-        "returnData": true,
-    });
-    if let Some((_, Some(label))) = &settings.as_query {
-        query["label"] = label.as_str().into();
-    }
-    json!([query])
+    json!({
+        "metric": { "dimensions": dimensions, "name": metric.name, "namespace": metric.namespace },
+        "period": period,
+        "stat": stat,
+    })
 }
 
 /// A text in the form of a UUID that stands for another text.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use capstan_model::Span;
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
-use super::rows::{Alarm, HistoryItem};
-use super::{describe, evaluation, invalid_token, json};
+use super::rows::{Alarm, HistoryItem, Watched};
+use super::{describe, evaluation, event, invalid_token, json};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -44,23 +44,29 @@ pub(super) fn configuration(cx: &mut Engine, name: &Arc<str>, kind: &str) {
 
 fn alarm_json(cx: &Engine, alarm: &Alarm) -> String {
     let settings = &alarm.settings;
-    let dimensions: Vec<String> = settings
-        .metric
-        .dimensions
-        .iter()
-        .map(|(name, value)| format!("{{\"name\":{},\"value\":{}}}", json::text(name), json::text(value)))
-        .collect();
+    let watched = match &settings.watched {
+        Watched::Metric(source) => {
+            let dimension = |(name, value): &(String, String)| {
+                format!("{{\"name\":{},\"value\":{}}}", json::text(name), json::text(value))
+            };
+            let dimensions: Vec<String> = source.metric.dimensions.iter().map(dimension).collect();
+            format!(
+                "\"namespace\":{},\"metricName\":{},\"dimensions\":[{}],\"period\":{},\"statistic\":{}",
+                json::text(&source.metric.namespace),
+                json::text(&source.metric.name),
+                dimensions.join(","),
+                settings.period.as_secs(),
+                json::text(source.statistic.name()),
+            )
+        }
+        Watched::Queries(_) => format!("\"metrics\":{}", event::metrics(settings)),
+    };
     let mut out = format!(
-        "{{\"alarmName\":{},\"alarmArn\":{},\"threshold\":{:?},\"namespace\":{},\"metricName\":{},\"dimensions\":[{}],\"period\":{},\"evaluationPeriods\":{},\"statistic\":{},\"comparisonOperator\":\"{}\",\"actionsEnabled\":{},\"okActions\":{},\"alarmActions\":{},\"insufficientDataActions\":{},\"stateValue\":\"{}\"",
+        "{{\"alarmName\":{},\"alarmArn\":{},\"threshold\":{:?},{watched},\"evaluationPeriods\":{},\"comparisonOperator\":\"{}\",\"actionsEnabled\":{},\"okActions\":{},\"alarmActions\":{},\"insufficientDataActions\":{},\"stateValue\":\"{}\"",
         json::text(&alarm.name),
         json::text(&describe::arn(cx, &alarm.name)),
         settings.threshold,
-        json::text(&settings.metric.namespace),
-        json::text(&settings.metric.name),
-        dimensions.join(","),
-        settings.period.as_secs(),
         settings.evaluation_periods,
-        json::text(settings.statistic.name()),
         settings.comparison,
         settings.actions_enabled,
         json::texts(&settings.ok_actions),

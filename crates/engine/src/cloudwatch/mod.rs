@@ -11,6 +11,7 @@ mod event;
 mod findings;
 mod history;
 mod json;
+mod math;
 mod metric;
 mod query;
 mod reason;
@@ -30,17 +31,17 @@ use capstan_shapes::{Refusal, cloudwatch};
 use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
+pub use math::Math;
 pub(crate) use metric::{has_point, put, put_set};
-pub use rows::{Alarm, AlarmSettings, Dashboard, HistoryItem, MetricId, MissingData, Series};
+pub use rows::{
+    Alarm, AlarmSettings, Dashboard, HistoryItem, MetricId, MissingData, Series, Source, Watched,
+};
 pub use series::{Point, StatisticSet};
 pub use statistic::Statistic;
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
-    (
-        "GetMetricWidgetImage.MetricWidget",
-        "metric math is not evaluated: the image says so for each expression; liveData, region and accountId have no effect",
-    ),
+    ("GetMetricWidgetImage.MetricWidget", "liveData, region and accountId have no effect"),
     ("GetMetricData.LabelOptions", "labels are given back as they are; dynamic labels are not filled in"),
     ("ListMetrics.IncludeLinkedAccounts", "there is one account"),
     ("ListMetrics.OwningAccount", "there is one account"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use capstan_model::{Span, Time};
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
-use super::rows::MetricId;
+use super::math::Math;
+use super::rows::{MetricId, Source};
 use super::series::{Point, Window};
 use super::statistic::{Extended, Statistic, of_simple};
 use super::{invalid_combination, invalid_token, invalid_value, validation};
@@ -126,16 +127,6 @@ fn grouped(number: i64) -> String {
     out
 }
 
-/// One query of GetMetricData, checked.
-struct Query {
-    id: String,
-    label: String,
-    metric: Arc<MetricId>,
-    statistic: Statistic,
-    period: Span,
-    unit: Option<shapes::StandardUnit>,
-}
-
 pub(super) fn data(
     cx: &mut Engine,
     _: &Caller,
@@ -158,42 +149,16 @@ pub(super) fn data(
             "The parameter MaxDatapoints must be between 1 and {DATA_POINTS_MAX}."
         )));
     }
-    let mut ids: Vec<String> = Vec::new();
-    let mut queries = Vec::new();
-    for (index, query) in request.metric_data_queries.into_iter().enumerate() {
-        let path = format!("MetricDataQueries.member.{}", index + 1);
-        let returned = query.return_data.unwrap_or(true);
-        let query = check(&path, query)?;
-        if ids.contains(&query.id) {
-            return Err(validation(format!(
-                "The values for parameter id in MetricDataQueries are not unique: {}",
-                query.id
-            )));
-        }
-        ids.push(query.id.clone());
-        if returned {
-            queries.push(query);
-        }
-    }
+    let math = Math::read("MetricDataQueries", request.metric_data_queries)?;
     let newest_first = request.scan_by.unwrap_or_default() == shapes::ScanBy::TimestampDescending;
+    let answers = math.answers(cx, request.start_time, request.end_time);
     let mut points: Vec<(usize, usize, Time, f64)> = Vec::new();
-    for (index, query) in queries.iter().enumerate() {
-        let window = Window {
-            now: cx.now,
-            from: request.start_time.floor(query.period),
-            to: request.end_time,
-            period: query.period,
-            unit: query.unit,
-            by_unit: false,
-            with_values: query.statistic.needs_values(),
-        };
-        let series = cx.cloudwatch.series.get(&query.metric);
-        let mut buckets = series.map(|series| series.tiers.buckets(&window)).unwrap_or_default();
+    for (index, answer) in answers.iter().enumerate() {
+        let mut values = answer.points.clone();
         if newest_first {
-            buckets.reverse();
+            values.reverse();
         }
-        let values = buckets.iter().filter_map(|point| Some((point.start, query.statistic.of(&point.set)?)));
-        points.extend(values.enumerate().map(|(at, (start, value))| (index, at, start, value)));
+        points.extend(values.into_iter().enumerate().map(|(at, (start, value))| (index, at, start, value)));
     }
     let size = usize::try_from(size).unwrap_or(1);
     let key = |(query, at, ..): &(usize, usize, Time, f64)| format!("{query:06}-{at:012}");
@@ -201,7 +166,7 @@ pub(super) fn data(
     let first = page.items.first().map(|point| point.0);
     let last = page.items.last().map(|point| point.0);
     let continued = request.next_token.is_some();
-    let results = queries.into_iter().enumerate().filter_map(|(index, query)| {
+    let results = answers.into_iter().enumerate().filter_map(|(index, answer)| {
         // Later pages tell only of the queries whose points they hold.
         if continued && !(first..=last).contains(&Some(index)) {
             return None;
@@ -209,8 +174,8 @@ pub(super) fn data(
         let ours = || page.items.iter().filter(|point| point.0 == index);
         let cut = page.next.is_some() && last.is_none_or(|last| index >= last);
         Some(shapes::MetricDataResult {
-            id: Some(query.id),
-            label: Some(query.label),
+            id: Some(answer.id),
+            label: Some(answer.label),
             timestamps: Some(ours().map(|point| point.2).collect()),
             values: Some(ours().map(|point| point.3).collect()),
             status_code: Some(if cut {
@@ -228,26 +193,6 @@ pub(super) fn data(
     })
 }
 
-fn check(path: &str, query: shapes::MetricDataQuery) -> Result<Query, Refusal> {
-    check_id(path, &query.id)?;
-    let Some(stat) = query.metric_stat else {
-        return Err(no_math(path, query.expression.as_deref()));
-    };
-    if query.expression.is_some() {
-        return Err(validation(format!(
-            "The parameters {path}.MetricStat and {path}.Expression are mutually exclusive and you have specified both."
-        )));
-    }
-    let (metric, statistic) = check_stat(path, &stat)?;
-    let Some(period) = period(stat.period) else {
-        return Err(validation(format!(
-            "The parameter {path}.MetricStat.Period must be 1, 5, 10, 20, 30, or any multiple of 60."
-        )));
-    };
-    let label = query.label.unwrap_or_else(|| metric.name.clone());
-    Ok(Query { id: query.id, label, metric: Arc::new(metric), statistic, period, unit: stat.unit })
-}
-
 /// A lower-case letter, then letters, digits and underscores.
 pub(super) fn check_id(path: &str, id: &str) -> Result<(), Refusal> {
     let fits = id.starts_with(|c: char| c.is_ascii_lowercase())
@@ -260,8 +205,8 @@ pub(super) fn check_id(path: &str, id: &str) -> Result<(), Refusal> {
     )))
 }
 
-/// The metric and statistic of a `MetricStat`.
-pub(super) fn check_stat(path: &str, stat: &shapes::MetricStat) -> Result<(MetricId, Statistic), Refusal> {
+/// What a `MetricStat` asks for.
+pub(super) fn source(path: &str, stat: &shapes::MetricStat) -> Result<Source, Refusal> {
     let metric = stat.metric.clone();
     let (Some(namespace), Some(name)) = (metric.namespace, metric.metric_name) else {
         return Err(validation(format!(
@@ -274,16 +219,26 @@ pub(super) fn check_stat(path: &str, stat: &shapes::MetricStat) -> Result<(Metri
             stat.stat
         )));
     };
-    Ok((MetricId::of(namespace, name, metric.dimensions), statistic))
+    let Some(period) = period(stat.period) else {
+        return Err(validation(format!(
+            "The parameter {path}.MetricStat.Period must be 1, 5, 10, 20, 30, or any multiple of 60."
+        )));
+    };
+    let metric = Arc::new(MetricId::of(namespace, name, metric.dimensions));
+    Ok(Source { metric, statistic, period, unit: stat.unit })
 }
 
-pub(super) fn no_math(path: &str, expression: Option<&str>) -> Refusal {
-    match expression {
-        Some(expression) => validation(format!(
-            "{path}.Expression: metric math is not built yet, so {expression} cannot be evaluated. Ask for the metrics by MetricStat."
-        )),
-        None => {
-            validation(format!("One of the parameters {path}.MetricStat and {path}.Expression is required."))
-        }
-    }
+/// The periods of a metric that have points, oldest first.
+pub(super) fn buckets(cx: &Engine, source: &Source, from: Time, to: Time) -> Vec<Point> {
+    let window = Window {
+        now: cx.now,
+        from,
+        to,
+        period: source.period,
+        unit: source.unit,
+        by_unit: false,
+        with_values: source.statistic.needs_values(),
+    };
+    let series = cx.cloudwatch.series.get(&source.metric);
+    series.map(|series| series.tiers.buckets(&window)).unwrap_or_default()
 }

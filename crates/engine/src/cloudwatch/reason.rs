@@ -126,7 +126,8 @@ fn data(alarm: &Alarm, evaluated: &[Slot], now: Time) -> String {
     if let Some(oldest) = evaluated.last() {
         out.push_str(&format!(",\"startDate\":{}", json::moment(oldest.start)));
     }
-    if let Some(unit) = settings.unit {
+    let source = settings.watched.metric();
+    if let Some(unit) = source.and_then(|source| source.unit) {
         out.push_str(&format!(",\"unit\":{}", json::text(unit.as_str())));
     }
     let newest = &evaluated[..evaluated.len().min(EVALUATED_MAX)];
@@ -134,17 +135,21 @@ fn data(alarm: &Alarm, evaluated: &[Slot], now: Time) -> String {
     let points: Vec<String> = newest
         .iter()
         .map(|slot| {
+            // What is calculated has no samples.
+            let samples = source.map(|_| format!("\"sampleCount\":{:?},", slot.samples));
             format!(
-                "{{\"timestamp\":{},\"sampleCount\":{:?},\"value\":{:?}}}",
+                "{{\"timestamp\":{},{}\"value\":{:?}}}",
                 json::moment(slot.start),
-                slot.samples,
+                samples.unwrap_or_default(),
                 slot.value
             )
         })
         .collect();
+    if let Some(source) = source {
+        out.push_str(&format!(",\"statistic\":{}", json::text(source.statistic.name())));
+    }
     out.push_str(&format!(
-        ",\"statistic\":{},\"period\":{},\"recentDatapoints\":[{}],\"threshold\":{:?},\"evaluatedDatapoints\":[{}]}}",
-        json::text(settings.statistic.name()),
+        ",\"period\":{},\"recentDatapoints\":[{}],\"threshold\":{:?},\"evaluatedDatapoints\":[{}]}}",
         settings.period.as_secs(),
         recent.join(","),
         settings.threshold,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use capstan_model::{Span, Time};
 use capstan_shapes::cloudwatch as shapes;
 
+use super::math::Math;
 use super::series::{RETENTION, Tiers};
 use super::statistic::Statistic;
 use crate::kernel::{NoIndex, Row};
@@ -120,12 +121,9 @@ pub struct AlarmSettings {
     pub ok_actions: Vec<String>,
     pub alarm_actions: Vec<String>,
     pub insufficient_data_actions: Vec<String>,
-    pub metric: Arc<MetricId>,
-    pub statistic: Statistic,
+    pub watched: Watched,
     /// 10 s, 20 s, 30 s or whole minutes.
     pub period: Span,
-    /// Only points of that unit; `None` takes all.
-    pub unit: Option<shapes::StandardUnit>,
     /// N of "M out of N".
     pub evaluation_periods: i32,
     /// M of "M out of N"; `None` means N and shortens the reason texts.
@@ -136,11 +134,37 @@ pub struct AlarmSettings {
     pub treat_missing_data: Option<MissingData>,
     /// EvaluateLowSampleCountPercentile is `ignore`; `None` when it was not given.
     pub ignore_low_samples: Option<bool>,
-    /// The only query of `Metrics`, when the metric was given that way: id, label.
-    pub as_query: Option<(String, Option<String>)>,
 }
 
-/// An alarm on one metric.
+/// A metric and what is asked of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub metric: Arc<MetricId>,
+    pub statistic: Statistic,
+    pub period: Span,
+    /// Only points of that unit; `None` takes all.
+    pub unit: Option<shapes::StandardUnit>,
+}
+
+/// What an alarm looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Watched {
+    Metric(Source),
+    /// `Metrics`: queries of which one returns data.
+    Queries(Box<Math>),
+}
+
+impl Watched {
+    /// The metric, when there is only one and nothing is calculated.
+    pub fn metric(&self) -> Option<&Source> {
+        match self {
+            Self::Metric(source) => Some(source),
+            Self::Queries(math) => math.only_metric(),
+        }
+    }
+}
+
+/// An alarm on a metric or on what is made of several.
 #[derive(Clone, Debug)]
 pub struct Alarm {
     pub name: Arc<str>,
@@ -188,7 +212,10 @@ impl Row for Alarm {
         Some(self.evaluates_at)
     }
     fn index(&self, put: &mut dyn FnMut(Arc<MetricId>)) {
-        put(self.settings.metric.clone());
+        match &self.settings.watched {
+            Watched::Metric(source) => put(source.metric.clone()),
+            Watched::Queries(math) => math.metrics().for_each(|metric| put(metric.clone())),
+        }
     }
 }
 

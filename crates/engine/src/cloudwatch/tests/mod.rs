@@ -1,6 +1,7 @@
 //! The room from outside: calls, facts and time in, answers and alarm actions out.
 
 mod dashboards;
+mod math;
 
 use capstan_model::{Span, Time};
 use capstan_shapes::cloudwatch as shapes;
@@ -225,7 +226,7 @@ fn alarms_are_held_to_their_rules() {
         comparison_operator: Some(shapes::ComparisonOperator::LessThanThreshold),
         ..shapes::PutMetricAlarmRequest::default()
     };
-    refused(&mut engine, bare(vec![math]), "ValidationError", "metric math is not built yet");
+    refused(&mut engine, bare(vec![math]), "ValidationError", "names no metric");
     let query = shapes::MetricDataQuery {
         id: "m1".to_owned(),
         metric_stat: Some(shapes::MetricStat {

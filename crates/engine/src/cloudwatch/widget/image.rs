@@ -7,10 +7,10 @@ use capstan_report::{Chart, Color, Horizontal, Series, View, number};
 use capstan_shapes::{Blob, Refusal, cloudwatch as shapes};
 
 use super::super::findings::{Findings, Node};
-use super::super::rows::MetricId;
-use super::super::series::Window;
+use super::super::math::{Answer, Math};
+use super::super::rows::{MetricId, Source};
 use super::super::statistic::Statistic;
-use super::super::{describe, reason, validation};
+use super::super::{describe, query, reason, validation};
 use super::{Row, What, Widget, read};
 use crate::{Caller, Engine};
 
@@ -69,9 +69,29 @@ pub(in super::super) fn image(
 /// One line of the image: what it shows and how.
 struct Line {
     row: Row,
-    metric: Arc<MetricId>,
-    statistic: Statistic,
-    period: Span,
+    shown: Shown,
+}
+
+enum Shown {
+    Metric(Source),
+    /// What an expression gave.
+    Answer(Answer),
+}
+
+impl Line {
+    fn metric(&self) -> Option<&Source> {
+        match &self.shown {
+            Shown::Metric(source) => Some(source),
+            Shown::Answer(_) => None,
+        }
+    }
+
+    fn period(&self) -> Span {
+        match &self.shown {
+            Shown::Metric(source) => source.period,
+            Shown::Answer(answer) => answer.period,
+        }
+    }
 }
 
 fn chart(cx: &Engine, widget: Widget) -> Result<Chart, Refusal> {
@@ -84,18 +104,48 @@ fn chart(cx: &Engine, widget: Widget) -> Result<Chart, Refusal> {
     if let capstan_report::XScale::Time { offset_minutes, .. } = &mut chart.x {
         *offset_minutes = widget.timezone;
     }
-    let (stat, period) = (widget.stat, widget.period);
-    let mut lines = Vec::new();
-    for row in widget.rows.into_iter().filter(|row| row.visible) {
+    let source = |row: &Row, id: &MetricId| {
+        let statistic = Statistic::parse(row.stat.as_ref().unwrap_or(&widget.stat))?;
+        let period = Span::from_secs(row.period.unwrap_or(widget.period));
+        Some(Source { metric: Arc::new(id.clone()), statistic, period, unit: None })
+    };
+    // Rows without an id can be meant too, by METRICS().
+    let id = |index: usize, row: &Row| row.id.clone().unwrap_or_else(|| format!("row {index}"));
+    let (mut metrics, mut expressions) = (Vec::new(), Vec::new());
+    for (index, row) in widget.rows.iter().enumerate() {
         match &row.what {
-            What::Metric(id) => {
-                let (metric, text) = (Arc::new(id.clone()), row.stat.as_ref().unwrap_or(&stat));
-                let Some(statistic) = Statistic::parse(text) else { continue };
-                let period = Span::from_secs(row.period.unwrap_or(period));
-                lines.push(Line { row, metric, statistic, period });
+            What::Metric(metric) => {
+                metrics.extend(source(row, metric).map(|source| (id(index, row), source)))
             }
-            What::Expression(expression) => {
-                chart.notes.push(format!("Not drawn, as metric math is not built: {expression}"));
+            What::Expression(text) => expressions.push((id(index, row), text.clone())),
+        }
+    }
+    let answers = match Math::of_widget(metrics, expressions) {
+        Ok(math) => {
+            within(math.finest(), from, to, "an expression")?;
+            math.answers(cx, from, to)
+        }
+        Err(wrong) => {
+            chart.notes.push(format!("Not drawn: {wrong}"));
+            Vec::new()
+        }
+    };
+    let mut lines = Vec::new();
+    for (index, row) in widget.rows.iter().enumerate().filter(|(_, row)| row.visible) {
+        match &row.what {
+            What::Metric(metric) => {
+                let shown = source(row, metric).map(Shown::Metric);
+                lines.extend(shown.map(|shown| Line { row: row.clone(), shown }));
+            }
+            What::Expression(text) => {
+                let (id, named) = (id(index, row), row.id.is_some());
+                for answer in answers.iter().filter(|answer| answer.id == id) {
+                    let mut answer = answer.clone();
+                    if answer.label == id && !named {
+                        answer.label = text.clone();
+                    }
+                    lines.push(Line { row: row.clone(), shown: Shown::Answer(answer) });
+                }
             }
         }
     }
@@ -105,18 +155,14 @@ fn chart(cx: &Engine, widget: Widget) -> Result<Chart, Refusal> {
     }
     let labels = labels(&lines);
     for (line, label) in lines.iter().zip(labels) {
-        if (to - from).as_micros() / line.period.as_micros() > POINTS_MAX {
-            return Err(validation(format!(
-                "The widget asks for more than {POINTS_MAX} points of {label}: use a longer period."
-            )));
-        }
+        within(line.period(), from, to, &label)?;
         let points = points(cx, line, from, to);
         let label =
             line.row.label.as_ref().map_or_else(|| label.clone(), |given| filled(given, &label, &points));
         chart.series.push(Series {
             color: line.row.color,
             right: line.row.right,
-            gap: Some(line.period.as_micros() as f64 * 1.5e-6),
+            gap: Some(line.period().as_micros() as f64 * 1.5e-6),
             ..Series::line(label, points)
         });
     }
@@ -131,6 +177,16 @@ fn chart(cx: &Engine, widget: Widget) -> Result<Chart, Refusal> {
     Ok(chart)
 }
 
+/// So many points of that period can be drawn.
+fn within(period: Span, from: Time, to: Time, label: &str) -> Result<(), Refusal> {
+    if (to - from).as_micros() / period.as_micros().max(1) <= POINTS_MAX {
+        return Ok(());
+    }
+    Err(validation(format!(
+        "The widget asks for more than {POINTS_MAX} points of {label}: use a longer period."
+    )))
+}
+
 /// An alarm's threshold as a line, and its metric unless that is there already.
 fn add_alarm(cx: &Engine, arn: &str, lines: &mut Vec<Line>, chart: &mut Chart) {
     let alarms = &cx.cloudwatch.alarms;
@@ -139,23 +195,28 @@ fn add_alarm(cx: &Engine, arn: &str, lines: &mut Vec<Line>, chart: &mut Chart) {
         return;
     };
     let settings = &alarm.settings;
-    let (metric, statistic) = (settings.metric.clone(), settings.statistic.clone());
-    let same = |line: &Line| line.metric == metric && line.statistic == statistic;
-    let right = match lines.iter().find(|line| same(line)) {
-        Some(line) => line.row.right,
-        None => {
-            let what = What::Metric((*metric).clone());
-            let (label, color, stat, period) = (None, None, None, None);
-            let row = Row { what, label, color, right: false, visible: true, stat, period };
-            lines.push(Line { row, metric, statistic, period: settings.period });
-            false
+    let (mut right, mut watched) = (false, "a metric math expression".to_owned());
+    if let Some(source) = settings.watched.metric() {
+        watched.clone_from(&source.metric.name);
+        let same = |line: &&Line| {
+            line.metric()
+                .is_some_and(|other| other.metric == source.metric && other.statistic == source.statistic)
+        };
+        match lines.iter().find(same) {
+            Some(line) => right = line.row.right,
+            None => {
+                let what = What::Metric((*source.metric).clone());
+                let (id, label, color, stat, period) = (None, None, None, None, None);
+                let row = Row { what, id, label, color, right: false, visible: true, stat, period };
+                lines.push(Line { row, shown: Shown::Metric(source.clone()) });
+            }
         }
-    };
+    }
     let minutes = settings.period.as_secs() * i64::from(settings.evaluation_periods) / 60;
     let label = format!(
         "{}: {} {} {} for {} datapoints within {minutes} minute{}",
         alarm.name,
-        settings.metric.name,
+        watched,
         reason::sign(settings.comparison),
         number(settings.threshold),
         alarm.datapoints_to_alarm(),
@@ -171,50 +232,53 @@ fn add_alarm(cx: &Engine, arn: &str, lines: &mut Vec<Line>, chart: &mut Chart) {
 }
 
 fn points(cx: &Engine, line: &Line, from: Time, to: Time) -> Vec<(f64, f64)> {
-    let window = Window {
-        now: cx.now,
-        from: from.floor(line.period),
-        to,
-        period: line.period,
-        unit: None,
-        by_unit: false,
-        with_values: line.statistic.needs_values(),
-    };
-    let Some(series) = cx.cloudwatch.series.get(&line.metric) else { return Vec::new() };
-    let buckets = series.tiers.buckets(&window);
-    let value = |point: &super::super::Point| {
-        Some((point.start.as_micros() as f64 / 1e6, line.statistic.of(&point.set)?))
-    };
-    buckets.iter().filter_map(value).collect()
+    let seconds = |time: Time| time.as_micros() as f64 / 1e6;
+    match &line.shown {
+        Shown::Metric(source) => {
+            let buckets = query::buckets(cx, source, from.floor(source.period), to).into_iter();
+            buckets
+                .filter_map(|point| Some((seconds(point.start), source.statistic.of(&point.set)?)))
+                .collect()
+        }
+        Shown::Answer(answer) => {
+            let points = answer.points.iter().filter(|(time, _)| *time < to);
+            points.map(|(time, value)| (seconds(*time), *value)).collect()
+        }
+    }
 }
 
 /// What the legend tells of each line: the metric's name, and what else tells it from the others.
 fn labels(lines: &[Line]) -> Vec<String> {
-    let differs = |of: &dyn Fn(&Line) -> String| {
-        let mut all = lines.iter().map(of);
+    let metrics: Vec<&Source> = lines.iter().filter_map(Line::metric).collect();
+    let differs = |of: &dyn Fn(&Source) -> String| {
+        let mut all = metrics.iter().map(|source| of(source));
         let first = all.next();
         all.any(|other| Some(other) != first)
     };
-    let dimensions = |line: &Line| {
+    let dimensions = |source: &Source| {
         // Values that all lines share tell nothing.
         let shared =
-            |pair: &(String, String)| lines.iter().all(|other| other.metric.dimensions.contains(pair));
-        let own = line.metric.dimensions.iter().filter(|pair| !shared(pair));
+            |pair: &(String, String)| metrics.iter().all(|other| other.metric.dimensions.contains(pair));
+        let own = source.metric.dimensions.iter().filter(|pair| !shared(pair));
         own.map(|(_, value)| value.clone()).collect::<Vec<_>>().join(" ")
     };
-    let names = differs(&|line| line.metric.name.clone());
-    let stats = differs(&|line| line.statistic.name().to_owned());
+    let names = differs(&|source| source.metric.name.clone());
+    let stats = differs(&|source| source.statistic.name().to_owned());
     let label = |line: &Line| {
-        let own = dimensions(line);
+        let source = match &line.shown {
+            Shown::Metric(source) => source,
+            Shown::Answer(answer) => return answer.label.clone(),
+        };
+        let own = dimensions(source);
         let mut parts = Vec::new();
         if !own.is_empty() {
             parts.push(own);
         }
         if names || parts.is_empty() {
-            parts.push(line.metric.name.clone());
+            parts.push(source.metric.name.clone());
         }
         if stats {
-            parts.push(line.statistic.name().to_owned());
+            parts.push(source.statistic.name().to_owned());
         }
         parts.join(" ")
     };

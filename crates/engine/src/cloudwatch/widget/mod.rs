@@ -90,6 +90,8 @@ enum What {
 #[derive(Clone, Debug)]
 struct Row {
     what: What,
+    /// By which expressions name it.
+    id: Option<String>,
     label: Option<String>,
     color: Option<Color>,
     right: bool,
@@ -260,8 +262,16 @@ fn with_options(
     ids: &mut BTreeSet<String>,
     findings: &mut Findings,
 ) -> Row {
-    let mut row =
-        Row { what, label: None, color: None, right: false, visible: true, stat: None, period: None };
+    let mut row = Row {
+        what,
+        id: None,
+        label: None,
+        color: None,
+        right: false,
+        visible: true,
+        stat: None,
+        period: None,
+    };
     let Some(options) = options else { return row };
     options.known(
         &["accountId", "color", "expression", "id", "label", "period", "region", "stat", "visible", "yAxis"],
@@ -274,6 +284,8 @@ fn with_options(
             findings.error(&id.path, "Should match pattern ^[a-z][a-zA-Z0-9_]*$");
         } else if !ids.insert(text.to_owned()) {
             findings.error(&id.path, format!("The id {text} is there already"));
+        } else {
+            row.id = Some(text.to_owned());
         }
     }
     row.label = options.member("label").and_then(|label| label.text(findings)).map(str::to_owned);
