@@ -341,6 +341,7 @@ impl<'a> Generator<'a> {
                 let format = match shape["timestampFormat"].as_str() {
                     Some("iso8601") => "Iso8601",
                     Some("unixTimestamp") => "UnixTimestamp",
+                    Some("rfc822") => "HttpDate",
                     _ => "Default",
                 };
                 format!("Kind::Time {{ format: TimeFormat::{format} }}")
@@ -386,16 +387,17 @@ impl<'a> Generator<'a> {
                 "query" => "Protocol::AwsQuery",
                 "ec2" => "Protocol::Ec2Query",
                 "rest-json" => "Protocol::RestJson",
+                "rest-xml" => "Protocol::RestXml",
                 "smithy-rpc-v2-cbor" => "Protocol::RpcV2Cbor",
                 other => panic!("{}: protocol {other} has no format yet", self.service),
             })
             .collect();
-        let is_rest = protocols.contains(&"Protocol::RestJson");
+        let is_rest = protocols.iter().any(|name| name.starts_with("Protocol::Rest"));
         let signing =
             if text("signingName").is_empty() { text("endpointPrefix") } else { text("signingName") };
         let _ = writeln!(
             out,
-            "pub static SERVICE: Service = Service {{ name: {:?}, endpoint: {:?}, signing: {signing:?}, version: {:?}, target: {:?}, json_version: {:?}, xmlns: {:?}, protocols: &[{}], operations: OPERATIONS, rest: {} }};\n",
+            "pub static SERVICE: Service = Service {{ name: {:?}, endpoint: {:?}, signing: {signing:?}, version: {:?}, target: {:?}, json_version: {:?}, xmlns: {:?}, protocols: &[{}], operations: OPERATIONS, rest: {}, absent: ABSENT }};\n",
             self.service,
             text("endpointPrefix"),
             text("apiVersion"),
@@ -405,8 +407,11 @@ impl<'a> Generator<'a> {
             protocols.join(", "),
             if is_rest { "REST" } else { "&[]" }
         );
+        let all = self.model["operations"].as_object().into_iter().flat_map(serde_json::Map::keys);
+        let absent: Vec<&String> = all.filter(|name| !operations.contains(*name)).collect();
+        let _ = writeln!(out, "static ABSENT: &[&str] = &{absent:?};\n");
         if is_rest {
-            self.rest_static(out, operations)?;
+            self.rest_static(out, operations, protocols.contains(&"Protocol::RestXml"))?;
         }
         out.push_str("static OPERATIONS: &[Operation] = &[\n");
         for name in operations {
@@ -436,60 +441,106 @@ impl<'a> Generator<'a> {
     }
 
     /// Methods, paths and the members outside the body. What no service of the list has is refused by name, or it would
-    /// be read from the wrong place.
-    fn rest_static(&self, out: &mut String, operations: &BTreeSet<String>) -> Result<(), String> {
-        out.push_str("#[allow(unused_imports)]\nuse crate::{Place, Rest};\n\nstatic REST: &[Rest] = &[\n");
-        for name in operations {
-            let operation = &self.model["operations"][name.as_str()];
+    /// be read from the wrong place. Operations that are not on the list have their line too: without it their requests
+    /// could be taken for others on the same path.
+    fn rest_static(&self, out: &mut String, operations: &BTreeSet<String>, xml: bool) -> Result<(), String> {
+        out.push_str(
+            "#[allow(unused_imports)]\nuse crate::{Place, Requirement, Rest};\n\nstatic REST: &[Rest] = &[\n",
+        );
+        for (name, operation) in self.model["operations"].as_object().into_iter().flatten() {
             let absent = |what: &str| Err(format!("{}: {name} has {what}, which is not built", self.service));
             let input = self.shape(operation["input"]["shape"].as_str().unwrap_or_default());
             let output = self.shape(operation["output"]["shape"].as_str().unwrap_or_default());
-            let path = operation["http"]["requestUri"].as_str().unwrap_or("/");
-            if path.contains("+}") || path.contains('?') {
-                return absent("a path with a greedy label or a query");
+            let uri = operation["http"]["requestUri"].as_str().unwrap_or("/");
+            let (path, literals) = uri.split_once('?').unwrap_or((uri, ""));
+            let mut requires: Vec<String> = Vec::new();
+            for part in literals.split('&').filter(|part| !part.is_empty()) {
+                let (key, text) = part.split_once('=').unwrap_or((part, ""));
+                requires.push(requirement("Query", key, text, true));
             }
-            if !input["payload"].is_null() || !output["payload"].is_null() {
-                return absent("a payload member");
-            }
-            let mut bound = Vec::new();
+            let listed = operations.contains(name);
+            let required: Vec<&str> =
+                input["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+            let (mut bound, mut output_bound) = (Vec::new(), Vec::new());
             for (member, traits) in input["members"].as_object().into_iter().flatten() {
                 let place = match traits["location"].as_str() {
                     None => continue,
                     Some("uri") => "Path",
                     Some("querystring") => "Query",
                     Some("header") => "Header",
+                    Some("headers") => "Headers",
                     Some(other) => return absent(&format!("a member in {other}")),
                 };
                 bound.push(format!("({member:?}, Place::{place})"));
+                if required.contains(&member.as_str()) && matches!(place, "Query" | "Header") {
+                    let wire = traits["locationName"].as_str().unwrap_or(member);
+                    requires.push(requirement(place, wire, "", false));
+                }
             }
-            let tops = [input, output].into_iter();
-            let mut bodies = tops.chain(self.reached.keys().map(|shape| self.shape(shape)));
-            // awsJson goes by the member's own name, and the same reader serves both.
-            let renamed = |shape: &Json| {
-                let mut members = shape["members"].as_object().into_iter().flatten();
-                members.any(|(name, traits)| {
-                    let text = traits["locationName"].as_str();
-                    traits["location"].is_null() && text.is_some_and(|text| text != name)
-                })
-            };
-            if bodies.any(renamed) {
-                return absent("a member of another name in JSON");
+            for (member, traits) in output["members"].as_object().into_iter().flatten() {
+                let place = match traits["location"].as_str() {
+                    None => continue,
+                    Some("header") => "Header",
+                    Some("headers") => "Headers",
+                    Some(other) if listed => return absent(&format!("an output member in {other}")),
+                    Some(_) => continue,
+                };
+                output_bound.push(format!("({member:?}, Place::{place})"));
             }
-            let mut outputs = output["members"].as_object().into_iter().flatten();
-            if outputs.any(|(_, traits)| !traits["location"].is_null()) {
-                return absent("an output member outside the body");
+            let payload = |shape: &Json| shape["payload"].as_str().unwrap_or_default().to_owned();
+            let (mut body, mut output_body) = (payload(input), payload(output));
+            if !listed {
+                (body, output_body) = (String::new(), String::new());
+                bound.clear();
+                output_bound.clear();
+            } else if !xml {
+                self.only_plain_json(name, &[input, output], path)?;
+                if !output_bound.is_empty() {
+                    return absent("an output member outside the body");
+                }
             }
             let _ = writeln!(
                 out,
-                "Rest {{ operation: {name:?}, method: {:?}, path: {path:?}, status: {}, bound: &[{}] }},",
+                "Rest {{ operation: {name:?}, method: {:?}, path: {path:?}, requires: &[{}], status: {}, bound: &[{}], payload: {body:?}, output: &[{}], output_payload: {output_body:?} }},",
                 operation["http"]["method"].as_str().unwrap_or("POST"),
+                requires.join(", "),
                 operation["http"]["responseCode"].as_u64().unwrap_or(200),
-                bound.join(", ")
+                bound.join(", "),
+                output_bound.join(", ")
             );
         }
         out.push_str("];\n\n");
         Ok(())
     }
+
+    /// What the reader and writer of restJson1 do not know.
+    fn only_plain_json(&self, name: &str, tops: &[&Json], path: &str) -> Result<(), String> {
+        let absent = |what: &str| Err(format!("{}: {name} has {what}, which is not built", self.service));
+        if path.contains("+}") {
+            return absent("a path with a greedy label");
+        }
+        if tops.iter().any(|top| !top["payload"].is_null()) {
+            return absent("a payload member");
+        }
+        let mut bodies = tops.iter().copied().chain(self.reached.keys().map(|shape| self.shape(shape)));
+        // awsJson goes by the member's own name, and the same reader serves both.
+        let renamed = |shape: &Json| {
+            let mut members = shape["members"].as_object().into_iter().flatten();
+            members.any(|(name, traits)| {
+                let text = traits["locationName"].as_str();
+                traits["location"].is_null() && text.is_some_and(|text| text != name)
+            })
+        };
+        if bodies.any(renamed) {
+            return absent("a member of another name in JSON");
+        }
+        Ok(())
+    }
+}
+
+/// `literal`: part of the operation's own address, not a member that must be there.
+fn requirement(place: &str, name: &str, text: &str, literal: bool) -> String {
+    format!("Requirement {{ place: Place::{place}, name: {name:?}, text: {text:?}, literal: {literal} }}")
 }
 
 /// Patterns that hold nothing back (`.*`), or that need what our regex engine lacks (look-around, `\p`-classes of Java,

@@ -8,7 +8,7 @@ use capstan_shapes::{Call, Refusal, Request, Response};
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
 use crate::{
     Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
-    events, fis, iam, logs, sqs, ssm, sts,
+    events, fis, iam, logs, s3, sqs, ssm, sts,
 };
 
 /// Everything that can happen to an engine.
@@ -72,6 +72,7 @@ pub struct Engine {
     pub(crate) fis: fis::Fis,
     pub(crate) iam: iam::Iam,
     pub(crate) logs: logs::Logs,
+    pub(crate) s3: s3::S3,
     pub(crate) sqs: sqs::Sqs,
     pub(crate) ssm: ssm::Ssm,
     pub(crate) sts: sts::Sts,
@@ -103,6 +104,7 @@ impl Engine {
             fis: fis::Fis::default(),
             iam: iam::Iam::default(),
             logs: logs::Logs::default(),
+            s3: s3::S3::default(),
             sqs: sqs::Sqs::default(),
             ssm: ssm::Ssm::default(),
             sts: sts::Sts::default(),
@@ -174,6 +176,10 @@ impl Engine {
         &self.logs
     }
 
+    pub fn s3(&self) -> &s3::S3 {
+        &self.s3
+    }
+
     pub fn sqs(&self) -> &sqs::Sqs {
         &self.sqs
     }
@@ -222,6 +228,7 @@ impl Engine {
         self.fis.record_changes(on);
         self.iam.record_changes(on);
         self.logs.record_changes(on);
+        self.s3.record_changes(on);
         self.sqs.record_changes(on);
         self.ssm.record_changes(on);
         self.sts.record_changes(on);
@@ -258,6 +265,7 @@ impl Engine {
             self.fis.take_changed(&mut put);
             self.iam.take_changed(&mut put);
             self.logs.take_changed(&mut put);
+            self.s3.take_changed(&mut put);
             self.sqs.take_changed(&mut put);
             self.ssm.take_changed(&mut put);
             self.sts.take_changed(&mut put);
@@ -286,6 +294,7 @@ impl Engine {
             (self.events.next_due(), events::on_due),
             (self.cloudformation.next_due(), cloudformation::on_due),
             (self.sts.next_due(), sts::on_due),
+            (self.s3.next_due(), s3::on_due),
         ];
         let mut earliest: Option<(Time, OnDue)> = None;
         for &(time, room) in rooms {
@@ -367,6 +376,7 @@ impl Engine {
             Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
             Request::Iam(request) => iam::handle(self, caller, request).map(Response::Iam),
             Request::Logs(request) => logs::handle(self, caller, request).map(Response::Logs),
+            Request::S3(request) => s3::handle(self, caller, request).map(Response::S3),
             Request::Sqs(request) => sqs::handle(self, caller, request).map(Response::Sqs),
             Request::Ssm(request) => ssm::handle(self, caller, request).map(Response::Ssm),
             Request::Sts(request) => sts::handle(self, caller, request).map(Response::Sts),

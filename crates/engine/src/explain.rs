@@ -4,7 +4,7 @@ use capstan_model::Arn;
 
 use crate::{
     Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
-    events, fis, iam, logs, sqs, ssm, sts,
+    events, fis, iam, logs, s3, sqs, ssm, sts,
 };
 
 /// Everything that is known about why something is as it is.
@@ -51,6 +51,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("events", events::INERT),
         ("logs", logs::INERT),
         ("fis", fis::INERT),
+        ("s3", s3::INERT),
         ("sqs", sqs::INERT),
         ("iam", iam::INERT),
         ("ssm", ssm::INERT),

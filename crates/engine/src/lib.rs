@@ -26,6 +26,7 @@ pub mod events;
 pub mod fis;
 pub mod iam;
 pub mod logs;
+pub mod s3;
 pub mod sqs;
 pub mod ssm;
 pub mod sts;

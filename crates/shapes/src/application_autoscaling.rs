@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "application-autoscaling", endpoint: "application-autoscaling", signing: "application-autoscaling", version: "2016-02-06", target: "AnyScaleFrontendService", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "application-autoscaling", endpoint: "application-autoscaling", signing: "application-autoscaling", version: "2016-02-06", target: "AnyScaleFrontendService", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["GetPredictiveScalingForecast"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DeleteScalingPolicy", input: &DELETE_SCALING_POLICY_REQUEST, output: &DELETE_SCALING_POLICY_RESPONSE, result_wrapper: "", errors: &[&VALIDATION_EXCEPTION, &OBJECT_NOT_FOUND_EXCEPTION, &CONCURRENT_UPDATE_EXCEPTION, &INTERNAL_SERVICE_EXCEPTION] },

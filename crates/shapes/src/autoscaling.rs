@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "autoscaling", endpoint: "autoscaling", signing: "autoscaling", version: "2011-01-01", target: "", json_version: "", xmlns: "http://autoscaling.amazonaws.com/doc/2011-01-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "autoscaling", endpoint: "autoscaling", signing: "autoscaling", version: "2011-01-01", target: "", json_version: "", xmlns: "http://autoscaling.amazonaws.com/doc/2011-01-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["AttachLoadBalancers", "AttachTrafficSources", "BatchDeleteScheduledAction", "BatchPutScheduledUpdateGroupAction", "CancelInstanceRefresh", "CreateLaunchConfiguration", "DeleteLaunchConfiguration", "DeleteNotificationConfiguration", "DeleteScheduledAction", "DeleteWarmPool", "DescribeAutoScalingNotificationTypes", "DescribeInstanceRefreshes", "DescribeLaunchConfigurations", "DescribeLoadBalancers", "DescribeMetricCollectionTypes", "DescribeNotificationConfigurations", "DescribeScheduledActions", "DescribeTrafficSources", "DescribeWarmPool", "DetachLoadBalancers", "DetachTrafficSources", "GetPredictiveScalingForecast", "LaunchInstances", "PutNotificationConfiguration", "PutScheduledUpdateGroupAction", "PutWarmPool", "RollbackInstanceRefresh", "StartInstanceRefresh"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AttachInstances", input: &ATTACH_INSTANCES_REQUEST, output: &ATTACH_INSTANCES_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitoring", signing: "monitoring", version: "2010-08-01", target: "GraniteServiceVersion20100801", json_version: "1.0", xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/", protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitoring", signing: "monitoring", version: "2010-08-01", target: "GraniteServiceVersion20100801", json_version: "1.0", xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/", protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["DeleteAlarmMuteRule", "DeleteAnomalyDetector", "DeleteInsightRules", "DeleteMetricStream", "DescribeAlarmContributors", "DescribeAnomalyDetectors", "DescribeInsightRules", "DisableInsightRules", "EnableInsightRules", "GetAlarmMuteRule", "GetInsightRuleReport", "GetMetricStream", "GetOTelEnrichment", "ListAlarmMuteRules", "ListManagedInsightRules", "ListMetricStreams", "PutAlarmMuteRule", "PutAnomalyDetector", "PutCompositeAlarm", "PutInsightRule", "PutManagedInsightRules", "PutMetricStream", "StartMetricStreams", "StartOTelEnrichment", "StopMetricStreams", "StopOTelEnrichment"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DeleteAlarms", input: &DELETE_ALARMS_REQUEST, output: &DELETE_ALARMS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND] },

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "ecs", endpoint: "ecs", signing: "ecs", version: "2014-11-13", target: "AmazonEC2ContainerServiceV20141113", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "ecs", endpoint: "ecs", signing: "ecs", version: "2014-11-13", target: "AmazonEC2ContainerServiceV20141113", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["ContinueServiceDeployment", "CreateDaemon", "CreateExpressGatewayService", "CreateTaskSet", "DeleteDaemon", "DeleteDaemonTaskDefinition", "DeleteExpressGatewayService", "DeleteTaskSet", "DescribeDaemon", "DescribeDaemonDeployments", "DescribeDaemonRevisions", "DescribeDaemonTaskDefinition", "DescribeExpressGatewayService", "DescribeServiceDeployments", "DescribeServiceRevisions", "DescribeTaskSets", "ExecuteCommand", "ListDaemonDeployments", "ListDaemonTaskDefinitions", "ListDaemons", "ListServiceDeployments", "ListServicesByNamespace", "RegisterDaemonTaskDefinition", "StopServiceDeployment", "SubmitAttachmentStateChanges", "UpdateContainerAgent", "UpdateDaemon", "UpdateExpressGatewayService", "UpdateServicePrimaryTaskSet", "UpdateTaskSet"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "CreateCapacityProvider", input: &CREATE_CAPACITY_PROVIDER_REQUEST, output: &CREATE_CAPACITY_PROVIDER_RESPONSE, result_wrapper: "", errors: &[&ACCESS_DENIED_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &SERVER_EXCEPTION, &UPDATE_IN_PROGRESS_EXCEPTION, &INVALID_PARAMETER_EXCEPTION, &CLIENT_EXCEPTION, &CLUSTER_NOT_FOUND_EXCEPTION, &UNSUPPORTED_FEATURE_EXCEPTION] },

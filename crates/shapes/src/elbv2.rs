@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "elbv2", endpoint: "elasticloadbalancing", signing: "elasticloadbalancing", version: "2015-12-01", target: "", json_version: "", xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "elbv2", endpoint: "elasticloadbalancing", signing: "elasticloadbalancing", version: "2015-12-01", target: "", json_version: "", xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["AddListenerCertificates", "AddTrustStoreRevocations", "CreateTrustStore", "DeleteSharedTrustStoreAssociation", "DeleteTrustStore", "DescribeAccountLimits", "DescribeCapacityReservation", "DescribeListenerAttributes", "DescribeListenerCertificates", "DescribeSSLPolicies", "DescribeTrustStoreAssociations", "DescribeTrustStoreRevocations", "DescribeTrustStores", "GetResourcePolicy", "GetTrustStoreCaCertificatesBundle", "GetTrustStoreRevocationContent", "ModifyCapacityReservation", "ModifyIpPools", "ModifyListenerAttributes", "ModifyTrustStore", "RemoveListenerCertificates", "RemoveTrustStoreRevocations", "SetIpAddressType"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AddTags", input: &ADD_TAGS_REQUEST, output: &ADD_TAGS_RESPONSE, result_wrapper: "AddTagsResult", errors: &[&DUPLICATE_TAG_KEYS_EXCEPTION, &TOO_MANY_TAGS_EXCEPTION, &LOAD_BALANCER_NOT_FOUND_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &LISTENER_NOT_FOUND_EXCEPTION, &RULE_NOT_FOUND_EXCEPTION, &TRUST_STORE_NOT_FOUND_EXCEPTION] },

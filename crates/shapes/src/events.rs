@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "events", endpoint: "events", signing: "events", version: "2015-10-07", target: "AWSEvents", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "events", endpoint: "events", signing: "events", version: "2015-10-07", target: "AWSEvents", json_version: "1.1", xmlns: "", protocols: &[Protocol::AwsJson], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["ActivateEventSource", "CancelReplay", "CreateApiDestination", "CreateArchive", "CreateConnection", "CreateEndpoint", "CreatePartnerEventSource", "DeactivateEventSource", "DeauthorizeConnection", "DeleteApiDestination", "DeleteArchive", "DeleteConnection", "DeleteEndpoint", "DeletePartnerEventSource", "DescribeApiDestination", "DescribeArchive", "DescribeConnection", "DescribeEndpoint", "DescribeEventSource", "DescribePartnerEventSource", "DescribeReplay", "ListApiDestinations", "ListArchives", "ListConnections", "ListEndpoints", "ListEventSources", "ListPartnerEventSourceAccounts", "ListPartnerEventSources", "ListReplays", "PutPartnerEvents", "PutPermission", "RemovePermission", "StartReplay", "UpdateApiDestination", "UpdateArchive", "UpdateConnection", "UpdateEndpoint"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "CreateEventBus", input: &CREATE_EVENT_BUS_REQUEST, output: &CREATE_EVENT_BUS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_ALREADY_EXISTS_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INVALID_STATE_EXCEPTION, &INTERNAL_EXCEPTION, &CONCURRENT_MODIFICATION_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &OPERATION_DISABLED_EXCEPTION] },

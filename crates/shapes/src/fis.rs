@@ -11,31 +11,40 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "fis", endpoint: "fis", signing: "fis", version: "2020-12-01", target: "", json_version: "1.1", xmlns: "", protocols: &[Protocol::RestJson], operations: OPERATIONS, rest: REST };
+pub static SERVICE: Service = Service { name: "fis", endpoint: "fis", signing: "fis", version: "2020-12-01", target: "", json_version: "1.1", xmlns: "", protocols: &[Protocol::RestJson], operations: OPERATIONS, rest: REST, absent: ABSENT };
+
+static ABSENT: &[&str] = &["CreateTargetAccountConfiguration", "DeleteTargetAccountConfiguration", "GetExperimentTargetAccountConfiguration", "GetTargetAccountConfiguration", "ListExperimentTargetAccountConfigurations", "ListTargetAccountConfigurations", "UpdateTargetAccountConfiguration"];
 
 #[allow(unused_imports)]
-use crate::{Place, Rest};
+use crate::{Place, Requirement, Rest};
 
 static REST: &[Rest] = &[
-Rest { operation: "CreateExperimentTemplate", method: "POST", path: "/experimentTemplates", status: 200, bound: &[] },
-Rest { operation: "DeleteExperimentTemplate", method: "DELETE", path: "/experimentTemplates/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "GetAction", method: "GET", path: "/actions/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "GetExperiment", method: "GET", path: "/experiments/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "GetExperimentTemplate", method: "GET", path: "/experimentTemplates/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "GetSafetyLever", method: "GET", path: "/safetyLevers/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "GetTargetResourceType", method: "GET", path: "/targetResourceTypes/{resourceType}", status: 200, bound: &[("resourceType", Place::Path)] },
-Rest { operation: "ListActions", method: "GET", path: "/actions", status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)] },
-Rest { operation: "ListExperimentResolvedTargets", method: "GET", path: "/experiments/{id}/resolvedTargets", status: 200, bound: &[("experimentId", Place::Path), ("maxResults", Place::Query), ("nextToken", Place::Query), ("targetName", Place::Query)] },
-Rest { operation: "ListExperimentTemplates", method: "GET", path: "/experimentTemplates", status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)] },
-Rest { operation: "ListExperiments", method: "GET", path: "/experiments", status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query), ("experimentTemplateId", Place::Query)] },
-Rest { operation: "ListTagsForResource", method: "GET", path: "/tags/{resourceArn}", status: 200, bound: &[("resourceArn", Place::Path)] },
-Rest { operation: "ListTargetResourceTypes", method: "GET", path: "/targetResourceTypes", status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)] },
-Rest { operation: "StartExperiment", method: "POST", path: "/experiments", status: 200, bound: &[] },
-Rest { operation: "StopExperiment", method: "DELETE", path: "/experiments/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "TagResource", method: "POST", path: "/tags/{resourceArn}", status: 200, bound: &[("resourceArn", Place::Path)] },
-Rest { operation: "UntagResource", method: "DELETE", path: "/tags/{resourceArn}", status: 200, bound: &[("resourceArn", Place::Path), ("tagKeys", Place::Query)] },
-Rest { operation: "UpdateExperimentTemplate", method: "PATCH", path: "/experimentTemplates/{id}", status: 200, bound: &[("id", Place::Path)] },
-Rest { operation: "UpdateSafetyLeverState", method: "PATCH", path: "/safetyLevers/{id}/state", status: 200, bound: &[("id", Place::Path)] },
+Rest { operation: "CreateExperimentTemplate", method: "POST", path: "/experimentTemplates", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "CreateTargetAccountConfiguration", method: "POST", path: "/experimentTemplates/{id}/targetAccountConfigurations/{accountId}", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "DeleteExperimentTemplate", method: "DELETE", path: "/experimentTemplates/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "DeleteTargetAccountConfiguration", method: "DELETE", path: "/experimentTemplates/{id}/targetAccountConfigurations/{accountId}", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetAction", method: "GET", path: "/actions/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetExperiment", method: "GET", path: "/experiments/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetExperimentTargetAccountConfiguration", method: "GET", path: "/experiments/{id}/targetAccountConfigurations/{accountId}", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetExperimentTemplate", method: "GET", path: "/experimentTemplates/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetSafetyLever", method: "GET", path: "/safetyLevers/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetTargetAccountConfiguration", method: "GET", path: "/experimentTemplates/{id}/targetAccountConfigurations/{accountId}", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "GetTargetResourceType", method: "GET", path: "/targetResourceTypes/{resourceType}", requires: &[], status: 200, bound: &[("resourceType", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListActions", method: "GET", path: "/actions", requires: &[], status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListExperimentResolvedTargets", method: "GET", path: "/experiments/{id}/resolvedTargets", requires: &[], status: 200, bound: &[("experimentId", Place::Path), ("maxResults", Place::Query), ("nextToken", Place::Query), ("targetName", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListExperimentTargetAccountConfigurations", method: "GET", path: "/experiments/{id}/targetAccountConfigurations", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListExperimentTemplates", method: "GET", path: "/experimentTemplates", requires: &[], status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListExperiments", method: "GET", path: "/experiments", requires: &[], status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query), ("experimentTemplateId", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListTagsForResource", method: "GET", path: "/tags/{resourceArn}", requires: &[], status: 200, bound: &[("resourceArn", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListTargetAccountConfigurations", method: "GET", path: "/experimentTemplates/{id}/targetAccountConfigurations", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "ListTargetResourceTypes", method: "GET", path: "/targetResourceTypes", requires: &[], status: 200, bound: &[("maxResults", Place::Query), ("nextToken", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "StartExperiment", method: "POST", path: "/experiments", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
+Rest { operation: "StopExperiment", method: "DELETE", path: "/experiments/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "TagResource", method: "POST", path: "/tags/{resourceArn}", requires: &[], status: 200, bound: &[("resourceArn", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "UntagResource", method: "DELETE", path: "/tags/{resourceArn}", requires: &[], status: 200, bound: &[("resourceArn", Place::Path), ("tagKeys", Place::Query)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "UpdateExperimentTemplate", method: "PATCH", path: "/experimentTemplates/{id}", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "UpdateSafetyLeverState", method: "PATCH", path: "/safetyLevers/{id}/state", requires: &[], status: 200, bound: &[("id", Place::Path)], payload: "", output: &[], output_payload: "" },
+Rest { operation: "UpdateTargetAccountConfiguration", method: "PATCH", path: "/experimentTemplates/{id}/targetAccountConfigurations/{accountId}", requires: &[], status: 200, bound: &[], payload: "", output: &[], output_payload: "" },
 ];
 
 static OPERATIONS: &[Operation] = &[

@@ -40,6 +40,8 @@ pub mod iam;
 #[rustfmt::skip]
 pub mod logs;
 #[rustfmt::skip]
+pub mod s3;
+#[rustfmt::skip]
 pub mod sqs;
 #[rustfmt::skip]
 pub mod ssm;
@@ -49,7 +51,9 @@ pub mod sts;
 pub use refusal::{ErrorMember, Refusal};
 pub use resource_type::{ResourceType, resource_type};
 pub use resource_types::RESOURCE_TYPES;
-pub use schema::{ErrorShape, Kind, Member, Operation, Place, Protocol, Rest, Schema, Service, TimeFormat};
+pub use schema::{
+    ErrorShape, Kind, Member, Operation, Place, Protocol, Requirement, Rest, Schema, Service, TimeFormat,
+};
 pub use shape::{Blob, Call, Shape};
 pub use validate::{Constraint, Step, Violation, check};
 pub use value::Value;
@@ -69,6 +73,7 @@ services! {
     Fis fis,
     Iam iam,
     Logs logs,
+    S3 s3,
     Sqs sqs,
     Ssm ssm,
     Sts sts,

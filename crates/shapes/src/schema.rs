@@ -18,8 +18,10 @@ pub struct Service {
     pub protocols: &'static [Protocol],
     /// Sorted by name.
     pub operations: &'static [Operation],
-    /// Method and path of each operation, in the order of the operations; empty unless the service is spoken to in REST.
+    /// Method and path of each operation of the model, sorted by name; empty unless the service is spoken to in REST.
     pub rest: &'static [Rest],
+    /// Operations of the model that have no shapes here, sorted.
+    pub absent: &'static [&'static str],
 }
 
 impl Service {
@@ -41,6 +43,7 @@ pub enum Protocol {
     AwsQuery,
     Ec2Query,
     RestJson,
+    RestXml,
     RpcV2Cbor,
 }
 
@@ -50,18 +53,41 @@ pub struct Rest {
     pub operation: &'static str,
     /// `GET`, `PATCH` …
     pub method: &'static str,
-    /// `/experiments/{id}`: a part in braces is the text of the input member with that wire name.
+    /// `/experiments/{id}`: a part in braces is the text of the input member with that wire name; `{Key+}` is the rest of
+    /// the path.
     pub path: &'static str,
+    /// What tells the operation from others with the same method and path.
+    pub requires: &'static [Requirement],
     /// Of an answer that is no error.
     pub status: u16,
     /// The input's members that do not travel in the body, by the model's name.
     pub bound: &'static [(&'static str, Place)],
+    /// The input's member that is the whole body; empty when the body holds every member that is not bound.
+    pub payload: &'static str,
+    /// The output's members that do not travel in the body.
+    pub output: &'static [(&'static str, Place)],
+    /// The output's member that is the whole body; empty as `payload`.
+    pub output_payload: &'static str,
+}
+
+/// A query parameter or header that a request must have to mean an operation.
+#[derive(Debug)]
+pub struct Requirement {
+    pub place: Place,
+    pub name: &'static str,
+    /// Empty: whatever it says.
+    pub text: &'static str,
+    /// Part of the operation's address (`?acl`): without it another operation is meant. Otherwise it is a required member,
+    /// and a request that lacks it may still mean this operation and be wrong.
+    pub literal: bool,
 }
 
 /// Where a member travels that is not in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Header,
+    /// A map: every header whose name begins with the member's wire name; what follows is the key.
+    Headers,
     Path,
     Query,
 }
@@ -71,7 +97,8 @@ pub struct Operation {
     pub name: &'static str,
     pub input: &'static Schema,
     pub output: &'static Schema,
-    /// Query: the element around the result, empty when the operation has no output.
+    /// Query: the element around the result, empty when the operation has no output. REST in XML: the answer's root
+    /// element, empty when it is a member's.
     pub result_wrapper: &'static str,
     /// The errors that the model lists for it.
     pub errors: &'static [&'static ErrorShape],
@@ -145,6 +172,8 @@ pub enum Kind {
 pub enum TimeFormat {
     /// What the protocol does by itself.
     Default,
+    /// `Wed, 21 Oct 2015 07:28:00 GMT`
+    HttpDate,
     Iso8601,
     UnixTimestamp,
 }
@@ -153,7 +182,8 @@ pub enum TimeFormat {
 pub struct Member {
     /// Name in the model; also in JSON and CBOR.
     pub name: &'static str,
-    /// Name in query and XML (the model's `locationName`, else the name).
+    /// Name in query and XML (the model's `locationName`, else the name). One with a colon (`xsi:type`) is an attribute of
+    /// its record's element.
     pub wire: &'static str,
     /// Name in an ec2Query request (the model's `queryName`, else the wire name with an upper-case initial).
     pub ec2: &'static str,

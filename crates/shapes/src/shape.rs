@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use capstan_model::Time;
 
 use crate::{Operation, Request, Response, Schema, Value};
@@ -24,7 +25,7 @@ pub trait Call: Shape + Into<Request> {
 
 /// Bytes that travel as base64 (JSON, query) or as they are (CBOR).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Blob(pub Vec<u8>);
+pub struct Blob(pub Bytes);
 
 macro_rules! scalar {
     ($($rust:ty: $variant:ident, $value:ident => $from:expr, $to:expr;)*) => {$(

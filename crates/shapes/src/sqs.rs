@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "sqs", endpoint: "sqs", signing: "sqs", version: "2012-11-05", target: "AmazonSQS", json_version: "1.0", xmlns: "http://queue.amazonaws.com/doc/2012-11-05/", protocols: &[Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "sqs", endpoint: "sqs", signing: "sqs", version: "2012-11-05", target: "AmazonSQS", json_version: "1.0", xmlns: "http://queue.amazonaws.com/doc/2012-11-05/", protocols: &[Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["CancelMessageMoveTask", "ListMessageMoveTasks", "StartMessageMoveTask"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AddPermission", input: &ADD_PERMISSION_REQUEST, output: &ADD_PERMISSION_RESPONSE, result_wrapper: "", errors: &[&OVER_LIMIT, &REQUEST_THROTTLED, &QUEUE_DOES_NOT_EXIST, &INVALID_ADDRESS, &INVALID_SECURITY, &UNSUPPORTED_OPERATION] },

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 #[allow(unused_imports)]
 use capstan_model::Time;
 
-pub static SERVICE: Service = Service { name: "sts", endpoint: "sts", signing: "sts", version: "2011-06-15", target: "", json_version: "", xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[] };
+pub static SERVICE: Service = Service { name: "sts", endpoint: "sts", signing: "sts", version: "2011-06-15", target: "", json_version: "", xmlns: "https://sts.amazonaws.com/doc/2011-06-15/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
+
+static ABSENT: &[&str] = &["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetFederationToken", "GetWebIdentityToken"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AssumeRole", input: &ASSUME_ROLE_REQUEST, output: &ASSUME_ROLE_RESPONSE, result_wrapper: "AssumeRoleResult", errors: &[&MALFORMED_POLICY_DOCUMENT_EXCEPTION, &PACKED_POLICY_TOO_LARGE_EXCEPTION, &REGION_DISABLED_EXCEPTION, &EXPIRED_TOKEN_EXCEPTION] },

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use capstan_model::Time;
 
 /// The content of one shape. Which variant may stand where is said by its [`Schema`](crate::Schema).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    Blob(Vec<u8>),
+    /// Shared: an object of many megabytes is not copied on its way.
+    Blob(Bytes),
     Bool(bool),
     Float(f64),
     Int(i64),

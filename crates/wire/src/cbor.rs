@@ -88,7 +88,7 @@ fn read(schema: &Schema, input: &mut Decoder<'_>, depth: usize) -> Result<Option
         (Kind::Text { .. }, Type::String | Type::StringIndef) => Value::Text(text(input)?),
         (Kind::Blob { .. }, Type::Bytes | Type::BytesIndef) => {
             let chunks = input.bytes_iter()?.collect::<Result<Vec<_>, _>>()?;
-            Value::Blob(chunks.concat())
+            Value::Blob(chunks.concat().into())
         }
         (Kind::Bool, Type::Bool) => Value::Bool(input.bool()?),
         (Kind::Int { long, .. }, _) if is_integer(found) => {

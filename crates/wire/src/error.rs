@@ -3,7 +3,7 @@
 use capstan_shapes::{ErrorMember, Protocol, Refusal, Service};
 
 use crate::xml::{Names, Writer};
-use crate::{Answer, RequestId, cbor, json};
+use crate::{Answer, RequestId, cbor, json, rest_xml};
 
 /// How a client wants its errors: the protocol, and what tells services of the same protocol apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl Format {
             Protocol::AwsQuery => Self::Query { xmlns: service.xmlns },
             Protocol::Ec2Query => Self::Ec2,
             Protocol::RestJson => Self::Json { version: "", query_compatible },
+            Protocol::RestXml => Self::RestXml,
             Protocol::RpcV2Cbor => Self::Cbor { query_compatible },
         }
     }
@@ -59,33 +60,48 @@ impl Format {
 
 /// The HTTP response of a request that was refused.
 pub fn refuse(format: Format, id: RequestId, refusal: &Refusal) -> Answer {
-    let mut headers = vec![("x-amzn-requestid", id.to_string())];
+    let mut headers = match format {
+        Format::RestXml => rest_xml::ids(id),
+        _ => vec![("x-amzn-requestid".into(), id.to_string())],
+    };
     let mut body = Vec::with_capacity(512);
     match format {
         Format::Json { version, .. } => {
             json_body(refusal, &mut body);
             if version.is_empty() {
-                headers.push(("x-amzn-errortype", refusal.shape.clone().into_owned()));
+                headers.push(("x-amzn-errortype".into(), refusal.shape.clone().into_owned()));
             }
         }
         Format::Cbor { .. } => {
-            headers.push(("smithy-protocol", "rpc-v2-cbor".to_owned()));
+            headers.push(("smithy-protocol".into(), "rpc-v2-cbor".to_owned()));
             cbor::encode_error(refusal, &mut body);
         }
         Format::Query { xmlns } => query_body(refusal, xmlns, id, &mut body),
         Format::Ec2 => ec2_body(refusal, id, &mut body),
+        // What has not changed is not told again.
+        Format::RestXml if refusal.status == 304 => {}
         Format::RestXml => rest_xml_body(refusal, id, &mut body),
     }
     if format.is_query_compatible() {
-        headers.push(("x-amzn-query-error", format!("{};{}", refusal.code, fault(refusal))));
+        headers.push(("x-amzn-query-error".into(), format!("{};{}", refusal.code, fault(refusal))));
     }
-    Answer { status: refusal.status, content_type: format.content_type(), headers, body }
+    let content_type = if body.is_empty() { "" } else { format.content_type() };
+    Answer { status: refusal.status, content_type: content_type.into(), headers, body: body.into() }
 }
 
 /// What a body above the limit is answered with.
 pub fn too_large(max_bytes: usize) -> Refusal {
     let message = format!("The request body is larger than {max_bytes} bytes.");
     Refusal::new("RequestEntityTooLarge", message).with_status(413)
+}
+
+/// The same for an object (S3 error responses).
+pub fn object_too_large(max_bytes: usize) -> Refusal {
+    let message = format!(
+        "Your proposed upload exceeds the maximum allowed size: a request carries at most {max_bytes} bytes. \
+         Upload larger objects in parts."
+    );
+    Refusal::new("EntityTooLarge", message)
 }
 
 fn fault(refusal: &Refusal) -> &'static str {
@@ -181,6 +197,11 @@ fn rest_xml_body(refusal: &Refusal, id: RequestId, out: &mut Vec<u8>) {
     xml.open("Error");
     xml.text("Code", &refusal.code);
     xml.text("Message", &refusal.message);
+    for (name, content) in &refusal.members {
+        if let ErrorMember::Texts(texts) = content {
+            texts.iter().for_each(|text| xml.text(name, text));
+        }
+    }
     xml.text("RequestId", &id.to_string());
     xml.close("Error");
 }

@@ -40,6 +40,20 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The first pair whose name is that one, whatever the case; names are given in lower case.
+    pub(crate) fn named(&self, name: &str) -> Option<(&str, &str)> {
+        let mut pairs = self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        pairs.next().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The pairs whose names begin so, whatever the case, and what follows in the name.
+    pub(crate) fn prefixed<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (String, &'a str)> {
+        self.0.iter().filter_map(move |(key, value)| {
+            let rest = key.to_ascii_lowercase().strip_prefix(prefix)?.to_owned();
+            Some((rest, value.as_str()))
+        })
+    }
+
     /// Every value of that name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())

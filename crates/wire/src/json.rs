@@ -60,7 +60,7 @@ fn read(schema: &Schema, json: Json) -> Result<Option<Value>, Refusal> {
             _ => return Err(mismatch("STRING_VALUE cannot be converted to Double")),
         },
         (Kind::Blob { .. }, Json::String(text)) => match BASE64.decode(text) {
-            Ok(bytes) => Value::Blob(bytes),
+            Ok(bytes) => Value::Blob(bytes.into()),
             Err(e) => return Err(mismatch(format!("A blob is not base64: {e}"))),
         },
         (Kind::Time { .. }, Json::Number(number)) => {

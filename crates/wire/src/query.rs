@@ -7,6 +7,7 @@ use capstan_shapes::{Kind, Operation, Refusal, Schema, Service, Value};
 
 use crate::RequestId;
 use crate::form::{Form, Node, malformed};
+use crate::http_date;
 use crate::xml::{self, Names, Writer};
 
 pub(crate) fn decode(schema: &Schema, form: &Form) -> Result<Value, Refusal> {
@@ -74,9 +75,10 @@ pub(crate) fn scalar(schema: &Schema, node: &Node<'_>, at: &str) -> Result<Value
         Kind::Time { .. } => {
             // Some clients send epoch seconds.
             let epoch = || text.parse().ok().map(Time::from_secs);
-            Value::Time(Time::parse_iso(text).or_else(epoch).ok_or_else(|| wrong("timestamp"))?)
+            let time = Time::parse_iso(text).or_else(epoch).or_else(|| http_date::read(text));
+            Value::Time(time.ok_or_else(|| wrong("timestamp"))?)
         }
-        Kind::Blob { .. } => Value::Blob(BASE64.decode(text).map_err(|_| wrong("base64 text"))?),
+        Kind::Blob { .. } => Value::Blob(BASE64.decode(text).map_err(|_| wrong("base64 text"))?.into()),
         _ => Value::Text(text.to_owned()),
     };
     Ok(value)

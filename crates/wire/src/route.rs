@@ -2,6 +2,7 @@
 
 use capstan_shapes::{Operation, Protocol, Refusal, SERVICES, Service};
 
+use crate::bucket_host;
 use crate::error::Format;
 use crate::form::Form;
 use crate::rest::{self, Bound};
@@ -19,6 +20,8 @@ pub struct Incoming<'a> {
     pub query: &'a str,
     /// A header's value; the name is given in lower case.
     pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// The headers whose names begin so, in lower case: what follows in the name, and the value.
+    pub headers: &'a dyn Fn(&str) -> Vec<(String, String)>,
     pub body: &'a [u8],
 }
 
@@ -70,11 +73,31 @@ pub fn is_aws(request: &Incoming<'_>) -> bool {
             || has("x-amz-target")
             || has("smithy-protocol")
             || content_type(request).starts_with(FORM)
-            || request.query.split('&').any(is_named))
+            || request.query.split('&').any(is_named)
+            || is_object(request))
+}
+
+/// Whether the request is for S3, whose bodies are objects: longer than others, and kept as they are. The head alone tells.
+pub fn is_s3(request: &Incoming<'_>) -> bool {
+    let has = |name: &str| (request.header)(name).is_some();
+    match scope(request) {
+        Some(scope) => scope.service == "s3",
+        None => {
+            !has("x-amz-target")
+                && !has("smithy-protocol")
+                && !content_type(request).starts_with(FORM)
+                && is_object(request)
+        }
+    }
+}
+
+/// Nothing but S3 has names for paths: an unsigned request for one asks S3, as one for a bucket's host does.
+fn is_object(request: &Incoming<'_>) -> bool {
+    request.path.len() > 1 || bucket_host::bucket(request).is_some()
 }
 
 /// Finds the operation by the path of rpc-v2-cbor, by `X-Amz-Target`, by method and path of a service that speaks REST, or
-/// by `Action` and `Version`.
+/// by `Action` and `Version`; what is none of these asks S3 when it may.
 pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
     let scope = scope(request);
     if let Some((target, operation)) = cbor_path(request) {
@@ -129,10 +152,13 @@ pub fn route(request: &Incoming<'_>) -> Result<Route, Box<Unrouted>> {
         }
         return found(service, &name, &operation, protocol, format, scope, form);
     }
+    if scope.is_none() && is_object(request) {
+        return rest_route(&capstan_shapes::s3::SERVICE, request, None);
+    }
     match scope {
         Some(scope) if !content_type(request).starts_with(FORM) => {
             let format = match scope.service.as_str() {
-                "s3" | "route53" | "cloudfront" => Format::RestXml,
+                "route53" | "cloudfront" => Format::RestXml,
                 _ => Format::Json { version: "", query_compatible: false },
             };
             let refusal = not_built(&scope.service, "");
@@ -179,8 +205,13 @@ fn found(
 
 /// Paths of different services may be the same: the signature tells whose it is.
 fn rest_service(scope: &Scope) -> Option<&'static Service> {
-    let speaks = |service: &&Service| service.protocols.contains(&Protocol::RestJson);
+    let speaks = |service: &&Service| rest_protocol(service).is_some();
     SERVICES.iter().copied().filter(speaks).find(|service| service.signing == scope.service)
+}
+
+fn rest_protocol(service: &Service) -> Option<Protocol> {
+    let is_rest = |protocol: &&Protocol| matches!(protocol, Protocol::RestJson | Protocol::RestXml);
+    service.protocols.iter().find(is_rest).copied()
 }
 
 fn rest_route(
@@ -188,19 +219,22 @@ fn rest_route(
     request: &Incoming<'_>,
     scope: Option<Scope>,
 ) -> Result<Route, Box<Unrouted>> {
-    let protocol = Protocol::RestJson;
-    let (operation, bound) = match rest::find(service, request) {
-        Some(Ok((rest, bound))) => (service.operation(rest.operation), bound),
-        Some(Err(refusal)) => return Err(Unrouted::of(Format::of(service, protocol), refusal, scope)),
-        None => (None, Bound::new()),
+    let protocol = rest_protocol(service).unwrap_or(Protocol::RestJson);
+    let path = match protocol {
+        Protocol::RestXml => bucket_host::path(request),
+        _ => request.path.into(),
     };
-    match operation {
-        Some(operation) => Ok(Route { service, operation, protocol, scope, form: Form::default(), bound }),
-        None => {
-            let refusal = not_built(service.name, &format!("{} {}", request.method, request.path));
-            Err(Unrouted::of(Format::of(service, protocol), refusal, scope))
-        }
-    }
+    let refusal = match rest::find(service, request, &path) {
+        Some(Ok((rest, bound))) => match service.operation(rest.operation) {
+            Some(operation) => {
+                return Ok(Route { service, operation, protocol, scope, form: Form::default(), bound });
+            }
+            None => not_built(service.name, rest.operation),
+        },
+        Some(Err(refusal)) => refusal,
+        None => not_built(service.name, &format!("{} {}", request.method, request.path)),
+    };
+    Err(Unrouted::of(Format::of(service, protocol), refusal, scope))
 }
 
 /// Honest coverage: what is not built says so.

@@ -2,6 +2,8 @@
 
 use capstan_shapes::{Constraint, Kind, Protocol, Refusal, Schema, Service, Step, Violation};
 
+use crate::rest_xml;
+
 /// The refusal for at least one violation.
 ///
 /// Most services share one text and differ in the code (service models and answers seen). EC2 has its own texts and
@@ -16,6 +18,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
             refusal.shape = "MissingRequiredParameterException".into();
             refusal
         }
+        ("s3", Some(violation)) => s3(violation),
         ("sqs", Some(violation)) => sqs(violation),
         ("cloudtrail", Some(violation)) => cloudtrail(violation, violations),
         ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
@@ -124,6 +127,30 @@ fn sqs(violation: &Violation) -> Refusal {
     let mut refusal = Refusal::new(code, message);
     refusal.shape = shape.into();
     refusal
+}
+
+/// S3 tells what is wrong with a document and what is wrong outside of one (S3 error responses).
+fn s3(violation: &Violation) -> Refusal {
+    let Some(Step::Member(member)) = violation.path.first() else { return rest_xml::malformed() };
+    let is_document = matches!(member.schema.kind, Kind::Record { .. });
+    match &violation.constraint {
+        Constraint::Required if violation.path.len() == 1 && is_document => {
+            Refusal::new("MissingRequestBodyError", "Request Body is empty")
+        }
+        _ if is_document => rest_xml::malformed(),
+        Constraint::Required => {
+            Refusal::new("InvalidRequest", format!("Missing required parameter: {}.", member.wire))
+        }
+        other => {
+            let value = violation.value.clone().unwrap_or_default();
+            Refusal::new(
+                "InvalidArgument",
+                format!("The value of {} is invalid. {}.", member.wire, text(other)),
+            )
+            .with_member("ArgumentName", vec![member.wire.to_owned()])
+            .with_member("ArgumentValue", vec![value])
+        }
+    }
 }
 
 fn lower_initial(name: &str) -> String {

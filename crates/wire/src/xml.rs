@@ -1,10 +1,11 @@
-//! XML answers of the two query protocols.
+//! XML answers of the two query protocols and of REST.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use capstan_model::{Span, Time};
 use capstan_shapes::{Kind, Member, Schema, TimeFormat, Value};
 
+use crate::http_date;
 use crate::json::non_finite;
 
 /// How the two protocols differ in what they write.
@@ -12,6 +13,8 @@ use crate::json::non_finite;
 pub(crate) enum Names {
     Query,
     Ec2,
+    /// A flattened list's elements take the member's name, and a record may have attributes.
+    Rest,
 }
 
 pub(crate) struct Writer<'a> {
@@ -47,6 +50,22 @@ impl<'a> Writer<'a> {
         self.put("\">");
     }
 
+    /// The only attribute that a model has is `xsi:type`.
+    fn open_with_attributes(&mut self, name: &str, members: &[Member], values: &[Option<Value>]) {
+        self.put("<");
+        self.put(name);
+        for (member, value) in members.iter().zip(values) {
+            if let (true, Some(Value::Text(text))) = (is_attribute(member), value) {
+                self.put(" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" ");
+                self.put(member.wire);
+                self.put("=\"");
+                self.escaped(&text.replace('"', ""));
+                self.put("\"");
+            }
+        }
+        self.put(">");
+    }
+
     pub(crate) fn close(&mut self, name: &str) {
         self.put("</");
         self.put(name);
@@ -62,6 +81,11 @@ impl<'a> Writer<'a> {
     /// `<name>…</name>`; for a flattened list or map one such element for each item.
     pub(crate) fn element(&mut self, name: &str, schema: &Schema, value: &Value) {
         match (&schema.kind, value) {
+            (Kind::Record { members }, Value::Record(values)) if self.names == Names::Rest => {
+                self.open_with_attributes(name, members, values);
+                self.content(schema, value);
+                self.close(name);
+            }
             (Kind::List { member, flat: true, .. }, Value::List(items)) => {
                 items.iter().for_each(|item| self.element(name, member, item));
             }
@@ -79,8 +103,11 @@ impl<'a> Writer<'a> {
         match (&schema.kind, value) {
             (Kind::Record { members }, Value::Record(values)) => {
                 for (member, value) in members.iter().zip(values) {
-                    if let Some(value) = value {
-                        self.element(member_name(member), member.schema, value);
+                    let Some(value) = value else { continue };
+                    match self.names {
+                        Names::Rest if is_attribute(member) => {}
+                        Names::Rest => self.element(member.wire, member.schema, value),
+                        Names::Query | Names::Ec2 => self.element(member_name(member), member.schema, value),
                     }
                 }
             }
@@ -119,6 +146,7 @@ impl<'a> Writer<'a> {
     fn time(&mut self, schema: &Schema, time: Time) {
         let shown = match schema.kind {
             Kind::Time { format: TimeFormat::UnixTimestamp } => time.as_secs().to_string(),
+            Kind::Time { format: TimeFormat::HttpDate } => http_date::write(time),
             _ if self.names == Names::Ec2 && schema.name != "MillisecondDateTime" => {
                 time.floor(Span::from_secs(1)).iso_millis()
             }
@@ -147,6 +175,11 @@ impl<'a> Writer<'a> {
         }
         self.put(&text[from..]);
     }
+}
+
+/// An attribute of its record's element.
+pub(crate) fn is_attribute(member: &Member) -> bool {
+    member.wire.contains(':')
 }
 
 /// A flattened list takes the name of its items, when they have one of their own.

@@ -208,7 +208,9 @@ fn value_of(schema: &'static Schema, json: &Json) -> Result<Option<Value>, Refus
         (Kind::Bool, Json::String(text)) => Value::Bool(text.parse().map_err(|_| unfit())?),
         (Kind::Int { .. }, json) => Value::Int(scalar(json).parse().map_err(|_| unfit())?),
         (Kind::Float { .. }, json) => Value::Float(scalar(json).parse().map_err(|_| unfit())?),
-        (Kind::Blob { .. }, Json::String(text)) => Value::Blob(BASE64.decode(text).map_err(|_| unfit())?),
+        (Kind::Blob { .. }, Json::String(text)) => {
+            Value::Blob(BASE64.decode(text).map_err(|_| unfit())?.into())
+        }
         (Kind::Time { .. }, Json::String(text)) => Value::Time(Time::parse_iso(text).ok_or_else(unfit)?),
         _ => return Err(unfit()),
     }))

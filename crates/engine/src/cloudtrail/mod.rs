@@ -76,28 +76,33 @@ pub(crate) fn handle(
 /// Calls that are no management events, so that LookupEvents never shows them: what moves data (the services' guides,
 /// logging with CloudTrail).
 fn is_data_event(service: &str, operation: &str) -> bool {
-    matches!(
-        (service, operation),
-        (
-            "cloudwatch",
-            "GetMetricData"
-                | "GetMetricStatistics"
-                | "GetMetricWidgetImage"
-                | "ListMetrics"
-                | "PutMetricData"
-        ) | ("events", "PutEvents")
-            | ("logs", "PutLogEvents")
-            | (
-                "sqs",
-                "ChangeMessageVisibility"
-                    | "ChangeMessageVisibilityBatch"
-                    | "DeleteMessage"
-                    | "DeleteMessageBatch"
-                    | "ReceiveMessage"
-                    | "SendMessage"
-                    | "SendMessageBatch"
-            )
-    )
+    // Of S3 everything that is about objects (CloudTrail guide, data events).
+    let is_object = service == "s3"
+        && !operation.contains("ObjectLock")
+        && ["Object", "Multipart", "UploadPart", "ListParts"].iter().any(|word| operation.contains(word));
+    is_object
+        || matches!(
+            (service, operation),
+            (
+                "cloudwatch",
+                "GetMetricData"
+                    | "GetMetricStatistics"
+                    | "GetMetricWidgetImage"
+                    | "ListMetrics"
+                    | "PutMetricData"
+            ) | ("events", "PutEvents")
+                | ("logs", "PutLogEvents")
+                | (
+                    "sqs",
+                    "ChangeMessageVisibility"
+                        | "ChangeMessageVisibilityBatch"
+                        | "DeleteMessage"
+                        | "DeleteMessageBatch"
+                        | "ReceiveMessage"
+                        | "SendMessage"
+                        | "SendMessageBatch"
+                )
+        )
 }
 
 /// A copy of the request that is about to be handled; `None` when it leaves no record.

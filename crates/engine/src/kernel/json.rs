@@ -74,7 +74,9 @@ fn to_value(schema: &Schema, json: Json) -> Result<Option<Value>, Unfit> {
         (Kind::Bool, Json::Bool(flag)) => Value::Bool(flag),
         (Kind::Int { .. }, Json::Number(number)) => Value::Int(number.as_i64().ok_or(Unfit)?),
         (Kind::Float { .. }, Json::Number(number)) => Value::Float(number.as_f64().ok_or(Unfit)?),
-        (Kind::Blob { .. }, Json::String(text)) => Value::Blob(BASE64.decode(text).map_err(|_| Unfit)?),
+        (Kind::Blob { .. }, Json::String(text)) => {
+            Value::Blob(BASE64.decode(text).map_err(|_| Unfit)?.into())
+        }
         (Kind::Time { .. }, Json::Number(number)) => {
             Value::Time(Time::from_secs(number.as_i64().ok_or(Unfit)?))
         }

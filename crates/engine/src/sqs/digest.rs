@@ -64,7 +64,7 @@ mod tests {
         };
         let binary = MessageAttributeValue {
             data_type: "Binary".to_owned(),
-            binary_value: Some(Blob(vec![0, 1, 2])),
+            binary_value: Some(Blob(vec![0, 1, 2].into())),
             ..Default::default()
         };
         let names = ["b".to_owned(), "a".to_owned(), "c".to_owned()];

@@ -263,7 +263,7 @@ fn messages_that_are_refused() {
         let value = shapes::MessageAttributeValue {
             data_type: data_type.to_owned(),
             string_value: text.map(str::to_owned),
-            binary_value: blob.map(|bytes| Blob(bytes.to_vec())),
+            binary_value: blob.map(|bytes| Blob(bytes.to_vec().into())),
             ..Default::default()
         };
         let attributes = BTreeMap::from([(name.to_owned(), value)]);

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 
 use capstan_shapes::Refusal;
-use capstan_wire::{Answer, Format, RequestId, Route, answer, is_aws, read, refuse, route};
+use capstan_wire::{
+    Answer, Chunked, Format, RequestId, Route, answer, decode_chunks, is_aws, is_chunked, is_s3, read,
+    refuse, route,
+};
 use hyper::body::Incoming;
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE, USER_AGENT,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::request_ids::RequestIds;
 use super::{Backend, Body, Caller, Limits, body, whole};
@@ -27,12 +30,20 @@ impl<B: Backend> Shared<B> {
             return self.backend.other(source, request).await;
         }
         let (head, incoming) = request.into_parts();
-        let body = body::read(&head.headers, incoming, &self.limits).await;
+        let is_object = seen(&head, &[], &[], |request| is_s3(&request));
+        let body = body::read(&head.headers, incoming, &self.limits, is_object).await;
+        let body = body.and_then(|body| {
+            let header = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+            if is_object && is_chunked(&header) {
+                return decode_chunks(&body);
+            }
+            Ok(Chunked { body, trailers: Vec::new() })
+        });
         match body {
-            Ok(body) => self.call(source, &head, &body).await,
+            Ok(body) => self.call(source, &head, body).await,
             Err(refusal) => {
                 // The route needs no body to know the format, unless the client speaks query.
-                let format = match routed(&head, &[]) {
+                let format = match seen(&head, &[], &[], |request| route(&request)) {
                     Ok(route) => Format::of(route.service, route.protocol),
                     Err(unrouted) => unrouted.format,
                 };
@@ -44,8 +55,9 @@ impl<B: Backend> Shared<B> {
         }
     }
 
-    async fn call(&self, source: SocketAddr, head: &Parts, body: &[u8]) -> Response<Body> {
-        let route = match routed(head, body) {
+    async fn call(&self, source: SocketAddr, head: &Parts, body: Chunked) -> Response<Body> {
+        let Chunked { body, trailers } = body;
+        let route = match seen(head, &trailers, &body, |request| route(&request)) {
             Ok(route) => route,
             Err(unrouted) => {
                 tracing::info!(refusal = %unrouted.refusal, "refused");
@@ -64,7 +76,7 @@ impl<B: Backend> Shared<B> {
             );
             return refused(self.ids.next(), &refusal.with_status(403));
         }
-        let request = match read(&route, body) {
+        let request = match read(&route, &body) {
             Ok(request) => request,
             Err(refusal) => return refused(self.ids.next(), &refusal),
         };
@@ -83,27 +95,58 @@ fn caller(source: SocketAddr, head: &Parts, route: Route) -> Caller {
 fn is_api_call(request: &Request<Incoming>) -> bool {
     let host = request.uri().host().unwrap_or_else(|| text(request.headers(), HOST));
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let is_balancer = host.ends_with(".elb.localhost");
+    let is_balancer = host.contains(".elb.");
     if is_balancer || request.headers().contains_key(UPGRADE) {
         return false;
     }
-    let header = |name: &str| request.headers().get(name)?.to_str().ok();
-    is_aws(&capstan_wire::Incoming {
-        method: request.method().as_str(),
-        path: request.uri().path(),
-        query: request.uri().query().unwrap_or_default(),
-        header: &header,
-        body: &[],
-    })
+    saw(request.method(), request.uri(), request.headers(), &[], &[], |request| is_aws(&request))
 }
 
-fn routed(head: &Parts, body: &[u8]) -> Result<Route, Box<capstan_wire::Unrouted>> {
-    let header = |name: &str| head.headers.get(name)?.to_str().ok();
-    route(&capstan_wire::Incoming {
-        method: head.method.as_str(),
-        path: head.uri.path(),
-        query: head.uri.query().unwrap_or_default(),
+/// The request without its HTTP library. Trailing headers count as headers.
+fn seen<T>(
+    head: &Parts,
+    trailers: &[(String, String)],
+    body: &[u8],
+    look: impl FnOnce(capstan_wire::Incoming<'_>) -> T,
+) -> T {
+    saw(&head.method, &head.uri, &head.headers, trailers, body, look)
+}
+
+fn saw<T>(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    trailers: &[(String, String)],
+    body: &[u8],
+    look: impl FnOnce(capstan_wire::Incoming<'_>) -> T,
+) -> T {
+    let header = |name: &str| match name {
+        // How a chunked body was sent is no property of the object.
+        "content-encoding" => {
+            let text = headers.get(name)?.to_str().ok()?;
+            let text = text.strip_prefix("aws-chunked").unwrap_or(text).trim_start_matches([',', ' ']);
+            (!text.is_empty()).then_some(text)
+        }
+        // HTTP/2 has an authority in its place.
+        "host" => headers.get(name).and_then(|host| host.to_str().ok()).or_else(|| uri.host()),
+        _ => {
+            let trailer = trailers.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
+            headers.get(name).and_then(|text| text.to_str().ok()).or(trailer)
+        }
+    };
+    let prefixed = |prefix: &str| {
+        let pairs = headers.iter().filter_map(|(name, text)| {
+            let rest = name.as_str().strip_prefix(prefix)?;
+            Some((rest.to_owned(), text.to_str().ok()?.to_owned()))
+        });
+        pairs.collect()
+    };
+    look(capstan_wire::Incoming {
+        method: method.as_str(),
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
         header: &header,
+        headers: &prefixed,
         body,
     })
 }
@@ -122,11 +165,13 @@ fn http(answer: Answer) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
     headers.reserve(answer.headers.len() + 3);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    for (name, value) in answer.headers {
-        // Error codes come from shapes and handlers: one that is no header value is left out.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
+    let content_type = [(CONTENT_TYPE.as_str().into(), answer.content_type.into_owned())];
+    let content_type = content_type.into_iter().filter(|(_, value)| !value.is_empty());
+    for (name, value) in content_type.chain(answer.headers) {
+        // Error codes come from shapes and handlers, names and values of metadata from clients: what is no header is left
+        // out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
         }
     }
     response

@@ -10,19 +10,30 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::Limits;
 
-/// The body, decompressed.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
-    let too_large = || capstan_wire::too_large(limits.body_bytes);
+/// The body, decompressed; an object as it is, because its encoding is the client's affair.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &Limits,
+    is_object: bool,
+) -> Result<Bytes, Refusal> {
+    let max_bytes = if is_object { limits.object_bytes } else { limits.body_bytes };
+    let too_large = || {
+        if is_object { capstan_wire::object_too_large(max_bytes) } else { capstan_wire::too_large(max_bytes) }
+    };
     // Refused before the first byte is read, so a client that waits for `100 Continue` sends nothing.
-    if body.size_hint().lower() > limits.body_bytes as u64 {
+    if body.size_hint().lower() > max_bytes as u64 {
         return Err(too_large());
     }
-    let raw = tokio::time::timeout(limits.body_timeout, collect(body, limits.body_bytes)).await;
+    let raw = tokio::time::timeout(limits.body_timeout, collect(body, max_bytes, &too_large)).await;
     let raw = raw.map_err(|_| {
         let secs = limits.body_timeout.as_secs();
         Refusal::new("RequestTimeout", format!("The request body did not arrive within {secs} seconds."))
             .with_status(408)
     })??;
+    if is_object {
+        return Ok(raw);
+    }
     match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"identity") => Ok(raw),
         Some(b"gzip") => {
@@ -41,7 +52,12 @@ pub(super) async fn read(headers: &HeaderMap, body: Incoming, limits: &Limits) -
     }
 }
 
-async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, Refusal> {
+async fn collect(
+    mut body: Incoming,
+    max_bytes: usize,
+    too_large: &(dyn Fn() -> Refusal + Sync),
+) -> Result<Bytes, Refusal> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or_default().min(max_bytes);
     let mut first = Bytes::new();
     let mut rest: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -50,13 +66,14 @@ async fn collect(mut body: Incoming, max_bytes: usize) -> Result<Bytes, Refusal>
         // Trailers are of no interest.
         let Ok(data) = frame.into_data() else { continue };
         if first.len().max(rest.len()) + data.len() > max_bytes {
-            return Err(capstan_wire::too_large(max_bytes));
+            return Err(too_large());
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
             continue;
         }
         if rest.is_empty() {
+            rest.reserve_exact(expected);
             rest.extend_from_slice(&first);
         }
         rest.extend_from_slice(&data);

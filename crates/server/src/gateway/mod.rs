@@ -64,6 +64,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
 pub struct Limits {
     /// Of an API call's body, also after decompression.
     pub body_bytes: usize,
+    /// Of a request to S3; larger objects come in parts.
+    pub object_bytes: usize,
     /// Of a request's head, and of what is buffered of a connection.
     pub head_bytes: usize,
     pub headers: usize,
@@ -80,6 +82,8 @@ impl Default for Limits {
         Self {
             // A mebibyte of log events or messages, and what JSON and base64 add to it.
             body_bytes: 4 << 20,
+            // Clients upload in parts from 8 or 16 MiB on; S3's own limit of 5 GiB would have to fit in memory.
+            object_bytes: 100 << 20,
             head_bytes: 64 << 10,
             headers: 100,
             head_timeout: Duration::from_secs(75),

@@ -43,6 +43,7 @@ impl Backend for Echo {
 }
 
 const LIMITS: Limits = Limits {
+    object_bytes: 8 << 10,
     body_bytes: 2_000,
     head_bytes: 16_384,
     headers: 50,

@@ -66,6 +66,7 @@ fn flatten(schema: &Schema, value: &Value, ec2: bool, at: &str, out: &mut Vec<(S
 #[derive(Debug, Default)]
 pub(super) struct Element {
     pub(super) name: String,
+    pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
     pub(super) children: Vec<Self>,
 }
@@ -84,7 +85,12 @@ pub(super) fn parse(xml: &[u8]) -> Element {
         match reader.read_event().expect("well-formed XML") {
             Event::Start(tag) => {
                 let name = tag.name().as_ref().to_owned();
-                open.push(Element { name, ..Element::default() });
+                let attributes = tag.attributes().map(|attribute| {
+                    let attribute = attribute.expect("an attribute");
+                    (attribute.key.as_ref().to_owned(), attribute.value.as_ref().to_owned())
+                });
+                let attributes = attributes.collect();
+                open.push(Element { name, attributes, ..Element::default() });
             }
             Event::Text(text) => {
                 open.last_mut().expect("an element").text += text.as_ref();
@@ -117,6 +123,10 @@ pub(super) fn value(schema: &Schema, element: &Element) -> Value {
         Kind::Record { members } => {
             let member = |member: &capstan_shapes::Member| {
                 let name = crate::xml::member_name(member);
+                if crate::xml::is_attribute(member) {
+                    let text = element.attributes.iter().find(|(name, _)| name == member.wire);
+                    return text.map(|(_, text)| Value::Text(text.clone()));
+                }
                 match &member.schema.kind {
                     Kind::List { member, flat: true, .. } => {
                         let items = element.children.iter().filter(|child| child.name == name);
@@ -137,7 +147,7 @@ pub(super) fn value(schema: &Schema, element: &Element) -> Value {
         Kind::Bool => Value::Bool(element.text == "true"),
         Kind::Int { .. } => Value::Int(text().parse().expect("an integer")),
         Kind::Float { .. } => Value::Float(text().parse().expect("a number")),
-        Kind::Blob { .. } => Value::Blob(BASE64.decode(text()).expect("base64")),
+        Kind::Blob { .. } => Value::Blob(BASE64.decode(text()).expect("base64").into()),
         Kind::Time { .. } => Value::Time(Time::parse_iso(&element.text).expect("a time")),
     }
 }

@@ -17,7 +17,8 @@ fn refused(name: &str, operation: &str, protocol: Protocol, body: &[u8]) -> Stri
         _ => Form::default(),
     };
     let route = Route { service, operation, protocol, scope: None, form, bound: Vec::new() };
-    read(&route, body).map_or_else(|refusal| refusal.to_string(), |_| "ok".to_owned())
+    read(&route, &bytes::Bytes::copy_from_slice(body))
+        .map_or_else(|refusal| refusal.to_string(), |_| "ok".to_owned())
 }
 
 #[test]

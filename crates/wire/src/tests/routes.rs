@@ -6,7 +6,12 @@ fn shown(line: &str, headers: &[(&str, &'static str)], body: &'static str) -> St
     let (method, path_and_query) = line.split_once(' ').unwrap_or(("POST", line));
     let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
     let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let request = Incoming { method, path, query, header: &header, body: body.as_bytes() };
+    let prefixed = |prefix: &str| {
+        let pairs = headers.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, *value)));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let request =
+        Incoming { method, path, query, header: &header, headers: &prefixed, body: body.as_bytes() };
     if !is_aws(&request) {
         return "not AWS".to_owned();
     }
@@ -102,7 +107,7 @@ fn routes() {
     fis("GET /actions/a+b", "fis GetAction RestJson AKID us-east-1 id=a+b");
     fis("GET /actions/%FF", "application/json 400 SerializationException: The path's id is not UTF-8.");
     check("/", &[], "", "not AWS");
-    check("/favicon.ico", &[("content-type", "text/html")], "a=b", "not AWS");
+    check("GET /_localstack/health", &[], "", "not AWS");
     check("/_capstan/clock", &[FORM, signed("ecs")], "", "not AWS");
     check(
         "/",
@@ -156,7 +161,12 @@ fn routes() {
             &format!("application/json 501 NotImplemented: The operation {line} of fis"),
         );
     }
-    refused("/b/k", &[signed("s3")], "", "application/xml 501 NotImplemented: The service s3");
+    refused(
+        "GET /b?torrent&analytics&id=x",
+        &[signed("s3")],
+        "",
+        "application/xml 501 NotImplemented: The operation GetBucketAnalyticsConfiguration of s3",
+    );
     refused(
         "/2015-03-31/functions",
         &[signed("lambda")],
@@ -169,4 +179,55 @@ fn routes() {
         "",
         "application/cbor 501 NotImplemented: The operation At of Nothing",
     );
+}
+
+/// The operations of S3 share a few methods and paths.
+#[test]
+fn s3() {
+    let check = |line: &str, headers: &[(&'static str, &'static str)], expect: &str| {
+        let shown = shown(line, headers, "");
+        let members: Vec<&str> = shown.split(' ').filter(|word| !word.ends_with('=')).collect();
+        assert_eq!(members.join(" "), expect, "{line} {headers:?}");
+    };
+    let signed = signed("s3");
+    let of = |line: &str, expect: &str| {
+        let (operation, members) = expect.split_once(' ').unwrap_or((expect, ""));
+        let expect = format!("s3 {operation} RestXml AKID us-east-1 {members}");
+        check(line, &[signed], expect.trim_end());
+    };
+    of("GET /", "ListBuckets");
+    of("PUT /b", "CreateBucket Bucket=b");
+    of("PUT /b/", "CreateBucket Bucket=b");
+    of("GET /b", "ListObjects Bucket=b");
+    of("GET /b?list-type=2&prefix=a%2Fb", "ListObjectsV2 Bucket=b Prefix=a/b");
+    of("GET /b?acl", "GetBucketAcl Bucket=b");
+    of("GET /b?uploads", "ListMultipartUploads Bucket=b");
+    of("HEAD /b/a/b%20c", "HeadObject Bucket=b Key=a/b c");
+    of("GET /b/a//b/", "GetObject Bucket=b Key=a//b/");
+    of("GET /b/k?tagging", "GetObjectTagging Bucket=b Key=k");
+    of("PUT /b/k", "PutObject Bucket=b Key=k");
+    of("PUT /b/k?partNumber=2&uploadId=u", "UploadPart Bucket=b Key=k PartNumber=2 UploadId=u");
+    of("GET /b/k?uploadId=u", "ListParts Bucket=b Key=k UploadId=u");
+    of("POST /b/k?uploads", "CreateMultipartUpload Bucket=b Key=k");
+    of("POST /b/k?uploadId=u", "CompleteMultipartUpload Bucket=b Key=k UploadId=u");
+    of("DELETE /b/k?uploadId=u", "AbortMultipartUpload Bucket=b Key=k UploadId=u");
+    of("POST /b?delete", "DeleteObjects Bucket=b");
+    let copy = ("x-amz-copy-source", "b/k");
+    check("PUT /b/k", &[signed, copy], "s3 CopyObject RestXml AKID us-east-1 Bucket=b CopySource=b/k Key=k");
+    let meta = [signed, ("x-amz-meta-a", "1"), ("x-amz-meta-b", "2")];
+    check("PUT /b/k", &meta, "s3 PutObject RestXml AKID us-east-1 Bucket=b Key=k Metadata=a,1,b,2");
+    // Buckets in front of the host, and requests without a signature.
+    let host = |host: &'static str| ("host", host);
+    for name in
+        ["b.s3.localhost:4566", "b.localhost:4566", "b.s3.eu-west-1.amazonaws.com", "b.s3.amazonaws.com"]
+    {
+        check("GET /k", &[host(name)], "s3 GetObject RestXml   Bucket=b Key=k");
+        check("PUT /", &[host(name), signed], "s3 CreateBucket RestXml AKID us-east-1 Bucket=b");
+    }
+    check("GET /b.c/k", &[host("s3.localhost")], "s3 GetObject RestXml   Bucket=b.c Key=k");
+    check("GET /k", &[host("b.c.s3.localhost")], "s3 GetObject RestXml   Bucket=b.c Key=k");
+    check("GET /b/k", &[host("127.0.0.1:4566")], "s3 GetObject RestXml   Bucket=b Key=k");
+    check("GET /b/k?AWSAccessKeyId=a&Signature=s&Expires=1", &[], "s3 GetObject RestXml   Bucket=b Key=k");
+    let presigned = "PUT /b/k?X-Amz-Credential=AK%2F20261121%2Feu-west-1%2Fs3%2Faws4_request&x-amz-meta-a=1";
+    check(presigned, &[], "s3 PutObject RestXml AK eu-west-1 Bucket=b Key=k Metadata=a,1");
 }

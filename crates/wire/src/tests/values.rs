@@ -46,7 +46,9 @@ impl Source {
             }
             Kind::Document | Kind::Text { .. } => Value::Text(self.text()),
             Kind::Bool => Value::Bool(self.below(2) == 0),
-            Kind::Blob { .. } => Value::Blob((0..self.below(9)).map(|_| self.next() as u8).collect()),
+            Kind::Blob { .. } => {
+                Value::Blob((0..self.below(9)).map(|_| self.next() as u8).collect::<Vec<u8>>().into())
+            }
             Kind::Int { long, .. } => {
                 let number = self.next() as i64 >> self.below(64);
                 Value::Int(if *long { number } else { i64::from(number as i32) })

@@ -63,7 +63,7 @@ pub(in super::super) fn image(
     }
     let png = chart(cx, widget)?.png();
     let png = png.ok_or_else(|| validation("The image has no pixels: give width and height."))?;
-    Ok(shapes::GetMetricWidgetImageResponse { metric_widget_image: Some(Blob(png)) })
+    Ok(shapes::GetMetricWidgetImageResponse { metric_widget_image: Some(Blob(png.into())) })
 }
 
 /// One line of the image: what it shows and how.
