@@ -2,12 +2,12 @@
 
 import pytest
 
-from cases import accounts, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elbv2, events, fis, logs, sqs
+from cases import accounts, autoscaling, cloudtrail, cloudwatch, ec2, ecs, elbv2, events, fis, iam, logs, sqs
 from cases.quotas import QUOTAS
 from support import operations
 from support.steps import Player
 
-SERVICES = [accounts, ec2, elbv2, autoscaling, cloudwatch, logs, sqs, fis, ecs, events, cloudtrail]
+SERVICES = [iam, accounts, ec2, elbv2, autoscaling, cloudwatch, logs, sqs, fis, ecs, events, cloudtrail]
 
 BUILD = [step for service in SERVICES for step in service.BUILD]
 CLEAN = [step for service in reversed(SERVICES) for step in service.CLEAN]
@@ -33,7 +33,7 @@ def test_refuses(player, service, operation, arguments, code):
     assert parsed["Error"]["Message"]
     assert parsed["ResponseMetadata"]["RequestId"]
     modelled = operations.errors(service, operation)
-    assert raw["status_code"] == modelled.get(code, 400)
+    assert raw["status_code"] == modelled.get(code, 403 if code == "AccessDenied" else 400)
 
 
 @pytest.mark.parametrize("step", CLEAN, ids=str)

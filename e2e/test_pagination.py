@@ -6,6 +6,7 @@ import pytest
 from support import operations
 from support.steps import Player, Step
 from cases.cloudwatch import NOW, WINDOW
+from cases.iam import POLICY as IAM_POLICY, TRUST
 
 TEMPLATE = {"LaunchTemplateData": {"InstanceType": "t3.small", "ImageId": "$ami"}}
 TASK = {"containerDefinitions": [{"name": "a", "image": "b", "memory": 16}]}
@@ -26,7 +27,33 @@ POLICY = (
 )
 REDRIVE = '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead", "maxReceiveCount": 3}'
 
+IAM_TAGS = [{"Key": f"k{n}", "Value": "v"} for n in range(5)]
+IAM_ARN = "arn:aws:iam::000000000000:policy/policy-"
+HOLDERS = {"Role": {"RoleName": "role-0"}, "User": {"UserName": "user-0"}, "Group": {"GroupName": "group-0"}}
+
+IAM = [
+    *[Step("iam", "CreatePolicy", {"PolicyName": f"policy-{n}", "PolicyDocument": IAM_POLICY, "Tags": IAM_TAGS}) for n in range(5)],
+    *[Step("iam", "CreatePolicyVersion", {"PolicyArn": f"{IAM_ARN}0", "PolicyDocument": IAM_POLICY}) for n in range(4)],
+    *[Step("iam", "CreateRole", {"RoleName": f"role-{n}", "AssumeRolePolicyDocument": TRUST, "Tags": IAM_TAGS}) for n in range(5)],
+    *[Step("iam", "CreateUser", {"UserName": f"user-{n}", "Tags": IAM_TAGS}) for n in range(5)],
+    *[Step("iam", "CreateAccessKey", {"UserName": "user-0"}) for n in range(2)],
+    *[Step("iam", "CreateGroup", {"GroupName": f"group-{n}"}) for n in range(5)],
+    *[Step("iam", "AddUserToGroup", {"GroupName": "group-0", "UserName": f"user-{n}"}) for n in range(5)],
+    *[Step("iam", "AddUserToGroup", {"GroupName": f"group-{n}", "UserName": "user-0"}) for n in range(1, 5)],
+    *[Step("iam", "CreateInstanceProfile", {"InstanceProfileName": f"profile-{n}", "Tags": IAM_TAGS}) for n in range(5)],
+    *[Step("iam", "AddRoleToInstanceProfile", {"InstanceProfileName": f"profile-{n}", "RoleName": "role-0"}) for n in range(5)],
+    *[
+        Step("iam", f"Put{kind}Policy", {**whose, "PolicyName": f"inline-{n}", "PolicyDocument": IAM_POLICY})
+        for kind, whose in HOLDERS.items() for n in range(5)
+    ],
+    *[Step("iam", f"Attach{kind}Policy", {**whose, "PolicyArn": f"{IAM_ARN}{n}"}) for kind, whose in HOLDERS.items() for n in range(1, 5)],
+    *[Step("iam", "AttachGroupPolicy", {"GroupName": f"group-{n}", "PolicyArn": f"{IAM_ARN}0"}) for n in range(1, 5)],
+    *[Step("ssm", "PutParameter", {"Name": f"/pages/p{n}", "Value": "x", "Type": "String"}) for n in range(5)],
+    *[Step("ssm", "PutParameter", {"Name": "/pages/p0", "Value": str(n), "Overwrite": True}) for n in range(4)],
+]
+
 BUILD = [
+    *IAM,
     Step(
         "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
         keep={"ami": "Parameter.Value"},
@@ -110,6 +137,22 @@ QUERIES = [{"Id": f"q{n}", "MetricStat": {"Metric": {"Namespace": "pages", "Metr
 
 # (arguments, page size); a page size of None: the operation chooses.
 PAGED = {
+    **{("iam", f"List{kind}s"): ({}, 2) for kind in ("Role", "User", "Group", "InstanceProfile")},
+    **{("iam", f"List{kind}Policies"): (whose, 2) for kind, whose in HOLDERS.items()},
+    **{("iam", f"ListAttached{kind}Policies"): (whose, 2) for kind, whose in HOLDERS.items()},
+    **{("iam", f"List{kind}Tags"): (whose, 2) for kind, whose in HOLDERS.items() if kind != "Group"},
+    ("iam", "ListPolicies"): ({}, 2),
+    ("iam", "ListPolicyTags"): ({"PolicyArn": f"{IAM_ARN}0"}, 2),
+    ("iam", "ListPolicyVersions"): ({"PolicyArn": f"{IAM_ARN}0"}, 2),
+    ("iam", "ListEntitiesForPolicy"): ({"PolicyArn": f"{IAM_ARN}0"}, 2),
+    ("iam", "ListInstanceProfilesForRole"): ({"RoleName": "role-0"}, 2),
+    ("iam", "ListInstanceProfileTags"): ({"InstanceProfileName": "profile-0"}, 2),
+    ("iam", "ListAccessKeys"): ({"UserName": "user-0"}, 1),
+    ("iam", "GetGroup"): ({"GroupName": "group-0"}, 2),
+    ("iam", "ListGroupsForUser"): ({"UserName": "user-0"}, 2),
+    ("ssm", "DescribeParameters"): ({}, 2),
+    ("ssm", "GetParameterHistory"): ({"Name": "/pages/p0"}, 2),
+    ("ssm", "GetParametersByPath"): ({"Path": "/pages"}, 2),
     ("logs", "DescribeLogGroups"): ({}, 2),
     ("logs", "DescribeLogStreams"): ({"logGroupName": "group-0"}, 2),
     ("logs", "DescribeResourcePolicies"): ({}, 2),
@@ -168,6 +211,7 @@ PAGED = {
 # What a page counts, where it is not the list itself: a reservation's instances may come on two pages.
 COUNTED = {"DescribeInstances": "Reservations[].Instances[].InstanceId"}
 LARGEST = {
+    "DescribeParameters": 50, "GetParameterHistory": 50, "GetParametersByPath": 10,
     "DescribeLogGroups": 50, "DescribeLogStreams": 50, "DescribeResourcePolicies": 50, "ListAccountSettings": 10, "LookupEvents": 50,
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 //! Stacks through the engine's door.
 
+mod identity;
 mod machine;
 pub(super) mod thing;
 
@@ -7,8 +8,8 @@ use std::fmt::Write as _;
 
 use capstan_model::{Span, Time};
 use capstan_shapes::cloudformation::{
-    CreateStackRequest, DeleteStackRequest, DescribeStackEventsRequest, DescribeStacksRequest, Stack,
-    UpdateStackRequest,
+    Capability, CreateStackRequest, DeleteStackRequest, DescribeStackEventsRequest, DescribeStacksRequest,
+    Stack, UpdateStackRequest,
 };
 
 use crate::testing::{call, ok, pass};
@@ -22,6 +23,7 @@ fn create(engine: &mut Engine, name: &str, template: &str) -> String {
     let request = CreateStackRequest {
         stack_name: name.to_owned(),
         template_body: Some(template.to_owned()),
+        capabilities: Some(vec![Capability::CapabilityNamedIam]),
         ..Default::default()
     };
     ok(engine, request).stack_id.unwrap()
@@ -31,6 +33,7 @@ fn update(engine: &mut Engine, name: &str, template: &str) {
     let request = UpdateStackRequest {
         stack_name: name.to_owned(),
         template_body: Some(template.to_owned()),
+        capabilities: Some(vec![Capability::CapabilityNamedIam]),
         ..Default::default()
     };
     ok(engine, request);

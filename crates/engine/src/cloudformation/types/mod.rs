@@ -8,8 +8,10 @@ mod ecs;
 mod elb;
 mod events;
 mod fis;
+mod iam;
 mod logs;
 mod sqs;
+mod ssm;
 
 use super::resource::Handler;
 
@@ -24,6 +26,8 @@ const HANDLERS: &[&[Handler]] = &[
     fis::HANDLERS,
     logs::HANDLERS,
     sqs::HANDLERS,
+    iam::HANDLERS,
+    ssm::HANDLERS,
 ];
 
 /// The handler of that resource type.
