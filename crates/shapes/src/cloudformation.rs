@@ -18,13 +18,22 @@ static ABSENT: &[&str] = &["ActivateOrganizationsAccess", "ActivateType", "Batch
 static OPERATIONS: &[Operation] = &[
 Operation { name: "CancelUpdateStack", input: &CANCEL_UPDATE_STACK_REQUEST, output: &CANCEL_UPDATE_STACK_RESPONSE, result_wrapper: "", errors: &[&TOKEN_ALREADY_EXISTS_EXCEPTION] },
 Operation { name: "ContinueUpdateRollback", input: &CONTINUE_UPDATE_ROLLBACK_REQUEST, output: &CONTINUE_UPDATE_ROLLBACK_RESPONSE, result_wrapper: "ContinueUpdateRollbackResult", errors: &[&TOKEN_ALREADY_EXISTS_EXCEPTION] },
+Operation { name: "CreateChangeSet", input: &CREATE_CHANGE_SET_REQUEST, output: &CREATE_CHANGE_SET_RESPONSE, result_wrapper: "CreateChangeSetResult", errors: &[&ALREADY_EXISTS_EXCEPTION, &INSUFFICIENT_CAPABILITIES_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION] },
 Operation { name: "CreateStack", input: &CREATE_STACK_REQUEST, output: &CREATE_STACK_RESPONSE, result_wrapper: "CreateStackResult", errors: &[&LIMIT_EXCEEDED_EXCEPTION, &ALREADY_EXISTS_EXCEPTION, &TOKEN_ALREADY_EXISTS_EXCEPTION, &INSUFFICIENT_CAPABILITIES_EXCEPTION] },
+Operation { name: "DeleteChangeSet", input: &DELETE_CHANGE_SET_REQUEST, output: &DELETE_CHANGE_SET_RESPONSE, result_wrapper: "DeleteChangeSetResult", errors: &[&INVALID_CHANGE_SET_STATUS_EXCEPTION] },
 Operation { name: "DeleteStack", input: &DELETE_STACK_REQUEST, output: &DELETE_STACK_RESPONSE, result_wrapper: "", errors: &[&TOKEN_ALREADY_EXISTS_EXCEPTION] },
+Operation { name: "DescribeChangeSet", input: &DESCRIBE_CHANGE_SET_REQUEST, output: &DESCRIBE_CHANGE_SET_RESPONSE, result_wrapper: "DescribeChangeSetResult", errors: &[&CHANGE_SET_NOT_FOUND_EXCEPTION] },
 Operation { name: "DescribeStackEvents", input: &DESCRIBE_STACK_EVENTS_REQUEST, output: &DESCRIBE_STACK_EVENTS_RESPONSE, result_wrapper: "DescribeStackEventsResult", errors: &[] },
 Operation { name: "DescribeStackResource", input: &DESCRIBE_STACK_RESOURCE_REQUEST, output: &DESCRIBE_STACK_RESOURCE_RESPONSE, result_wrapper: "DescribeStackResourceResult", errors: &[] },
 Operation { name: "DescribeStackResources", input: &DESCRIBE_STACK_RESOURCES_REQUEST, output: &DESCRIBE_STACK_RESOURCES_RESPONSE, result_wrapper: "DescribeStackResourcesResult", errors: &[] },
 Operation { name: "DescribeStacks", input: &DESCRIBE_STACKS_REQUEST, output: &DESCRIBE_STACKS_RESPONSE, result_wrapper: "DescribeStacksResult", errors: &[] },
+Operation { name: "ExecuteChangeSet", input: &EXECUTE_CHANGE_SET_REQUEST, output: &EXECUTE_CHANGE_SET_RESPONSE, result_wrapper: "ExecuteChangeSetResult", errors: &[&INVALID_CHANGE_SET_STATUS_EXCEPTION, &CHANGE_SET_NOT_FOUND_EXCEPTION, &INSUFFICIENT_CAPABILITIES_EXCEPTION, &TOKEN_ALREADY_EXISTS_EXCEPTION] },
 Operation { name: "GetStackPolicy", input: &GET_STACK_POLICY_REQUEST, output: &GET_STACK_POLICY_RESPONSE, result_wrapper: "GetStackPolicyResult", errors: &[] },
+Operation { name: "GetTemplate", input: &GET_TEMPLATE_REQUEST, output: &GET_TEMPLATE_RESPONSE, result_wrapper: "GetTemplateResult", errors: &[&CHANGE_SET_NOT_FOUND_EXCEPTION] },
+Operation { name: "GetTemplateSummary", input: &GET_TEMPLATE_SUMMARY_REQUEST, output: &GET_TEMPLATE_SUMMARY_RESPONSE, result_wrapper: "GetTemplateSummaryResult", errors: &[&STACK_SET_NOT_FOUND_EXCEPTION] },
+Operation { name: "ListChangeSets", input: &LIST_CHANGE_SETS_REQUEST, output: &LIST_CHANGE_SETS_RESPONSE, result_wrapper: "ListChangeSetsResult", errors: &[] },
+Operation { name: "ListExports", input: &LIST_EXPORTS_REQUEST, output: &LIST_EXPORTS_RESPONSE, result_wrapper: "ListExportsResult", errors: &[] },
+Operation { name: "ListImports", input: &LIST_IMPORTS_REQUEST, output: &LIST_IMPORTS_RESPONSE, result_wrapper: "ListImportsResult", errors: &[] },
 Operation { name: "ListStackResources", input: &LIST_STACK_RESOURCES_REQUEST, output: &LIST_STACK_RESOURCES_RESPONSE, result_wrapper: "ListStackResourcesResult", errors: &[] },
 Operation { name: "ListStacks", input: &LIST_STACKS_REQUEST, output: &LIST_STACKS_RESPONSE, result_wrapper: "ListStacksResult", errors: &[] },
 Operation { name: "RollbackStack", input: &ROLLBACK_STACK_REQUEST, output: &ROLLBACK_STACK_RESPONSE, result_wrapper: "RollbackStackResult", errors: &[&TOKEN_ALREADY_EXISTS_EXCEPTION] },
@@ -32,25 +41,36 @@ Operation { name: "SetStackPolicy", input: &SET_STACK_POLICY_REQUEST, output: &S
 Operation { name: "SignalResource", input: &SIGNAL_RESOURCE_REQUEST, output: &SIGNAL_RESOURCE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "UpdateStack", input: &UPDATE_STACK_REQUEST, output: &UPDATE_STACK_RESPONSE, result_wrapper: "UpdateStackResult", errors: &[&INSUFFICIENT_CAPABILITIES_EXCEPTION, &TOKEN_ALREADY_EXISTS_EXCEPTION] },
 Operation { name: "UpdateTerminationProtection", input: &UPDATE_TERMINATION_PROTECTION_REQUEST, output: &UPDATE_TERMINATION_PROTECTION_RESPONSE, result_wrapper: "UpdateTerminationProtectionResult", errors: &[] },
+Operation { name: "ValidateTemplate", input: &VALIDATE_TEMPLATE_REQUEST, output: &VALIDATE_TEMPLATE_RESPONSE, result_wrapper: "ValidateTemplateResult", errors: &[] },
 ];
 
 operations! { Cloudformation {
 0 CancelUpdateStack CancelUpdateStackRequest CancelUpdateStackResponse CANCEL_UPDATE_STACK_REQUEST,
 1 ContinueUpdateRollback ContinueUpdateRollbackRequest ContinueUpdateRollbackResponse CONTINUE_UPDATE_ROLLBACK_REQUEST,
-2 CreateStack CreateStackRequest CreateStackResponse CREATE_STACK_REQUEST,
-3 DeleteStack DeleteStackRequest DeleteStackResponse DELETE_STACK_REQUEST,
-4 DescribeStackEvents DescribeStackEventsRequest DescribeStackEventsResponse DESCRIBE_STACK_EVENTS_REQUEST,
-5 DescribeStackResource DescribeStackResourceRequest DescribeStackResourceResponse DESCRIBE_STACK_RESOURCE_REQUEST,
-6 DescribeStackResources DescribeStackResourcesRequest DescribeStackResourcesResponse DESCRIBE_STACK_RESOURCES_REQUEST,
-7 DescribeStacks DescribeStacksRequest DescribeStacksResponse DESCRIBE_STACKS_REQUEST,
-8 GetStackPolicy GetStackPolicyRequest GetStackPolicyResponse GET_STACK_POLICY_REQUEST,
-9 ListStackResources ListStackResourcesRequest ListStackResourcesResponse LIST_STACK_RESOURCES_REQUEST,
-10 ListStacks ListStacksRequest ListStacksResponse LIST_STACKS_REQUEST,
-11 RollbackStack RollbackStackRequest RollbackStackResponse ROLLBACK_STACK_REQUEST,
-12 SetStackPolicy SetStackPolicyRequest SetStackPolicyResponse SET_STACK_POLICY_REQUEST,
-13 SignalResource SignalResourceRequest SignalResourceResponse SIGNAL_RESOURCE_REQUEST,
-14 UpdateStack UpdateStackRequest UpdateStackResponse UPDATE_STACK_REQUEST,
-15 UpdateTerminationProtection UpdateTerminationProtectionRequest UpdateTerminationProtectionResponse UPDATE_TERMINATION_PROTECTION_REQUEST,
+2 CreateChangeSet CreateChangeSetRequest CreateChangeSetResponse CREATE_CHANGE_SET_REQUEST,
+3 CreateStack CreateStackRequest CreateStackResponse CREATE_STACK_REQUEST,
+4 DeleteChangeSet DeleteChangeSetRequest DeleteChangeSetResponse DELETE_CHANGE_SET_REQUEST,
+5 DeleteStack DeleteStackRequest DeleteStackResponse DELETE_STACK_REQUEST,
+6 DescribeChangeSet DescribeChangeSetRequest DescribeChangeSetResponse DESCRIBE_CHANGE_SET_REQUEST,
+7 DescribeStackEvents DescribeStackEventsRequest DescribeStackEventsResponse DESCRIBE_STACK_EVENTS_REQUEST,
+8 DescribeStackResource DescribeStackResourceRequest DescribeStackResourceResponse DESCRIBE_STACK_RESOURCE_REQUEST,
+9 DescribeStackResources DescribeStackResourcesRequest DescribeStackResourcesResponse DESCRIBE_STACK_RESOURCES_REQUEST,
+10 DescribeStacks DescribeStacksRequest DescribeStacksResponse DESCRIBE_STACKS_REQUEST,
+11 ExecuteChangeSet ExecuteChangeSetRequest ExecuteChangeSetResponse EXECUTE_CHANGE_SET_REQUEST,
+12 GetStackPolicy GetStackPolicyRequest GetStackPolicyResponse GET_STACK_POLICY_REQUEST,
+13 GetTemplate GetTemplateRequest GetTemplateResponse GET_TEMPLATE_REQUEST,
+14 GetTemplateSummary GetTemplateSummaryRequest GetTemplateSummaryResponse GET_TEMPLATE_SUMMARY_REQUEST,
+15 ListChangeSets ListChangeSetsRequest ListChangeSetsResponse LIST_CHANGE_SETS_REQUEST,
+16 ListExports ListExportsRequest ListExportsResponse LIST_EXPORTS_REQUEST,
+17 ListImports ListImportsRequest ListImportsResponse LIST_IMPORTS_REQUEST,
+18 ListStackResources ListStackResourcesRequest ListStackResourcesResponse LIST_STACK_RESOURCES_REQUEST,
+19 ListStacks ListStacksRequest ListStacksResponse LIST_STACKS_REQUEST,
+20 RollbackStack RollbackStackRequest RollbackStackResponse ROLLBACK_STACK_REQUEST,
+21 SetStackPolicy SetStackPolicyRequest SetStackPolicyResponse SET_STACK_POLICY_REQUEST,
+22 SignalResource SignalResourceRequest SignalResourceResponse SIGNAL_RESOURCE_REQUEST,
+23 UpdateStack UpdateStackRequest UpdateStackResponse UPDATE_STACK_REQUEST,
+24 UpdateTerminationProtection UpdateTerminationProtectionRequest UpdateTerminationProtectionResponse UPDATE_TERMINATION_PROTECTION_REQUEST,
+25 ValidateTemplate ValidateTemplateRequest ValidateTemplateResponse VALIDATE_TEMPLATE_REQUEST,
 } }
 
 record! {
@@ -67,6 +87,32 @@ ContinueUpdateRollbackRequest {
     client_request_token: Option<String>,
 }
 ContinueUpdateRollbackResponse {
+}
+CreateChangeSetRequest {
+    stack_name: String,
+    template_body: Option<String>,
+    template_url: Option<String>,
+    use_previous_template: Option<bool>,
+    parameters: Option<Vec<Parameter>>,
+    capabilities: Option<Vec<Capability>>,
+    resource_types: Option<Vec<String>>,
+    role_arn: Option<String>,
+    rollback_configuration: Option<RollbackConfiguration>,
+    notification_arns: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
+    change_set_name: String,
+    client_token: Option<String>,
+    description: Option<String>,
+    change_set_type: Option<ChangeSetType>,
+    resources_to_import: Option<Vec<ResourceToImport>>,
+    include_nested_stacks: Option<bool>,
+    on_stack_failure: Option<OnStackFailure>,
+    import_existing_resources: Option<bool>,
+    deployment_mode: Option<DeploymentMode>,
+}
+CreateChangeSetResponse {
+    id: Option<String>,
+    stack_id: Option<String>,
 }
 CreateStackRequest {
     stack_name: String,
@@ -92,6 +138,12 @@ CreateStackResponse {
     stack_id: Option<String>,
     operation_id: Option<String>,
 }
+DeleteChangeSetRequest {
+    change_set_name: String,
+    stack_name: Option<String>,
+}
+DeleteChangeSetResponse {
+}
 DeleteStackRequest {
     stack_name: String,
     retain_resources: Option<Vec<String>>,
@@ -100,6 +152,37 @@ DeleteStackRequest {
     deletion_mode: Option<DeletionMode>,
 }
 DeleteStackResponse {
+}
+DescribeChangeSetRequest {
+    change_set_name: String,
+    stack_name: Option<String>,
+    next_token: Option<String>,
+    include_property_values: Option<bool>,
+}
+DescribeChangeSetResponse {
+    change_set_name: Option<String>,
+    change_set_id: Option<String>,
+    stack_id: Option<String>,
+    stack_name: Option<String>,
+    description: Option<String>,
+    parameters: Option<Vec<Parameter>>,
+    creation_time: Option<Time>,
+    execution_status: Option<ExecutionStatus>,
+    status: Option<ChangeSetStatus>,
+    status_reason: Option<String>,
+    stack_drift_status: Option<StackDriftStatus>,
+    notification_arns: Option<Vec<String>>,
+    rollback_configuration: Option<RollbackConfiguration>,
+    capabilities: Option<Vec<Capability>>,
+    tags: Option<Vec<Tag>>,
+    changes: Option<Vec<Change>>,
+    next_token: Option<String>,
+    include_nested_stacks: Option<bool>,
+    parent_change_set_id: Option<String>,
+    root_change_set_id: Option<String>,
+    on_stack_failure: Option<OnStackFailure>,
+    import_existing_resources: Option<bool>,
+    deployment_mode: Option<DeploymentMode>,
 }
 DescribeStackEventsRequest {
     stack_name: String,
@@ -132,11 +215,72 @@ DescribeStacksResponse {
     stacks: Option<Vec<Stack>>,
     next_token: Option<String>,
 }
+ExecuteChangeSetRequest {
+    change_set_name: String,
+    stack_name: Option<String>,
+    client_request_token: Option<String>,
+    disable_rollback: Option<bool>,
+    retain_except_on_create: Option<bool>,
+}
+ExecuteChangeSetResponse {
+}
 GetStackPolicyRequest {
     stack_name: String,
 }
 GetStackPolicyResponse {
     stack_policy_body: Option<String>,
+}
+GetTemplateRequest {
+    stack_name: Option<String>,
+    change_set_name: Option<String>,
+    template_stage: Option<TemplateStage>,
+}
+GetTemplateResponse {
+    template_body: Option<String>,
+    stages_available: Option<Vec<TemplateStage>>,
+}
+GetTemplateSummaryRequest {
+    template_body: Option<String>,
+    template_url: Option<String>,
+    stack_name: Option<String>,
+    stack_set_name: Option<String>,
+    call_as: Option<CallAs>,
+    template_summary_config: Option<TemplateSummaryConfig>,
+}
+GetTemplateSummaryResponse {
+    parameters: Option<Vec<ParameterDeclaration>>,
+    description: Option<String>,
+    capabilities: Option<Vec<Capability>>,
+    capabilities_reason: Option<String>,
+    resource_types: Option<Vec<String>>,
+    version: Option<String>,
+    metadata: Option<String>,
+    declared_transforms: Option<Vec<String>>,
+    resource_identifier_summaries: Option<Vec<ResourceIdentifierSummary>>,
+    warnings: Option<Warnings>,
+}
+ListChangeSetsRequest {
+    stack_name: String,
+    next_token: Option<String>,
+}
+ListChangeSetsResponse {
+    summaries: Option<Vec<ChangeSetSummary>>,
+    next_token: Option<String>,
+}
+ListExportsRequest {
+    next_token: Option<String>,
+}
+ListExportsResponse {
+    exports: Option<Vec<Export>>,
+    next_token: Option<String>,
+}
+ListImportsRequest {
+    export_name: String,
+    next_token: Option<String>,
+}
+ListImportsResponse {
+    imports: Option<Vec<String>>,
+    next_token: Option<String>,
 }
 ListStackResourcesRequest {
     stack_name: String,
@@ -210,6 +354,47 @@ UpdateTerminationProtectionRequest {
 UpdateTerminationProtectionResponse {
     stack_id: Option<String>,
 }
+ValidateTemplateRequest {
+    template_body: Option<String>,
+    template_url: Option<String>,
+}
+ValidateTemplateResponse {
+    parameters: Option<Vec<TemplateParameter>>,
+    description: Option<String>,
+    capabilities: Option<Vec<Capability>>,
+    capabilities_reason: Option<String>,
+    declared_transforms: Option<Vec<String>>,
+}
+Change {
+    r#type: Option<ChangeType>,
+    hook_invocation_count: Option<i32>,
+    resource_change: Option<ResourceChange>,
+}
+ChangeSetSummary {
+    stack_id: Option<String>,
+    stack_name: Option<String>,
+    change_set_id: Option<String>,
+    change_set_name: Option<String>,
+    execution_status: Option<ExecutionStatus>,
+    status: Option<ChangeSetStatus>,
+    status_reason: Option<String>,
+    creation_time: Option<Time>,
+    description: Option<String>,
+    include_nested_stacks: Option<bool>,
+    parent_change_set_id: Option<String>,
+    root_change_set_id: Option<String>,
+    import_existing_resources: Option<bool>,
+}
+Export {
+    exporting_stack_id: Option<String>,
+    name: Option<String>,
+    value: Option<String>,
+}
+LiveResourceDrift {
+    previous_value: Option<String>,
+    actual_value: Option<String>,
+    drift_detection_timestamp: Option<Time>,
+}
 ModuleInfo {
     type_hierarchy: Option<String>,
     logical_id_hierarchy: Option<String>,
@@ -229,6 +414,66 @@ Parameter {
     parameter_value: Option<String>,
     use_previous_value: Option<bool>,
     resolved_value: Option<String>,
+}
+ParameterConstraints {
+    allowed_values: Option<Vec<String>>,
+}
+ParameterDeclaration {
+    parameter_key: Option<String>,
+    default_value: Option<String>,
+    parameter_type: Option<String>,
+    no_echo: Option<bool>,
+    description: Option<String>,
+    parameter_constraints: Option<ParameterConstraints>,
+}
+ResourceChange {
+    policy_action: Option<PolicyAction>,
+    action: Option<ChangeAction>,
+    logical_resource_id: Option<String>,
+    physical_resource_id: Option<String>,
+    resource_type: Option<String>,
+    replacement: Option<Replacement>,
+    scope: Option<Vec<ResourceAttribute>>,
+    resource_drift_status: Option<StackResourceDriftStatus>,
+    resource_drift_ignored_attributes: Option<Vec<ResourceDriftIgnoredAttribute>>,
+    details: Option<Vec<ResourceChangeDetail>>,
+    change_set_id: Option<String>,
+    module_info: Option<ModuleInfo>,
+    before_context: Option<String>,
+    after_context: Option<String>,
+    previous_deployment_context: Option<String>,
+}
+ResourceChangeDetail {
+    target: Option<ResourceTargetDefinition>,
+    evaluation: Option<EvaluationType>,
+    change_source: Option<ChangeSource>,
+    causing_entity: Option<String>,
+}
+ResourceDriftIgnoredAttribute {
+    path: Option<String>,
+    reason: Option<DriftIgnoredReason>,
+}
+ResourceIdentifierSummary {
+    resource_type: Option<String>,
+    logical_resource_ids: Option<Vec<String>>,
+    resource_identifiers: Option<Vec<String>>,
+}
+ResourceTargetDefinition {
+    attribute: Option<ResourceAttribute>,
+    name: Option<String>,
+    requires_recreation: Option<RequiresRecreation>,
+    path: Option<String>,
+    before_value: Option<String>,
+    after_value: Option<String>,
+    before_value_from: Option<BeforeValueFrom>,
+    after_value_from: Option<AfterValueFrom>,
+    drift: Option<LiveResourceDrift>,
+    attribute_change_type: Option<AttributeChangeType>,
+}
+ResourceToImport {
+    resource_type: String,
+    logical_resource_id: String,
+    resource_identifier: BTreeMap<String, String>,
 }
 RollbackConfiguration {
     rollback_triggers: Option<Vec<RollbackTrigger>>,
@@ -358,22 +603,53 @@ Tag {
     key: String,
     value: String,
 }
+TemplateParameter {
+    parameter_key: Option<String>,
+    default_value: Option<String>,
+    no_echo: Option<bool>,
+    description: Option<String>,
+}
+TemplateSummaryConfig {
+    treat_unrecognized_resource_types_as_warnings: Option<bool>,
+}
+Warnings {
+    unrecognized_resource_types: Option<Vec<String>>,
+}
 }
 
 choice! {
+AfterValueFrom { Template "TEMPLATE", }
+AttributeChangeType { Add "Add", Remove "Remove", Modify "Modify", SyncWithActual "SyncWithActual", }
+BeforeValueFrom { PreviousDeploymentState "PREVIOUS_DEPLOYMENT_STATE", ActualState "ACTUAL_STATE", }
+CallAs { Itself "SELF", DelegatedAdmin "DELEGATED_ADMIN", }
 Capability { CapabilityIam "CAPABILITY_IAM", CapabilityNamedIam "CAPABILITY_NAMED_IAM", CapabilityAutoExpand "CAPABILITY_AUTO_EXPAND", }
+ChangeAction { Add "Add", Modify "Modify", Remove "Remove", Import "Import", Dynamic "Dynamic", SyncWithActual "SyncWithActual", }
+ChangeSetStatus { CreatePending "CREATE_PENDING", CreateInProgress "CREATE_IN_PROGRESS", CreateComplete "CREATE_COMPLETE", DeletePending "DELETE_PENDING", DeleteInProgress "DELETE_IN_PROGRESS", DeleteComplete "DELETE_COMPLETE", DeleteFailed "DELETE_FAILED", Failed "FAILED", }
+ChangeSetType { Create "CREATE", Update "UPDATE", Import "IMPORT", }
+ChangeSource { ResourceReference "ResourceReference", ParameterReference "ParameterReference", ResourceAttribute "ResourceAttribute", DirectModification "DirectModification", Automatic "Automatic", NoModification "NoModification", }
+ChangeType { Resource "Resource", }
 DeletionMode { Standard "STANDARD", ForceDeleteStack "FORCE_DELETE_STACK", }
+DeploymentMode { RevertDrift "REVERT_DRIFT", }
 DetailedStatus { ConfigurationComplete "CONFIGURATION_COMPLETE", ValidationFailed "VALIDATION_FAILED", }
+DriftIgnoredReason { ManagedByAws "MANAGED_BY_AWS", WriteOnlyProperty "WRITE_ONLY_PROPERTY", }
+EvaluationType { Static "Static", Dynamic "Dynamic", }
+ExecutionStatus { Unavailable "UNAVAILABLE", Available "AVAILABLE", ExecuteInProgress "EXECUTE_IN_PROGRESS", ExecuteComplete "EXECUTE_COMPLETE", ExecuteFailed "EXECUTE_FAILED", Obsolete "OBSOLETE", }
 HookFailureMode { Fail "FAIL", Warn "WARN", }
 HookInvocationPoint { PreProvision "PRE_PROVISION", }
 HookStatus { HookInProgress "HOOK_IN_PROGRESS", HookCompleteSucceeded "HOOK_COMPLETE_SUCCEEDED", HookCompleteFailed "HOOK_COMPLETE_FAILED", HookFailed "HOOK_FAILED", }
 OnFailure { DoNothing "DO_NOTHING", Rollback "ROLLBACK", Delete "DELETE", }
+OnStackFailure { DoNothing "DO_NOTHING", Rollback "ROLLBACK", Delete "DELETE", }
 OperationType { CreateStack "CREATE_STACK", UpdateStack "UPDATE_STACK", DeleteStack "DELETE_STACK", ContinueRollback "CONTINUE_ROLLBACK", Rollback "ROLLBACK", CreateChangeset "CREATE_CHANGESET", }
+PolicyAction { Delete "Delete", Retain "Retain", Snapshot "Snapshot", ReplaceAndDelete "ReplaceAndDelete", ReplaceAndRetain "ReplaceAndRetain", ReplaceAndSnapshot "ReplaceAndSnapshot", }
+Replacement { True "True", False "False", Conditional "Conditional", }
+RequiresRecreation { Never "Never", Conditionally "Conditionally", Always "Always", }
+ResourceAttribute { Properties "Properties", Metadata "Metadata", CreationPolicy "CreationPolicy", UpdatePolicy "UpdatePolicy", DeletionPolicy "DeletionPolicy", UpdateReplacePolicy "UpdateReplacePolicy", Tags "Tags", }
 ResourceSignalStatus { Success "SUCCESS", Failure "FAILURE", }
 ResourceStatus { CreateInProgress "CREATE_IN_PROGRESS", CreateFailed "CREATE_FAILED", CreateComplete "CREATE_COMPLETE", DeleteInProgress "DELETE_IN_PROGRESS", DeleteFailed "DELETE_FAILED", DeleteComplete "DELETE_COMPLETE", DeleteSkipped "DELETE_SKIPPED", UpdateInProgress "UPDATE_IN_PROGRESS", UpdateFailed "UPDATE_FAILED", UpdateComplete "UPDATE_COMPLETE", ImportFailed "IMPORT_FAILED", ImportComplete "IMPORT_COMPLETE", ImportInProgress "IMPORT_IN_PROGRESS", ImportRollbackInProgress "IMPORT_ROLLBACK_IN_PROGRESS", ImportRollbackFailed "IMPORT_ROLLBACK_FAILED", ImportRollbackComplete "IMPORT_ROLLBACK_COMPLETE", ExportFailed "EXPORT_FAILED", ExportComplete "EXPORT_COMPLETE", ExportInProgress "EXPORT_IN_PROGRESS", ExportRollbackInProgress "EXPORT_ROLLBACK_IN_PROGRESS", ExportRollbackFailed "EXPORT_ROLLBACK_FAILED", ExportRollbackComplete "EXPORT_ROLLBACK_COMPLETE", UpdateRollbackInProgress "UPDATE_ROLLBACK_IN_PROGRESS", UpdateRollbackComplete "UPDATE_ROLLBACK_COMPLETE", UpdateRollbackFailed "UPDATE_ROLLBACK_FAILED", RollbackInProgress "ROLLBACK_IN_PROGRESS", RollbackComplete "ROLLBACK_COMPLETE", RollbackFailed "ROLLBACK_FAILED", UpdateCompleteCleanupInProgress "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", UpdateRollbackCompleteCleanupInProgress "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", ReviewInProgress "REVIEW_IN_PROGRESS", }
 StackDriftStatus { Drifted "DRIFTED", InSync "IN_SYNC", Unknown "UNKNOWN", NotChecked "NOT_CHECKED", }
 StackResourceDriftStatus { InSync "IN_SYNC", Modified "MODIFIED", Deleted "DELETED", NotChecked "NOT_CHECKED", Unknown "UNKNOWN", Unsupported "UNSUPPORTED", }
 StackStatus { CreateInProgress "CREATE_IN_PROGRESS", CreateFailed "CREATE_FAILED", CreateComplete "CREATE_COMPLETE", RollbackInProgress "ROLLBACK_IN_PROGRESS", RollbackFailed "ROLLBACK_FAILED", RollbackComplete "ROLLBACK_COMPLETE", DeleteInProgress "DELETE_IN_PROGRESS", DeleteFailed "DELETE_FAILED", DeleteComplete "DELETE_COMPLETE", UpdateInProgress "UPDATE_IN_PROGRESS", UpdateCompleteCleanupInProgress "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", UpdateComplete "UPDATE_COMPLETE", UpdateFailed "UPDATE_FAILED", UpdateRollbackInProgress "UPDATE_ROLLBACK_IN_PROGRESS", UpdateRollbackFailed "UPDATE_ROLLBACK_FAILED", UpdateRollbackCompleteCleanupInProgress "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", UpdateRollbackComplete "UPDATE_ROLLBACK_COMPLETE", ReviewInProgress "REVIEW_IN_PROGRESS", ImportInProgress "IMPORT_IN_PROGRESS", ImportComplete "IMPORT_COMPLETE", ImportRollbackInProgress "IMPORT_ROLLBACK_IN_PROGRESS", ImportRollbackFailed "IMPORT_ROLLBACK_FAILED", ImportRollbackComplete "IMPORT_ROLLBACK_COMPLETE", }
+TemplateStage { Original "Original", Processed "Processed", }
 }
 
 pub static CANCEL_UPDATE_STACK_REQUEST: Schema = Schema { name: "CancelUpdateStackInput", kind: Kind::Record { members: &[
@@ -389,6 +665,32 @@ pub static CONTINUE_UPDATE_ROLLBACK_REQUEST: Schema = Schema { name: "ContinueUp
     Member { name: "ClientRequestToken", wire: "ClientRequestToken", ec2: "ClientRequestToken", required: false, schema: &CLIENT_REQUEST_TOKEN },
 ] } };
 pub static CONTINUE_UPDATE_ROLLBACK_RESPONSE: Schema = Schema { name: "ContinueUpdateRollbackOutput", kind: Kind::Record { members: &[
+] } };
+pub static CREATE_CHANGE_SET_REQUEST: Schema = Schema { name: "CreateChangeSetInput", kind: Kind::Record { members: &[
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME_OR_ID },
+    Member { name: "TemplateBody", wire: "TemplateBody", ec2: "TemplateBody", required: false, schema: &TEMPLATE_BODY },
+    Member { name: "TemplateURL", wire: "TemplateURL", ec2: "TemplateURL", required: false, schema: &TEMPLATE_URL },
+    Member { name: "UsePreviousTemplate", wire: "UsePreviousTemplate", ec2: "UsePreviousTemplate", required: false, schema: &USE_PREVIOUS_TEMPLATE },
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETERS },
+    Member { name: "Capabilities", wire: "Capabilities", ec2: "Capabilities", required: false, schema: &CAPABILITIES },
+    Member { name: "ResourceTypes", wire: "ResourceTypes", ec2: "ResourceTypes", required: false, schema: &RESOURCE_TYPES },
+    Member { name: "RoleARN", wire: "RoleARN", ec2: "RoleARN", required: false, schema: &ROLE_ARN },
+    Member { name: "RollbackConfiguration", wire: "RollbackConfiguration", ec2: "RollbackConfiguration", required: false, schema: &ROLLBACK_CONFIGURATION },
+    Member { name: "NotificationARNs", wire: "NotificationARNs", ec2: "NotificationARNs", required: false, schema: &NOTIFICATION_ARNS },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAGS },
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: true, schema: &CHANGE_SET_NAME },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &CLIENT_TOKEN },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "ChangeSetType", wire: "ChangeSetType", ec2: "ChangeSetType", required: false, schema: &CHANGE_SET_TYPE },
+    Member { name: "ResourcesToImport", wire: "ResourcesToImport", ec2: "ResourcesToImport", required: false, schema: &RESOURCES_TO_IMPORT },
+    Member { name: "IncludeNestedStacks", wire: "IncludeNestedStacks", ec2: "IncludeNestedStacks", required: false, schema: &INCLUDE_NESTED_STACKS },
+    Member { name: "OnStackFailure", wire: "OnStackFailure", ec2: "OnStackFailure", required: false, schema: &ON_STACK_FAILURE },
+    Member { name: "ImportExistingResources", wire: "ImportExistingResources", ec2: "ImportExistingResources", required: false, schema: &IMPORT_EXISTING_RESOURCES },
+    Member { name: "DeploymentMode", wire: "DeploymentMode", ec2: "DeploymentMode", required: false, schema: &DEPLOYMENT_MODE },
+] } };
+pub static CREATE_CHANGE_SET_RESPONSE: Schema = Schema { name: "CreateChangeSetOutput", kind: Kind::Record { members: &[
+    Member { name: "Id", wire: "Id", ec2: "Id", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
 ] } };
 pub static CREATE_STACK_REQUEST: Schema = Schema { name: "CreateStackInput", kind: Kind::Record { members: &[
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
@@ -414,6 +716,12 @@ pub static CREATE_STACK_RESPONSE: Schema = Schema { name: "CreateStackOutput", k
     Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
     Member { name: "OperationId", wire: "OperationId", ec2: "OperationId", required: false, schema: &OPERATION_ID },
 ] } };
+pub static DELETE_CHANGE_SET_REQUEST: Schema = Schema { name: "DeleteChangeSetInput", kind: Kind::Record { members: &[
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: true, schema: &CHANGE_SET_NAME_OR_ID },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME_OR_ID },
+] } };
+pub static DELETE_CHANGE_SET_RESPONSE: Schema = Schema { name: "DeleteChangeSetOutput", kind: Kind::Record { members: &[
+] } };
 pub static DELETE_STACK_REQUEST: Schema = Schema { name: "DeleteStackInput", kind: Kind::Record { members: &[
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
     Member { name: "RetainResources", wire: "RetainResources", ec2: "RetainResources", required: false, schema: &RETAIN_RESOURCES },
@@ -422,6 +730,37 @@ pub static DELETE_STACK_REQUEST: Schema = Schema { name: "DeleteStackInput", kin
     Member { name: "DeletionMode", wire: "DeletionMode", ec2: "DeletionMode", required: false, schema: &DELETION_MODE },
 ] } };
 pub static DELETE_STACK_RESPONSE: Schema = Schema { name: "DeleteStackResponse", kind: Kind::Record { members: &[
+] } };
+pub static DESCRIBE_CHANGE_SET_REQUEST: Schema = Schema { name: "DescribeChangeSetInput", kind: Kind::Record { members: &[
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: true, schema: &CHANGE_SET_NAME_OR_ID },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME_OR_ID },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "IncludePropertyValues", wire: "IncludePropertyValues", ec2: "IncludePropertyValues", required: false, schema: &INCLUDE_PROPERTY_VALUES },
+] } };
+pub static DESCRIBE_CHANGE_SET_RESPONSE: Schema = Schema { name: "DescribeChangeSetOutput", kind: Kind::Record { members: &[
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: false, schema: &CHANGE_SET_NAME },
+    Member { name: "ChangeSetId", wire: "ChangeSetId", ec2: "ChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETERS },
+    Member { name: "CreationTime", wire: "CreationTime", ec2: "CreationTime", required: false, schema: &CREATION_TIME },
+    Member { name: "ExecutionStatus", wire: "ExecutionStatus", ec2: "ExecutionStatus", required: false, schema: &EXECUTION_STATUS },
+    Member { name: "Status", wire: "Status", ec2: "Status", required: false, schema: &CHANGE_SET_STATUS },
+    Member { name: "StatusReason", wire: "StatusReason", ec2: "StatusReason", required: false, schema: &CHANGE_SET_STATUS_REASON },
+    Member { name: "StackDriftStatus", wire: "StackDriftStatus", ec2: "StackDriftStatus", required: false, schema: &STACK_DRIFT_STATUS },
+    Member { name: "NotificationARNs", wire: "NotificationARNs", ec2: "NotificationARNs", required: false, schema: &NOTIFICATION_ARNS },
+    Member { name: "RollbackConfiguration", wire: "RollbackConfiguration", ec2: "RollbackConfiguration", required: false, schema: &ROLLBACK_CONFIGURATION },
+    Member { name: "Capabilities", wire: "Capabilities", ec2: "Capabilities", required: false, schema: &CAPABILITIES },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAGS },
+    Member { name: "Changes", wire: "Changes", ec2: "Changes", required: false, schema: &CHANGES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "IncludeNestedStacks", wire: "IncludeNestedStacks", ec2: "IncludeNestedStacks", required: false, schema: &INCLUDE_NESTED_STACKS },
+    Member { name: "ParentChangeSetId", wire: "ParentChangeSetId", ec2: "ParentChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "RootChangeSetId", wire: "RootChangeSetId", ec2: "RootChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "OnStackFailure", wire: "OnStackFailure", ec2: "OnStackFailure", required: false, schema: &ON_STACK_FAILURE },
+    Member { name: "ImportExistingResources", wire: "ImportExistingResources", ec2: "ImportExistingResources", required: false, schema: &IMPORT_EXISTING_RESOURCES },
+    Member { name: "DeploymentMode", wire: "DeploymentMode", ec2: "DeploymentMode", required: false, schema: &DEPLOYMENT_MODE },
 ] } };
 pub static DESCRIBE_STACK_EVENTS_REQUEST: Schema = Schema { name: "DescribeStackEventsInput", kind: Kind::Record { members: &[
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
@@ -454,11 +793,72 @@ pub static DESCRIBE_STACKS_RESPONSE: Schema = Schema { name: "DescribeStacksOutp
     Member { name: "Stacks", wire: "Stacks", ec2: "Stacks", required: false, schema: &STACKS },
     Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
 ] } };
+pub static EXECUTE_CHANGE_SET_REQUEST: Schema = Schema { name: "ExecuteChangeSetInput", kind: Kind::Record { members: &[
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: true, schema: &CHANGE_SET_NAME_OR_ID },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME_OR_ID },
+    Member { name: "ClientRequestToken", wire: "ClientRequestToken", ec2: "ClientRequestToken", required: false, schema: &CLIENT_REQUEST_TOKEN },
+    Member { name: "DisableRollback", wire: "DisableRollback", ec2: "DisableRollback", required: false, schema: &DISABLE_ROLLBACK },
+    Member { name: "RetainExceptOnCreate", wire: "RetainExceptOnCreate", ec2: "RetainExceptOnCreate", required: false, schema: &RETAIN_EXCEPT_ON_CREATE },
+] } };
+pub static EXECUTE_CHANGE_SET_RESPONSE: Schema = Schema { name: "ExecuteChangeSetOutput", kind: Kind::Record { members: &[
+] } };
 pub static GET_STACK_POLICY_REQUEST: Schema = Schema { name: "GetStackPolicyInput", kind: Kind::Record { members: &[
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
 ] } };
 pub static GET_STACK_POLICY_RESPONSE: Schema = Schema { name: "GetStackPolicyOutput", kind: Kind::Record { members: &[
     Member { name: "StackPolicyBody", wire: "StackPolicyBody", ec2: "StackPolicyBody", required: false, schema: &STACK_POLICY_BODY },
+] } };
+pub static GET_TEMPLATE_REQUEST: Schema = Schema { name: "GetTemplateInput", kind: Kind::Record { members: &[
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME },
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: false, schema: &CHANGE_SET_NAME_OR_ID },
+    Member { name: "TemplateStage", wire: "TemplateStage", ec2: "TemplateStage", required: false, schema: &TEMPLATE_STAGE },
+] } };
+pub static GET_TEMPLATE_RESPONSE: Schema = Schema { name: "GetTemplateOutput", kind: Kind::Record { members: &[
+    Member { name: "TemplateBody", wire: "TemplateBody", ec2: "TemplateBody", required: false, schema: &TEMPLATE_BODY },
+    Member { name: "StagesAvailable", wire: "StagesAvailable", ec2: "StagesAvailable", required: false, schema: &STAGE_LIST },
+] } };
+pub static GET_TEMPLATE_SUMMARY_REQUEST: Schema = Schema { name: "GetTemplateSummaryInput", kind: Kind::Record { members: &[
+    Member { name: "TemplateBody", wire: "TemplateBody", ec2: "TemplateBody", required: false, schema: &TEMPLATE_BODY },
+    Member { name: "TemplateURL", wire: "TemplateURL", ec2: "TemplateURL", required: false, schema: &TEMPLATE_URL },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME_OR_ID },
+    Member { name: "StackSetName", wire: "StackSetName", ec2: "StackSetName", required: false, schema: &STACK_SET_NAME_OR_ID },
+    Member { name: "CallAs", wire: "CallAs", ec2: "CallAs", required: false, schema: &CALL_AS },
+    Member { name: "TemplateSummaryConfig", wire: "TemplateSummaryConfig", ec2: "TemplateSummaryConfig", required: false, schema: &TEMPLATE_SUMMARY_CONFIG },
+] } };
+pub static GET_TEMPLATE_SUMMARY_RESPONSE: Schema = Schema { name: "GetTemplateSummaryOutput", kind: Kind::Record { members: &[
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &PARAMETER_DECLARATIONS },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "Capabilities", wire: "Capabilities", ec2: "Capabilities", required: false, schema: &CAPABILITIES },
+    Member { name: "CapabilitiesReason", wire: "CapabilitiesReason", ec2: "CapabilitiesReason", required: false, schema: &CAPABILITIES_REASON },
+    Member { name: "ResourceTypes", wire: "ResourceTypes", ec2: "ResourceTypes", required: false, schema: &RESOURCE_TYPES },
+    Member { name: "Version", wire: "Version", ec2: "Version", required: false, schema: &VERSION },
+    Member { name: "Metadata", wire: "Metadata", ec2: "Metadata", required: false, schema: &METADATA },
+    Member { name: "DeclaredTransforms", wire: "DeclaredTransforms", ec2: "DeclaredTransforms", required: false, schema: &TRANSFORMS_LIST },
+    Member { name: "ResourceIdentifierSummaries", wire: "ResourceIdentifierSummaries", ec2: "ResourceIdentifierSummaries", required: false, schema: &RESOURCE_IDENTIFIER_SUMMARIES },
+    Member { name: "Warnings", wire: "Warnings", ec2: "Warnings", required: false, schema: &WARNINGS },
+] } };
+pub static LIST_CHANGE_SETS_REQUEST: Schema = Schema { name: "ListChangeSetsInput", kind: Kind::Record { members: &[
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME_OR_ID },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_CHANGE_SETS_RESPONSE: Schema = Schema { name: "ListChangeSetsOutput", kind: Kind::Record { members: &[
+    Member { name: "Summaries", wire: "Summaries", ec2: "Summaries", required: false, schema: &CHANGE_SET_SUMMARIES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_EXPORTS_REQUEST: Schema = Schema { name: "ListExportsInput", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_EXPORTS_RESPONSE: Schema = Schema { name: "ListExportsOutput", kind: Kind::Record { members: &[
+    Member { name: "Exports", wire: "Exports", ec2: "Exports", required: false, schema: &EXPORTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_IMPORTS_REQUEST: Schema = Schema { name: "ListImportsInput", kind: Kind::Record { members: &[
+    Member { name: "ExportName", wire: "ExportName", ec2: "ExportName", required: true, schema: &EXPORT_NAME },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+] } };
+pub static LIST_IMPORTS_RESPONSE: Schema = Schema { name: "ListImportsOutput", kind: Kind::Record { members: &[
+    Member { name: "Imports", wire: "Imports", ec2: "Imports", required: false, schema: &IMPORTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
 ] } };
 pub static LIST_STACK_RESOURCES_REQUEST: Schema = Schema { name: "ListStackResourcesInput", kind: Kind::Record { members: &[
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
@@ -532,30 +932,106 @@ pub static UPDATE_TERMINATION_PROTECTION_REQUEST: Schema = Schema { name: "Updat
 pub static UPDATE_TERMINATION_PROTECTION_RESPONSE: Schema = Schema { name: "UpdateTerminationProtectionOutput", kind: Kind::Record { members: &[
     Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
 ] } };
+pub static VALIDATE_TEMPLATE_REQUEST: Schema = Schema { name: "ValidateTemplateInput", kind: Kind::Record { members: &[
+    Member { name: "TemplateBody", wire: "TemplateBody", ec2: "TemplateBody", required: false, schema: &TEMPLATE_BODY },
+    Member { name: "TemplateURL", wire: "TemplateURL", ec2: "TemplateURL", required: false, schema: &TEMPLATE_URL },
+] } };
+pub static VALIDATE_TEMPLATE_RESPONSE: Schema = Schema { name: "ValidateTemplateOutput", kind: Kind::Record { members: &[
+    Member { name: "Parameters", wire: "Parameters", ec2: "Parameters", required: false, schema: &TEMPLATE_PARAMETERS },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "Capabilities", wire: "Capabilities", ec2: "Capabilities", required: false, schema: &CAPABILITIES },
+    Member { name: "CapabilitiesReason", wire: "CapabilitiesReason", ec2: "CapabilitiesReason", required: false, schema: &CAPABILITIES_REASON },
+    Member { name: "DeclaredTransforms", wire: "DeclaredTransforms", ec2: "DeclaredTransforms", required: false, schema: &TRANSFORMS_LIST },
+] } };
+pub static AFTER_CONTEXT: Schema = Schema { name: "AfterContext", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static AFTER_VALUE: Schema = Schema { name: "AfterValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static AFTER_VALUE_FROM: Schema = Schema { name: "AfterValueFrom", kind: Kind::Text { min: None, max: None, pattern: "", values: &["TEMPLATE"] } };
+pub static ALLOWED_VALUE: Schema = Schema { name: "AllowedValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ALLOWED_VALUES: Schema = Schema { name: "AllowedValues", kind: Kind::List { member: &ALLOWED_VALUE, name: "member", flat: false, min: None, max: None } };
 pub static ARN: Schema = Schema { name: "Arn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ATTRIBUTE_CHANGE_TYPE: Schema = Schema { name: "AttributeChangeType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Add", "Remove", "Modify", "SyncWithActual"] } };
+pub static BEFORE_CONTEXT: Schema = Schema { name: "BeforeContext", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static BEFORE_VALUE: Schema = Schema { name: "BeforeValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static BEFORE_VALUE_FROM: Schema = Schema { name: "BeforeValueFrom", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"] } };
+pub static CALL_AS: Schema = Schema { name: "CallAs", kind: Kind::Text { min: None, max: None, pattern: "", values: &["SELF", "DELEGATED_ADMIN"] } };
 pub static CAPABILITIES: Schema = Schema { name: "Capabilities", kind: Kind::List { member: &CAPABILITY, name: "member", flat: false, min: None, max: None } };
+pub static CAPABILITIES_REASON: Schema = Schema { name: "CapabilitiesReason", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static CAPABILITY: Schema = Schema { name: "Capability", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"] } };
+pub static CAUSING_ENTITY: Schema = Schema { name: "CausingEntity", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static CHANGE: Schema = Schema { name: "Change", kind: Kind::Record { members: &[
+    Member { name: "Type", wire: "Type", ec2: "Type", required: false, schema: &CHANGE_TYPE },
+    Member { name: "HookInvocationCount", wire: "HookInvocationCount", ec2: "HookInvocationCount", required: false, schema: &HOOK_INVOCATION_COUNT },
+    Member { name: "ResourceChange", wire: "ResourceChange", ec2: "ResourceChange", required: false, schema: &RESOURCE_CHANGE },
+] } };
+pub static CHANGE_ACTION: Schema = Schema { name: "ChangeAction", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Add", "Modify", "Remove", "Import", "Dynamic", "SyncWithActual"] } };
 pub static CHANGE_SET_ID: Schema = Schema { name: "ChangeSetId", kind: Kind::Text { min: Some(1), max: None, pattern: "arn:[-a-zA-Z0-9:/]*", values: &[] } };
+pub static CHANGE_SET_NAME: Schema = Schema { name: "ChangeSetName", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "[a-zA-Z][-a-zA-Z0-9]*", values: &[] } };
+pub static CHANGE_SET_NAME_OR_ID: Schema = Schema { name: "ChangeSetNameOrId", kind: Kind::Text { min: Some(1), max: Some(1600), pattern: "[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/]*", values: &[] } };
+pub static CHANGE_SET_STATUS: Schema = Schema { name: "ChangeSetStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CREATE_PENDING", "CREATE_IN_PROGRESS", "CREATE_COMPLETE", "DELETE_PENDING", "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "FAILED"] } };
+pub static CHANGE_SET_STATUS_REASON: Schema = Schema { name: "ChangeSetStatusReason", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static CHANGE_SET_SUMMARIES: Schema = Schema { name: "ChangeSetSummaries", kind: Kind::List { member: &CHANGE_SET_SUMMARY, name: "member", flat: false, min: None, max: None } };
+pub static CHANGE_SET_SUMMARY: Schema = Schema { name: "ChangeSetSummary", kind: Kind::Record { members: &[
+    Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
+    Member { name: "StackName", wire: "StackName", ec2: "StackName", required: false, schema: &STACK_NAME },
+    Member { name: "ChangeSetId", wire: "ChangeSetId", ec2: "ChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "ChangeSetName", wire: "ChangeSetName", ec2: "ChangeSetName", required: false, schema: &CHANGE_SET_NAME },
+    Member { name: "ExecutionStatus", wire: "ExecutionStatus", ec2: "ExecutionStatus", required: false, schema: &EXECUTION_STATUS },
+    Member { name: "Status", wire: "Status", ec2: "Status", required: false, schema: &CHANGE_SET_STATUS },
+    Member { name: "StatusReason", wire: "StatusReason", ec2: "StatusReason", required: false, schema: &CHANGE_SET_STATUS_REASON },
+    Member { name: "CreationTime", wire: "CreationTime", ec2: "CreationTime", required: false, schema: &CREATION_TIME },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "IncludeNestedStacks", wire: "IncludeNestedStacks", ec2: "IncludeNestedStacks", required: false, schema: &INCLUDE_NESTED_STACKS },
+    Member { name: "ParentChangeSetId", wire: "ParentChangeSetId", ec2: "ParentChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "RootChangeSetId", wire: "RootChangeSetId", ec2: "RootChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "ImportExistingResources", wire: "ImportExistingResources", ec2: "ImportExistingResources", required: false, schema: &IMPORT_EXISTING_RESOURCES },
+] } };
+pub static CHANGE_SET_TYPE: Schema = Schema { name: "ChangeSetType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CREATE", "UPDATE", "IMPORT"] } };
+pub static CHANGE_SOURCE: Schema = Schema { name: "ChangeSource", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ResourceReference", "ParameterReference", "ResourceAttribute", "DirectModification", "Automatic", "NoModification"] } };
+pub static CHANGE_TYPE: Schema = Schema { name: "ChangeType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Resource"] } };
+pub static CHANGES: Schema = Schema { name: "Changes", kind: Kind::List { member: &CHANGE, name: "member", flat: false, min: None, max: None } };
 pub static CLIENT_REQUEST_TOKEN: Schema = Schema { name: "ClientRequestToken", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "[a-zA-Z0-9][-a-zA-Z0-9]*", values: &[] } };
+pub static CLIENT_TOKEN: Schema = Schema { name: "ClientToken", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } };
 pub static CREATION_TIME: Schema = Schema { name: "CreationTime", kind: Kind::Time { format: TimeFormat::Default } };
 pub static DELETION_MODE: Schema = Schema { name: "DeletionMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["STANDARD", "FORCE_DELETE_STACK"] } };
 pub static DELETION_TIME: Schema = Schema { name: "DeletionTime", kind: Kind::Time { format: TimeFormat::Default } };
+pub static DEPLOYMENT_MODE: Schema = Schema { name: "DeploymentMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["REVERT_DRIFT"] } };
 pub static DESCRIPTION: Schema = Schema { name: "Description", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
 pub static DETAILED_STATUS: Schema = Schema { name: "DetailedStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CONFIGURATION_COMPLETE", "VALIDATION_FAILED"] } };
 pub static DISABLE_ROLLBACK: Schema = Schema { name: "DisableRollback", kind: Kind::Bool };
+pub static DRIFT_IGNORED_REASON: Schema = Schema { name: "DriftIgnoredReason", kind: Kind::Text { min: None, max: None, pattern: "", values: &["MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY"] } };
 pub static ENABLE_TERMINATION_PROTECTION: Schema = Schema { name: "EnableTerminationProtection", kind: Kind::Bool };
+pub static EVALUATION_TYPE: Schema = Schema { name: "EvaluationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Static", "Dynamic"] } };
 pub static EVENT_ID: Schema = Schema { name: "EventId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static EXECUTION_STATUS: Schema = Schema { name: "ExecutionStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["UNAVAILABLE", "AVAILABLE", "EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED", "OBSOLETE"] } };
+pub static EXPORT: Schema = Schema { name: "Export", kind: Kind::Record { members: &[
+    Member { name: "ExportingStackId", wire: "ExportingStackId", ec2: "ExportingStackId", required: false, schema: &STACK_ID },
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &EXPORT_NAME },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: false, schema: &EXPORT_VALUE },
+] } };
 pub static EXPORT_NAME: Schema = Schema { name: "ExportName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static EXPORT_VALUE: Schema = Schema { name: "ExportValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static EXPORTS: Schema = Schema { name: "Exports", kind: Kind::List { member: &EXPORT, name: "member", flat: false, min: None, max: None } };
 pub static HOOK_FAILURE_MODE: Schema = Schema { name: "HookFailureMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["FAIL", "WARN"] } };
+pub static HOOK_INVOCATION_COUNT: Schema = Schema { name: "HookInvocationCount", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
 pub static HOOK_INVOCATION_ID: Schema = Schema { name: "HookInvocationId", kind: Kind::Text { min: Some(36), max: Some(36), pattern: "^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$", values: &[] } };
 pub static HOOK_INVOCATION_POINT: Schema = Schema { name: "HookInvocationPoint", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PRE_PROVISION"] } };
 pub static HOOK_STATUS: Schema = Schema { name: "HookStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["HOOK_IN_PROGRESS", "HOOK_COMPLETE_SUCCEEDED", "HOOK_COMPLETE_FAILED", "HOOK_FAILED"] } };
 pub static HOOK_STATUS_REASON: Schema = Schema { name: "HookStatusReason", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
 pub static HOOK_TYPE: Schema = Schema { name: "HookType", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } };
+pub static IMPORT_EXISTING_RESOURCES: Schema = Schema { name: "ImportExistingResources", kind: Kind::Bool };
+pub static IMPORTS: Schema = Schema { name: "Imports", kind: Kind::List { member: &STACK_NAME, name: "member", flat: false, min: None, max: None } };
+pub static INCLUDE_NESTED_STACKS: Schema = Schema { name: "IncludeNestedStacks", kind: Kind::Bool };
+pub static INCLUDE_PROPERTY_VALUES: Schema = Schema { name: "IncludePropertyValues", kind: Kind::Bool };
 pub static LAST_OPERATIONS: Schema = Schema { name: "LastOperations", kind: Kind::List { member: &OPERATION_ENTRY, name: "member", flat: false, min: None, max: None } };
 pub static LAST_UPDATED_TIME: Schema = Schema { name: "LastUpdatedTime", kind: Kind::Time { format: TimeFormat::Default } };
+pub static LIVE_RESOURCE_DRIFT: Schema = Schema { name: "LiveResourceDrift", kind: Kind::Record { members: &[
+    Member { name: "PreviousValue", wire: "PreviousValue", ec2: "PreviousValue", required: false, schema: &RESOURCE_DRIFT_PREVIOUS_VALUE },
+    Member { name: "ActualValue", wire: "ActualValue", ec2: "ActualValue", required: false, schema: &RESOURCE_DRIFT_ACTUAL_VALUE },
+    Member { name: "DriftDetectionTimestamp", wire: "DriftDetectionTimestamp", ec2: "DriftDetectionTimestamp", required: false, schema: &TIMESTAMP },
+] } };
 pub static LOGICAL_ID_HIERARCHY: Schema = Schema { name: "LogicalIdHierarchy", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static LOGICAL_RESOURCE_ID: Schema = Schema { name: "LogicalResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static LOGICAL_RESOURCE_IDS: Schema = Schema { name: "LogicalResourceIds", kind: Kind::List { member: &LOGICAL_RESOURCE_ID, name: "member", flat: false, min: Some(1), max: Some(200) } };
 pub static METADATA: Schema = Schema { name: "Metadata", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static MODULE_INFO: Schema = Schema { name: "ModuleInfo", kind: Kind::Record { members: &[
     Member { name: "TypeHierarchy", wire: "TypeHierarchy", ec2: "TypeHierarchy", required: false, schema: &TYPE_HIERARCHY },
@@ -563,9 +1039,11 @@ pub static MODULE_INFO: Schema = Schema { name: "ModuleInfo", kind: Kind::Record
 ] } };
 pub static MONITORING_TIME_IN_MINUTES: Schema = Schema { name: "MonitoringTimeInMinutes", kind: Kind::Int { long: false, min: Some(0), max: Some(180) } };
 pub static NEXT_TOKEN: Schema = Schema { name: "NextToken", kind: Kind::Text { min: Some(1), max: Some(1024), pattern: "", values: &[] } };
+pub static NO_ECHO: Schema = Schema { name: "NoEcho", kind: Kind::Bool };
 pub static NOTIFICATION_ARN: Schema = Schema { name: "NotificationARN", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static NOTIFICATION_ARNS: Schema = Schema { name: "NotificationARNs", kind: Kind::List { member: &NOTIFICATION_ARN, name: "member", flat: false, min: None, max: Some(5) } };
 pub static ON_FAILURE: Schema = Schema { name: "OnFailure", kind: Kind::Text { min: None, max: None, pattern: "", values: &["DO_NOTHING", "ROLLBACK", "DELETE"] } };
+pub static ON_STACK_FAILURE: Schema = Schema { name: "OnStackFailure", kind: Kind::Text { min: None, max: None, pattern: "", values: &["DO_NOTHING", "ROLLBACK", "DELETE"] } };
 pub static OPERATION_ENTRY: Schema = Schema { name: "OperationEntry", kind: Kind::Record { members: &[
     Member { name: "OperationType", wire: "OperationType", ec2: "OperationType", required: false, schema: &OPERATION_TYPE },
     Member { name: "OperationId", wire: "OperationId", ec2: "OperationId", required: false, schema: &OPERATION_ID },
@@ -587,18 +1065,97 @@ pub static PARAMETER: Schema = Schema { name: "Parameter", kind: Kind::Record { 
     Member { name: "UsePreviousValue", wire: "UsePreviousValue", ec2: "UsePreviousValue", required: false, schema: &USE_PREVIOUS_VALUE },
     Member { name: "ResolvedValue", wire: "ResolvedValue", ec2: "ResolvedValue", required: false, schema: &PARAMETER_VALUE },
 ] } };
+pub static PARAMETER_CONSTRAINTS: Schema = Schema { name: "ParameterConstraints", kind: Kind::Record { members: &[
+    Member { name: "AllowedValues", wire: "AllowedValues", ec2: "AllowedValues", required: false, schema: &ALLOWED_VALUES },
+] } };
+pub static PARAMETER_DECLARATION: Schema = Schema { name: "ParameterDeclaration", kind: Kind::Record { members: &[
+    Member { name: "ParameterKey", wire: "ParameterKey", ec2: "ParameterKey", required: false, schema: &PARAMETER_KEY },
+    Member { name: "DefaultValue", wire: "DefaultValue", ec2: "DefaultValue", required: false, schema: &PARAMETER_VALUE },
+    Member { name: "ParameterType", wire: "ParameterType", ec2: "ParameterType", required: false, schema: &PARAMETER_TYPE },
+    Member { name: "NoEcho", wire: "NoEcho", ec2: "NoEcho", required: false, schema: &NO_ECHO },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+    Member { name: "ParameterConstraints", wire: "ParameterConstraints", ec2: "ParameterConstraints", required: false, schema: &PARAMETER_CONSTRAINTS },
+] } };
+pub static PARAMETER_DECLARATIONS: Schema = Schema { name: "ParameterDeclarations", kind: Kind::List { member: &PARAMETER_DECLARATION, name: "member", flat: false, min: None, max: None } };
 pub static PARAMETER_KEY: Schema = Schema { name: "ParameterKey", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static PARAMETER_TYPE: Schema = Schema { name: "ParameterType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PARAMETER_VALUE: Schema = Schema { name: "ParameterValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static PARAMETERS: Schema = Schema { name: "Parameters", kind: Kind::List { member: &PARAMETER, name: "member", flat: false, min: None, max: None } };
 pub static PHYSICAL_RESOURCE_ID: Schema = Schema { name: "PhysicalResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static POLICY_ACTION: Schema = Schema { name: "PolicyAction", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Delete", "Retain", "Snapshot", "ReplaceAndDelete", "ReplaceAndRetain", "ReplaceAndSnapshot"] } };
+pub static PREVIOUS_DEPLOYMENT_CONTEXT: Schema = Schema { name: "PreviousDeploymentContext", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static PROPERTY_NAME: Schema = Schema { name: "PropertyName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static REPLACEMENT: Schema = Schema { name: "Replacement", kind: Kind::Text { min: None, max: None, pattern: "", values: &["True", "False", "Conditional"] } };
+pub static REQUIRES_RECREATION: Schema = Schema { name: "RequiresRecreation", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Never", "Conditionally", "Always"] } };
+pub static RESOURCE_ATTRIBUTE: Schema = Schema { name: "ResourceAttribute", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Properties", "Metadata", "CreationPolicy", "UpdatePolicy", "DeletionPolicy", "UpdateReplacePolicy", "Tags"] } };
+pub static RESOURCE_CHANGE: Schema = Schema { name: "ResourceChange", kind: Kind::Record { members: &[
+    Member { name: "PolicyAction", wire: "PolicyAction", ec2: "PolicyAction", required: false, schema: &POLICY_ACTION },
+    Member { name: "Action", wire: "Action", ec2: "Action", required: false, schema: &CHANGE_ACTION },
+    Member { name: "LogicalResourceId", wire: "LogicalResourceId", ec2: "LogicalResourceId", required: false, schema: &LOGICAL_RESOURCE_ID },
+    Member { name: "PhysicalResourceId", wire: "PhysicalResourceId", ec2: "PhysicalResourceId", required: false, schema: &PHYSICAL_RESOURCE_ID },
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: false, schema: &RESOURCE_TYPE },
+    Member { name: "Replacement", wire: "Replacement", ec2: "Replacement", required: false, schema: &REPLACEMENT },
+    Member { name: "Scope", wire: "Scope", ec2: "Scope", required: false, schema: &SCOPE },
+    Member { name: "ResourceDriftStatus", wire: "ResourceDriftStatus", ec2: "ResourceDriftStatus", required: false, schema: &STACK_RESOURCE_DRIFT_STATUS },
+    Member { name: "ResourceDriftIgnoredAttributes", wire: "ResourceDriftIgnoredAttributes", ec2: "ResourceDriftIgnoredAttributes", required: false, schema: &RESOURCE_DRIFT_IGNORED_ATTRIBUTES },
+    Member { name: "Details", wire: "Details", ec2: "Details", required: false, schema: &RESOURCE_CHANGE_DETAILS },
+    Member { name: "ChangeSetId", wire: "ChangeSetId", ec2: "ChangeSetId", required: false, schema: &CHANGE_SET_ID },
+    Member { name: "ModuleInfo", wire: "ModuleInfo", ec2: "ModuleInfo", required: false, schema: &MODULE_INFO },
+    Member { name: "BeforeContext", wire: "BeforeContext", ec2: "BeforeContext", required: false, schema: &BEFORE_CONTEXT },
+    Member { name: "AfterContext", wire: "AfterContext", ec2: "AfterContext", required: false, schema: &AFTER_CONTEXT },
+    Member { name: "PreviousDeploymentContext", wire: "PreviousDeploymentContext", ec2: "PreviousDeploymentContext", required: false, schema: &PREVIOUS_DEPLOYMENT_CONTEXT },
+] } };
+pub static RESOURCE_CHANGE_DETAIL: Schema = Schema { name: "ResourceChangeDetail", kind: Kind::Record { members: &[
+    Member { name: "Target", wire: "Target", ec2: "Target", required: false, schema: &RESOURCE_TARGET_DEFINITION },
+    Member { name: "Evaluation", wire: "Evaluation", ec2: "Evaluation", required: false, schema: &EVALUATION_TYPE },
+    Member { name: "ChangeSource", wire: "ChangeSource", ec2: "ChangeSource", required: false, schema: &CHANGE_SOURCE },
+    Member { name: "CausingEntity", wire: "CausingEntity", ec2: "CausingEntity", required: false, schema: &CAUSING_ENTITY },
+] } };
+pub static RESOURCE_CHANGE_DETAILS: Schema = Schema { name: "ResourceChangeDetails", kind: Kind::List { member: &RESOURCE_CHANGE_DETAIL, name: "member", flat: false, min: None, max: None } };
+pub static RESOURCE_DRIFT_ACTUAL_VALUE: Schema = Schema { name: "ResourceDriftActualValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static RESOURCE_DRIFT_IGNORED_ATTRIBUTE: Schema = Schema { name: "ResourceDriftIgnoredAttribute", kind: Kind::Record { members: &[
+    Member { name: "Path", wire: "Path", ec2: "Path", required: false, schema: &RESOURCE_PROPERTY_PATH },
+    Member { name: "Reason", wire: "Reason", ec2: "Reason", required: false, schema: &DRIFT_IGNORED_REASON },
+] } };
+pub static RESOURCE_DRIFT_IGNORED_ATTRIBUTES: Schema = Schema { name: "ResourceDriftIgnoredAttributes", kind: Kind::List { member: &RESOURCE_DRIFT_IGNORED_ATTRIBUTE, name: "member", flat: false, min: None, max: None } };
+pub static RESOURCE_DRIFT_PREVIOUS_VALUE: Schema = Schema { name: "ResourceDriftPreviousValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static RESOURCE_IDENTIFIER_PROPERTIES: Schema = Schema { name: "ResourceIdentifierProperties", kind: Kind::Map { key: &RESOURCE_IDENTIFIER_PROPERTY_KEY, value: &RESOURCE_IDENTIFIER_PROPERTY_VALUE, key_name: "key", value_name: "value", flat: false } };
+pub static RESOURCE_IDENTIFIER_PROPERTY_KEY: Schema = Schema { name: "ResourceIdentifierPropertyKey", kind: Kind::Text { min: Some(1), max: Some(2048), pattern: "", values: &[] } };
+pub static RESOURCE_IDENTIFIER_PROPERTY_VALUE: Schema = Schema { name: "ResourceIdentifierPropertyValue", kind: Kind::Text { min: Some(1), max: Some(2048), pattern: "", values: &[] } };
+pub static RESOURCE_IDENTIFIER_SUMMARIES: Schema = Schema { name: "ResourceIdentifierSummaries", kind: Kind::List { member: &RESOURCE_IDENTIFIER_SUMMARY, name: "member", flat: false, min: None, max: None } };
+pub static RESOURCE_IDENTIFIER_SUMMARY: Schema = Schema { name: "ResourceIdentifierSummary", kind: Kind::Record { members: &[
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: false, schema: &RESOURCE_TYPE },
+    Member { name: "LogicalResourceIds", wire: "LogicalResourceIds", ec2: "LogicalResourceIds", required: false, schema: &LOGICAL_RESOURCE_IDS },
+    Member { name: "ResourceIdentifiers", wire: "ResourceIdentifiers", ec2: "ResourceIdentifiers", required: false, schema: &RESOURCE_IDENTIFIERS },
+] } };
+pub static RESOURCE_IDENTIFIERS: Schema = Schema { name: "ResourceIdentifiers", kind: Kind::List { member: &RESOURCE_IDENTIFIER_PROPERTY_KEY, name: "member", flat: false, min: None, max: None } };
 pub static RESOURCE_PROPERTIES: Schema = Schema { name: "ResourceProperties", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static RESOURCE_PROPERTY_PATH: Schema = Schema { name: "ResourcePropertyPath", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static RESOURCE_SIGNAL_STATUS: Schema = Schema { name: "ResourceSignalStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["SUCCESS", "FAILURE"] } };
 pub static RESOURCE_SIGNAL_UNIQUE_ID: Schema = Schema { name: "ResourceSignalUniqueId", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "", values: &[] } };
 pub static RESOURCE_STATUS: Schema = Schema { name: "ResourceStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CREATE_IN_PROGRESS", "CREATE_FAILED", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED", "UPDATE_IN_PROGRESS", "UPDATE_FAILED", "UPDATE_COMPLETE", "IMPORT_FAILED", "IMPORT_COMPLETE", "IMPORT_IN_PROGRESS", "IMPORT_ROLLBACK_IN_PROGRESS", "IMPORT_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE", "EXPORT_FAILED", "EXPORT_COMPLETE", "EXPORT_IN_PROGRESS", "EXPORT_ROLLBACK_IN_PROGRESS", "EXPORT_ROLLBACK_FAILED", "EXPORT_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "REVIEW_IN_PROGRESS"] } };
 pub static RESOURCE_STATUS_REASON: Schema = Schema { name: "ResourceStatusReason", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static RESOURCE_TARGET_DEFINITION: Schema = Schema { name: "ResourceTargetDefinition", kind: Kind::Record { members: &[
+    Member { name: "Attribute", wire: "Attribute", ec2: "Attribute", required: false, schema: &RESOURCE_ATTRIBUTE },
+    Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &PROPERTY_NAME },
+    Member { name: "RequiresRecreation", wire: "RequiresRecreation", ec2: "RequiresRecreation", required: false, schema: &REQUIRES_RECREATION },
+    Member { name: "Path", wire: "Path", ec2: "Path", required: false, schema: &RESOURCE_PROPERTY_PATH },
+    Member { name: "BeforeValue", wire: "BeforeValue", ec2: "BeforeValue", required: false, schema: &BEFORE_VALUE },
+    Member { name: "AfterValue", wire: "AfterValue", ec2: "AfterValue", required: false, schema: &AFTER_VALUE },
+    Member { name: "BeforeValueFrom", wire: "BeforeValueFrom", ec2: "BeforeValueFrom", required: false, schema: &BEFORE_VALUE_FROM },
+    Member { name: "AfterValueFrom", wire: "AfterValueFrom", ec2: "AfterValueFrom", required: false, schema: &AFTER_VALUE_FROM },
+    Member { name: "Drift", wire: "Drift", ec2: "Drift", required: false, schema: &LIVE_RESOURCE_DRIFT },
+    Member { name: "AttributeChangeType", wire: "AttributeChangeType", ec2: "AttributeChangeType", required: false, schema: &ATTRIBUTE_CHANGE_TYPE },
+] } };
+pub static RESOURCE_TO_IMPORT: Schema = Schema { name: "ResourceToImport", kind: Kind::Record { members: &[
+    Member { name: "ResourceType", wire: "ResourceType", ec2: "ResourceType", required: true, schema: &RESOURCE_TYPE },
+    Member { name: "LogicalResourceId", wire: "LogicalResourceId", ec2: "LogicalResourceId", required: true, schema: &LOGICAL_RESOURCE_ID },
+    Member { name: "ResourceIdentifier", wire: "ResourceIdentifier", ec2: "ResourceIdentifier", required: true, schema: &RESOURCE_IDENTIFIER_PROPERTIES },
+] } };
 pub static RESOURCE_TO_SKIP: Schema = Schema { name: "ResourceToSkip", kind: Kind::Text { min: None, max: None, pattern: "[a-zA-Z0-9]+|[a-zA-Z][-a-zA-Z0-9]*\\.[a-zA-Z0-9]+", values: &[] } };
 pub static RESOURCE_TYPE: Schema = Schema { name: "ResourceType", kind: Kind::Text { min: Some(1), max: Some(256), pattern: "", values: &[] } };
 pub static RESOURCE_TYPES: Schema = Schema { name: "ResourceTypes", kind: Kind::List { member: &RESOURCE_TYPE, name: "member", flat: false, min: None, max: None } };
+pub static RESOURCES_TO_IMPORT: Schema = Schema { name: "ResourcesToImport", kind: Kind::List { member: &RESOURCE_TO_IMPORT, name: "member", flat: false, min: None, max: Some(200) } };
 pub static RESOURCES_TO_SKIP: Schema = Schema { name: "ResourcesToSkip", kind: Kind::List { member: &RESOURCE_TO_SKIP, name: "member", flat: false, min: None, max: None } };
 pub static RETAIN_EXCEPT_ON_CREATE: Schema = Schema { name: "RetainExceptOnCreate", kind: Kind::Bool };
 pub static RETAIN_RESOURCES: Schema = Schema { name: "RetainResources", kind: Kind::List { member: &LOGICAL_RESOURCE_ID, name: "member", flat: false, min: None, max: None } };
@@ -612,6 +1169,7 @@ pub static ROLLBACK_TRIGGER: Schema = Schema { name: "RollbackTrigger", kind: Ki
     Member { name: "Type", wire: "Type", ec2: "Type", required: true, schema: &TYPE },
 ] } };
 pub static ROLLBACK_TRIGGERS: Schema = Schema { name: "RollbackTriggers", kind: Kind::List { member: &ROLLBACK_TRIGGER, name: "member", flat: false, min: None, max: Some(5) } };
+pub static SCOPE: Schema = Schema { name: "Scope", kind: Kind::List { member: &RESOURCE_ATTRIBUTE, name: "member", flat: false, min: None, max: None } };
 pub static STACK: Schema = Schema { name: "Stack", kind: Kind::Record { members: &[
     Member { name: "StackId", wire: "StackId", ec2: "StackId", required: false, schema: &STACK_ID },
     Member { name: "StackName", wire: "StackName", ec2: "StackName", required: true, schema: &STACK_NAME },
@@ -726,6 +1284,7 @@ pub static STACK_RESOURCE_SUMMARY: Schema = Schema { name: "StackResourceSummary
     Member { name: "ModuleInfo", wire: "ModuleInfo", ec2: "ModuleInfo", required: false, schema: &MODULE_INFO },
 ] } };
 pub static STACK_RESOURCES: Schema = Schema { name: "StackResources", kind: Kind::List { member: &STACK_RESOURCE, name: "member", flat: false, min: None, max: None } };
+pub static STACK_SET_NAME_OR_ID: Schema = Schema { name: "StackSetNameOrId", kind: Kind::Text { min: None, max: None, pattern: "[a-zA-Z][-a-zA-Z0-9]*(?::[a-zA-Z0-9]{8}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{12})?", values: &[] } };
 pub static STACK_STATUS: Schema = Schema { name: "StackStatus", kind: Kind::Text { min: None, max: None, pattern: "", values: &["CREATE_IN_PROGRESS", "CREATE_FAILED", "CREATE_COMPLETE", "ROLLBACK_IN_PROGRESS", "ROLLBACK_FAILED", "ROLLBACK_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "IMPORT_IN_PROGRESS", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_IN_PROGRESS", "IMPORT_ROLLBACK_FAILED", "IMPORT_ROLLBACK_COMPLETE"] } };
 pub static STACK_STATUS_FILTER: Schema = Schema { name: "StackStatusFilter", kind: Kind::List { member: &STACK_STATUS, name: "member", flat: false, min: None, max: None } };
 pub static STACK_STATUS_REASON: Schema = Schema { name: "StackStatusReason", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -745,6 +1304,7 @@ pub static STACK_SUMMARY: Schema = Schema { name: "StackSummary", kind: Kind::Re
     Member { name: "LastOperations", wire: "LastOperations", ec2: "LastOperations", required: false, schema: &LAST_OPERATIONS },
 ] } };
 pub static STACKS: Schema = Schema { name: "Stacks", kind: Kind::List { member: &STACK, name: "member", flat: false, min: None, max: None } };
+pub static STAGE_LIST: Schema = Schema { name: "StageList", kind: Kind::List { member: &TEMPLATE_STAGE, name: "member", flat: false, min: None, max: None } };
 pub static TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
     Member { name: "Key", wire: "Key", ec2: "Key", required: true, schema: &TAG_KEY },
     Member { name: "Value", wire: "Value", ec2: "Value", required: true, schema: &TAG_VALUE },
@@ -754,14 +1314,35 @@ pub static TAG_VALUE: Schema = Schema { name: "TagValue", kind: Kind::Text { min
 pub static TAGS: Schema = Schema { name: "Tags", kind: Kind::List { member: &TAG, name: "member", flat: false, min: None, max: Some(50) } };
 pub static TEMPLATE_BODY: Schema = Schema { name: "TemplateBody", kind: Kind::Text { min: Some(1), max: None, pattern: "", values: &[] } };
 pub static TEMPLATE_DESCRIPTION: Schema = Schema { name: "TemplateDescription", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static TEMPLATE_PARAMETER: Schema = Schema { name: "TemplateParameter", kind: Kind::Record { members: &[
+    Member { name: "ParameterKey", wire: "ParameterKey", ec2: "ParameterKey", required: false, schema: &PARAMETER_KEY },
+    Member { name: "DefaultValue", wire: "DefaultValue", ec2: "DefaultValue", required: false, schema: &PARAMETER_VALUE },
+    Member { name: "NoEcho", wire: "NoEcho", ec2: "NoEcho", required: false, schema: &NO_ECHO },
+    Member { name: "Description", wire: "Description", ec2: "Description", required: false, schema: &DESCRIPTION },
+] } };
+pub static TEMPLATE_PARAMETERS: Schema = Schema { name: "TemplateParameters", kind: Kind::List { member: &TEMPLATE_PARAMETER, name: "member", flat: false, min: None, max: None } };
+pub static TEMPLATE_STAGE: Schema = Schema { name: "TemplateStage", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Original", "Processed"] } };
+pub static TEMPLATE_SUMMARY_CONFIG: Schema = Schema { name: "TemplateSummaryConfig", kind: Kind::Record { members: &[
+    Member { name: "TreatUnrecognizedResourceTypesAsWarnings", wire: "TreatUnrecognizedResourceTypesAsWarnings", ec2: "TreatUnrecognizedResourceTypesAsWarnings", required: false, schema: &TREAT_UNRECOGNIZED_RESOURCE_TYPES_AS_WARNINGS },
+] } };
 pub static TEMPLATE_URL: Schema = Schema { name: "TemplateURL", kind: Kind::Text { min: Some(1), max: Some(5120), pattern: "", values: &[] } };
 pub static TIMEOUT_MINUTES: Schema = Schema { name: "TimeoutMinutes", kind: Kind::Int { long: false, min: Some(1), max: None } };
 pub static TIMESTAMP: Schema = Schema { name: "Timestamp", kind: Kind::Time { format: TimeFormat::Default } };
+pub static TRANSFORM_NAME: Schema = Schema { name: "TransformName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static TRANSFORMS_LIST: Schema = Schema { name: "TransformsList", kind: Kind::List { member: &TRANSFORM_NAME, name: "member", flat: false, min: None, max: None } };
+pub static TREAT_UNRECOGNIZED_RESOURCE_TYPES_AS_WARNINGS: Schema = Schema { name: "TreatUnrecognizedResourceTypesAsWarnings", kind: Kind::Bool };
 pub static TYPE: Schema = Schema { name: "Type", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static TYPE_HIERARCHY: Schema = Schema { name: "TypeHierarchy", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static USE_PREVIOUS_TEMPLATE: Schema = Schema { name: "UsePreviousTemplate", kind: Kind::Bool };
 pub static USE_PREVIOUS_VALUE: Schema = Schema { name: "UsePreviousValue", kind: Kind::Bool };
+pub static VERSION: Schema = Schema { name: "Version", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static WARNINGS: Schema = Schema { name: "Warnings", kind: Kind::Record { members: &[
+    Member { name: "UnrecognizedResourceTypes", wire: "UnrecognizedResourceTypes", ec2: "UnrecognizedResourceTypes", required: false, schema: &RESOURCE_TYPES },
+] } };
 pub static ALREADY_EXISTS_EXCEPTION: ErrorShape = ErrorShape { name: "AlreadyExistsException", code: "AlreadyExistsException", status: 400 };
+pub static CHANGE_SET_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ChangeSetNotFoundException", code: "ChangeSetNotFound", status: 404 };
 pub static INSUFFICIENT_CAPABILITIES_EXCEPTION: ErrorShape = ErrorShape { name: "InsufficientCapabilitiesException", code: "InsufficientCapabilitiesException", status: 400 };
+pub static INVALID_CHANGE_SET_STATUS_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidChangeSetStatusException", code: "InvalidChangeSetStatus", status: 400 };
 pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400 };
+pub static STACK_SET_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "StackSetNotFoundException", code: "StackSetNotFoundException", status: 404 };
 pub static TOKEN_ALREADY_EXISTS_EXCEPTION: ErrorShape = ErrorShape { name: "TokenAlreadyExistsException", code: "TokenAlreadyExistsException", status: 400 };

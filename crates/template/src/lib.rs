@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 pub use error::TemplateError;
-pub use expression::{Expression, KNOWN_AFTER_APPLY};
+pub use expression::{Expression, KNOWN_AFTER_APPLY, References};
 pub use parameter::{Argument, Arguments, Given, Parameter};
 pub use template::{Condition, Declaration, DeletionPolicy, Output, Rule, Template};
 

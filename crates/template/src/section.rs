@@ -501,7 +501,7 @@ impl<'a> Reader<'a> {
                         "Export" => {
                             let name = node.get("Name").ok_or_else(|| malformed_export(&entry.key))?;
                             let name = compiler.expression(name).map_err(|error| error.within("Export"))?;
-                            if !name.resources().is_empty() || !name.attributes().is_empty() {
+                            if name.is_of_resources() {
                                 return Err(TemplateError::new(format!(
                                     "Template format error: Output {} is malformed. The Name field of every Export member \
                                      must not depend on any resources, imported values, or Fn::GetAZs",

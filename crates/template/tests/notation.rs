@@ -151,7 +151,8 @@ Outputs:
     assert_eq!(group.condition.as_deref(), Some("Prod"));
     let members = group.properties.members().map(|(name, _)| name).collect::<Vec<_>>();
     assert_eq!(members, ["UserData"]);
-    assert_eq!(group.properties.attributes().into_iter().collect::<Vec<_>>(), [("Net", "Arn")]);
+    let references = group.properties.references_under(&std::collections::BTreeMap::new());
+    assert_eq!(references.attributes.into_iter().collect::<Vec<_>>(), [("Net", "Arn")]);
     let template = Template::parse(&text.replace("  Two:", "  # Two:")).expect("a template");
     let resolved = all(&template, &[("Env", "prod")]).expect("resolves");
     assert_eq!(resolved["outputs"], json!({"One": ["shop-Net", "shop:one"]}));

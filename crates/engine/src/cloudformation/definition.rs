@@ -1,6 +1,6 @@
 //! From a request to a definition that can be deployed: template, arguments, conditions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use capstan_shapes::Refusal;
@@ -48,19 +48,7 @@ pub(super) fn prepare(
     };
     let text = source::text(cx, wanted.template_body, wanted.template_url.as_deref(), previous)?;
     let template = parse(&text)?;
-    let unknown: Vec<&str> = template
-        .resources
-        .iter()
-        .map(|declaration| declaration.resource_type.as_str())
-        .filter(|resource_type| types::handler(resource_type).is_none())
-        .collect();
-    if !unknown.is_empty() {
-        let page = format!("{}/_capstan/coverage", cx.config.endpoint);
-        return Err(invalid(format!(
-            "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}.",
-            unknown.join(", ")
-        )));
-    }
+    refuse_unknown_types(cx, &template)?;
     capability::check(&template, &wanted.capabilities)?;
     let given = given(wanted.parameters.unwrap_or_default(), current.map(|current| &current.arguments))?;
     let tags = match (wanted.tags, current) {
@@ -105,6 +93,24 @@ impl Prepared {
 
 pub(super) fn parse(text: &str) -> Result<Template, Refusal> {
     Template::parse(text).map_err(refusal)
+}
+
+/// Resource types of a template that nothing here handles, each once, sorted.
+pub(super) fn unknown_types(template: &Template) -> BTreeSet<&str> {
+    let types = template.resources.iter().map(|declaration| declaration.resource_type.as_str());
+    types.filter(|resource_type| types::handler(resource_type).is_none()).collect()
+}
+
+pub(super) fn refuse_unknown_types(cx: &Engine, template: &Template) -> Result<(), Refusal> {
+    let unknown = unknown_types(template);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let page = format!("{}/_capstan/coverage", cx.config.endpoint);
+    Err(invalid(format!(
+        "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}.",
+        unknown.into_iter().collect::<Vec<_>>().join(", ")
+    )))
 }
 
 fn given(

@@ -13,7 +13,7 @@ use super::definition::Prepared;
 use super::property::{self, PropertyChange, Recreation};
 use super::resource::{Handler, Progress, Resource};
 use super::rows::{Before, Doom, Doomed, Failed, Made, Phase, StackId, StackResource, Work};
-use super::world::StackWorld;
+use super::world::{Preview, StackWorld};
 use super::{event, failure, operation, output, policy, rollback, signal, types};
 use crate::Engine;
 
@@ -21,11 +21,11 @@ use crate::Engine;
 const STABLE_WITHIN: Span = Span::from_hours(3);
 
 /// What a template wants of a resource, resolved.
-struct Desired {
-    properties: Map<String, Json>,
-    metadata: Option<Json>,
-    creation_policy: Json,
-    update_policy: Json,
+pub(super) struct Desired {
+    pub(super) properties: Map<String, Json>,
+    pub(super) metadata: Option<Json>,
+    pub(super) creation_policy: Json,
+    pub(super) update_policy: Json,
 }
 
 /// Goes once over what is under way and what can begin. `true` when something moved.
@@ -180,7 +180,8 @@ fn change(
         .map(|schema| (schema, property::replacement(schema, &made.properties, &fresh.properties)));
     let replaces = !same_type
         || changes.as_ref().is_some_and(|(schema, changes)| {
-            property::replaces(schema, changes) || (will_replace(&fresh) && has_conditional(changes))
+            property::replaces(schema, changes)
+                || (will_replace(&fresh.update_policy) && has_conditional(changes))
         });
     let action = if replaces { policy::Action::Replace } else { policy::Action::Modify };
     let deploys = operation::of(cx, id).is_some_and(|operation| operation.phase == Phase::Deploy);
@@ -232,12 +233,12 @@ fn change(
 
 /// A group whose update policy wants a new group for changes that would otherwise go in place (CloudFormation guide,
 /// AutoScalingReplacingUpdate).
-fn will_replace(fresh: &Made) -> bool {
-    let flag = fresh.update_policy.pointer("/AutoScalingReplacingUpdate/WillReplace");
+pub(super) fn will_replace(update_policy: &Json) -> bool {
+    let flag = update_policy.pointer("/AutoScalingReplacingUpdate/WillReplace");
     flag.is_some_and(|flag| flag == true || flag == "true")
 }
 
-fn has_conditional(changes: &[PropertyChange]) -> bool {
+pub(super) fn has_conditional(changes: &[PropertyChange]) -> bool {
     changes.iter().any(|change| change.recreation == Recreation::Conditionally)
 }
 
@@ -452,7 +453,7 @@ fn desire(cx: &Engine, id: &StackId, declaration: &Declaration) -> Result<Desire
 }
 
 /// What the declaration says in that scope.
-fn resolve(declaration: &Declaration, scope: &Scope<'_>) -> Result<Desired, String> {
+pub(super) fn resolve(declaration: &Declaration, scope: &Scope<'_>) -> Result<Desired, String> {
     let resolve = |expression: &Expression| expression.resolve(scope).map_err(|error| error.to_string());
     let properties = resolve(&declaration.properties)?.unwrap_or_else(|| Json::Object(Map::new()));
     let properties = match (resource_type(&declaration.resource_type), properties) {
@@ -475,7 +476,7 @@ fn resolve(declaration: &Declaration, scope: &Scope<'_>) -> Result<Desired, Stri
 /// Whether deploying the definition would change a resource or an output of the stack.
 pub(super) fn differs(cx: &Engine, id: &StackId, prepared: &Prepared) -> Result<bool, Refusal> {
     let Some(stack) = cx.cloudformation.stacks.get(id) else { return Ok(true) };
-    let nothing = BTreeSet::new();
+    let nothing = Preview::default();
     let world = StackWorld::new(cx, id, &stack.name, &stack.settings.notification_arns).preview(&nothing);
     let scope = prepared.scope(&world);
     let wanted = operation::dependencies(prepared)?;

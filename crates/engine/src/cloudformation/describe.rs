@@ -291,6 +291,6 @@ fn no_resource(logical_id: &str, stack: &str) -> Refusal {
     invalid(format!("Resource {logical_id} does not exist for stack {stack}"))
 }
 
-fn bad_token((): ()) -> Refusal {
+pub(super) fn bad_token((): ()) -> Refusal {
     invalid("Invalid NextToken: give back the token of the page before as it was")
 }

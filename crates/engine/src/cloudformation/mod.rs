@@ -7,12 +7,15 @@
 #![allow(dead_code)]
 
 mod capability;
+mod change_set;
 mod cleanup;
 mod definition;
 mod delete;
 mod deploy;
 mod describe;
+mod difference;
 mod event;
+mod export;
 mod failure;
 mod operation;
 mod output;
@@ -25,6 +28,7 @@ mod rows;
 mod signal;
 mod source;
 mod stack;
+mod template;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -36,26 +40,34 @@ use capstan_shapes::{Refusal, cloudformation};
 use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
-pub use rows::{Signal, Stack, StackEvent, StackId, StackIndex, StackResource};
+pub use rows::{ChangeSet, Signal, Stack, StackEvent, StackId, StackIndex, StackResource};
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
+    ("CreateChangeSet.IncludeNestedStacks", "kept and shown; there are no nested stacks"),
+    ("CreateChangeSet.ResourceTypes", "permissions are not enforced"),
     ("CreateStack.NotificationARNs", "kept and shown; nothing is published"),
     ("CreateStack.ResourceTypes", "permissions are not enforced"),
     ("CreateStack.RoleARN", "kept and shown; permissions are not enforced"),
     ("CreateStack.RollbackConfiguration", "kept and shown; alarms do not stop an operation"),
+    ("ExecuteChangeSet.RetainExceptOnCreate", "the DeletionPolicy of the template decides"),
 ];
 
 /// The tables of CloudFormation.
 #[derive(Clone, Debug, Default)]
 pub struct CloudFormation {
+    change_sets: Table<ChangeSet>,
     stacks: Table<Stack>,
     resources: Table<StackResource>,
     events: Table<StackEvent>,
-    signals: Table<rows::Signal>,
+    signals: Table<Signal>,
 }
 
 impl CloudFormation {
+    pub fn change_sets(&self) -> &Table<ChangeSet> {
+        &self.change_sets
+    }
+
     pub fn stacks(&self) -> &Table<Stack> {
         &self.stacks
     }
@@ -73,7 +85,7 @@ impl CloudFormation {
     }
 }
 
-tables!(CloudFormation { stacks, resources, events, signals });
+tables!(CloudFormation { change_sets, stacks, resources, events, signals });
 
 pub(crate) fn handle(
     cx: &mut Engine,
@@ -83,13 +95,22 @@ pub(crate) fn handle(
     Ok(dispatch!(cx, caller, request, cloudformation {
         CancelUpdateStack => rollback::cancel,
         ContinueUpdateRollback => rollback::continue_rollback,
+        CreateChangeSet => change_set::create,
         CreateStack => stack::create,
+        DeleteChangeSet => change_set::delete,
         DeleteStack => delete::delete,
+        DescribeChangeSet => change_set::describe,
         DescribeStackEvents => describe::events,
         DescribeStackResource => describe::resource,
         DescribeStackResources => describe::resources,
         DescribeStacks => describe::stacks,
+        ExecuteChangeSet => change_set::execute,
         GetStackPolicy => policy::get,
+        GetTemplate => template::get,
+        GetTemplateSummary => template::summary,
+        ListChangeSets => change_set::list,
+        ListExports => export::list,
+        ListImports => export::list_imports,
         ListStackResources => describe::list_resources,
         ListStacks => describe::list_stacks,
         RollbackStack => rollback::rollback,
@@ -97,6 +118,7 @@ pub(crate) fn handle(
         SignalResource => signal::signal,
         UpdateStack => stack::update,
         UpdateTerminationProtection => stack::protect,
+        ValidateTemplate => template::validate,
     }))
 }
 

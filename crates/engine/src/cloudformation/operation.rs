@@ -12,7 +12,7 @@ use capstan_shapes::cloudformation::{OperationEntry, OperationType, StackStatus}
 
 use super::definition::Prepared;
 use super::rows::{Doom, Doomed, Operation, OperationKind, Phase, StackId, StackResource};
-use super::{cleanup, definition, deploy, event};
+use super::{change_set, cleanup, definition, deploy, event};
 use crate::Engine;
 
 /// How often CloudFormation looks whether a resource has become stable or has gone (our reading).
@@ -59,6 +59,7 @@ pub(super) fn deploy(
     stack.last_operations =
         vec![OperationEntry { operation_type: Some(entry), operation_id: Some(operation_id.clone()) }];
     drop(stack);
+    change_set::outdate(cx, id);
     let status = match (kind, phase) {
         (OperationKind::Create, _) => StackStatus::CreateInProgress,
         (_, Phase::Rollback) => StackStatus::UpdateRollbackInProgress,
@@ -118,6 +119,7 @@ pub(super) fn end(cx: &mut Engine, id: &StackId, status: StackStatus, reason: Op
             stack.deleted = Some(now);
         }
     }
+    change_set::ended(cx, id, status);
 }
 
 /// Everything of the stack that stands is to be deleted.

@@ -1,6 +1,7 @@
 //! A template's properties held against their resource type: brought to its types, and compared.
 
 use capstan_shapes::{Constraint, Kind, Member, ResourceType, Schema, Value};
+use capstan_template::KNOWN_AFTER_APPLY;
 use serde_json::{Map, Value as Json};
 
 /// The properties in the types of the resource type's schema. Templates are read leniently (CloudFormation guide, template
@@ -38,6 +39,8 @@ impl Walk {
     fn value(&mut self, schema: &'static Schema, json: Json, path: &str) -> Option<Json> {
         match (&schema.kind, json) {
             (_, Json::Null) => None,
+            // In a change set, what is not known yet has no type.
+            (_, Json::String(text)) if text.contains(KNOWN_AFTER_APPLY) => Some(Json::String(text)),
             (Kind::Document, json) => Some(json),
             (Kind::Record { members }, Json::Object(map)) => {
                 Some(Json::Object(self.record(members, map, path)))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use capstan_model::{Span, Time};
 use capstan_shapes::cloudformation::{
-    Capability, OperationEntry, ResourceStatus, RollbackConfiguration, StackStatus,
+    Capability, Change, ChangeSetStatus, ExecutionStatus, OnStackFailure, OperationEntry, ResourceStatus,
+    RollbackConfiguration, StackStatus,
 };
 use capstan_template::{Arguments, DeletionPolicy, Template};
 use serde_json::{Map, Value as Json};
@@ -58,6 +59,53 @@ impl Stack {
     /// Whether its name is taken: a deleted stack's is free.
     pub fn is_live(&self) -> bool {
         self.status != StackStatus::DeleteComplete
+    }
+}
+
+/// ARN of a change set.
+pub(super) type ChangeSetId = Arc<str>;
+
+/// A definition that was shown, to be deployed or not.
+#[derive(Clone, Debug)]
+pub struct ChangeSet {
+    pub id: ChangeSetId,
+    pub name: String,
+    pub stack: StackId,
+    pub created: Time,
+    pub status: ChangeSetStatus,
+    pub reason: Option<String>,
+    pub execution: ExecutionStatus,
+    pub description: Option<String>,
+    pub definition: Definition,
+    /// What the stack's settings become.
+    pub settings: Settings,
+    pub on_failure: Option<OnStackFailure>,
+    pub include_nested_stacks: bool,
+    /// With everything that IncludePropertyValues shows.
+    pub changes: Vec<Change>,
+    /// The caller's, against making it twice.
+    pub token: Option<String>,
+}
+
+/// What a change set can be found by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeSetIndex {
+    Stack(StackId),
+    Name(StackId, String),
+}
+
+impl Row for ChangeSet {
+    type Key = ChangeSetId;
+    type Index = ChangeSetIndex;
+    const TABLE: &'static str = "cloudformation.change_sets";
+
+    fn key(&self) -> ChangeSetId {
+        Arc::clone(&self.id)
+    }
+
+    fn index(&self, put: &mut dyn FnMut(ChangeSetIndex)) {
+        put(ChangeSetIndex::Stack(Arc::clone(&self.stack)));
+        put(ChangeSetIndex::Name(Arc::clone(&self.stack), self.name.clone()));
     }
 }
 

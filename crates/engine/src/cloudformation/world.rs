@@ -1,7 +1,7 @@
 //! What a template of a stack is resolved against: the stack's own resources, and the account.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use capstan_template::{Lookup, World};
 use serde_json::Value as Json;
@@ -9,14 +9,31 @@ use serde_json::Value as Json;
 use super::rows::{StackId, StackIndex};
 use crate::Engine;
 
+/// What a definition would do to resources that others refer to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Preview {
+    /// Logical ids of what is replaced, and whether that is certain.
+    pub(super) replaced: BTreeMap<String, bool>,
+    /// Logical ids of what changes in place.
+    pub(super) moved: BTreeSet<String>,
+}
+
+impl Preview {
+    /// Whether an attribute may change while its resource stays. What identifies a resource does not (our reading).
+    pub(super) fn moves(&self, logical_id: &str, attribute: &str) -> bool {
+        const IDENTITIES: [&str; 8] = ["Arn", "ARN", "Id", "ID", "Name", "Uri", "Url", "URL"];
+        self.moved.contains(logical_id) && !IDENTITIES.iter().any(|suffix| attribute.ends_with(suffix))
+    }
+}
+
 /// The world as one stack sees it.
 pub(super) struct StackWorld<'a> {
     cx: &'a Engine,
     stack: StackId,
     name: &'a str,
     notification_arns: &'a [String],
-    /// What is not there yet is [`Lookup::Later`], as are these logical ids; `None` while resources are really made.
-    preview: Option<&'a BTreeSet<String>>,
+    /// `None` while resources are really made.
+    preview: Option<&'a Preview>,
     imports: RefCell<BTreeSet<String>>,
 }
 
@@ -31,9 +48,9 @@ impl<'a> StackWorld<'a> {
         Self { cx, stack, name, notification_arns, preview: None, imports: RefCell::default() }
     }
 
-    /// The same, to see what a definition would change; of the `replaced` resources nothing is known.
-    pub(super) fn preview(mut self, replaced: &'a BTreeSet<String>) -> Self {
-        self.preview = Some(replaced);
+    /// The same, to see what a definition would change: what is not there yet is [`Lookup::Later`], too.
+    pub(super) fn preview(mut self, preview: &'a Preview) -> Self {
+        self.preview = Some(preview);
         self
     }
 
@@ -43,7 +60,7 @@ impl<'a> StackWorld<'a> {
     }
 
     fn lookup(&self, logical_id: &str, read: impl FnOnce(&super::rows::Made) -> Option<Json>) -> Lookup {
-        if self.preview.is_some_and(|replaced| replaced.contains(logical_id)) {
+        if self.preview.is_some_and(|preview| preview.replaced.contains_key(logical_id)) {
             return Lookup::Later;
         }
         let key = (StackId::clone(&self.stack), logical_id.to_owned());
@@ -76,6 +93,9 @@ impl World for StackWorld<'_> {
     }
 
     fn attribute(&self, logical_id: &str, attribute: &str) -> Lookup {
+        if self.preview.is_some_and(|preview| preview.moves(logical_id, attribute)) {
+            return Lookup::Later;
+        }
         self.lookup(logical_id, |made| made.attributes.get(attribute).cloned())
     }
 

@@ -216,8 +216,7 @@ impl<'a> Compiler<'a> {
                         "the attribute in Fn::ImportValue must be a string or a function that returns a string",
                     ));
                 }
-                let of_resource = name.resources().iter().any(|id| self.names.resources.contains(*id));
-                if of_resource || !name.attributes().is_empty() {
+                if name.is_of_resources() {
                     return Err(wrong(
                         "the attribute in Fn::ImportValue must not depend on any resources, imported values, or Fn::GetAZs",
                     ));

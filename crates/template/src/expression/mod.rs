@@ -17,11 +17,18 @@ use crate::{Lookup, Scope, TemplateError};
 /// What stands for a value that is known only after the resource exists, in change sets.
 pub const KNOWN_AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
-/// A value of a template in which functions may stand, checked for their form.
-#[derive(Clone, Debug, PartialEq)]
+/// A value of a template in which functions may stand, checked for their form. Two are equal when they say the same,
+/// wherever they stand.
+#[derive(Clone, Debug)]
 pub struct Expression {
     pub(crate) line: usize,
     pub(crate) form: Form,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.form == other.form
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -77,14 +84,17 @@ pub(crate) enum Part {
     Reference(Expression),
 }
 
-/// What an expression refers to.
+/// What an expression refers to, by Ref, Fn::GetAtt, Fn::Sub and Fn::If.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct References<'a> {
-    pub(crate) resources: BTreeSet<&'a str>,
-    /// `(resource, attribute)` of every Fn::GetAtt whose attribute is a text.
-    pub(crate) attributes: BTreeSet<(&'a str, &'a str)>,
-    pub(crate) parameters: BTreeSet<&'a str>,
-    pub(crate) conditions: BTreeSet<&'a str>,
+pub struct References<'a> {
+    /// Logical ids of Ref, and of Fn::GetAtt whose attribute is computed.
+    pub resources: BTreeSet<&'a str>,
+    /// `(logical id, attribute)` of Fn::GetAtt.
+    pub attributes: BTreeSet<(&'a str, &'a str)>,
+    /// Names of parameters.
+    pub parameters: BTreeSet<&'a str>,
+    /// Names of conditions.
+    pub conditions: BTreeSet<&'a str>,
 }
 
 /// Which branches of `Fn::If` count.
@@ -134,24 +144,15 @@ impl Expression {
         members.iter().map(|(name, expression)| (name.as_str(), expression))
     }
 
-    /// Logical ids that Ref and Fn::Sub name in it.
-    pub fn resources(&self) -> BTreeSet<&str> {
-        self.references(Branches::All).resources
+    /// What it refers to in the branches that these conditions take.
+    pub fn references_under(&self, conditions: &BTreeMap<String, bool>) -> References<'_> {
+        self.references(Branches::Taken(conditions))
     }
 
-    /// `(logical id, attribute)` that Fn::GetAtt and Fn::Sub name in it.
-    pub fn attributes(&self) -> BTreeSet<(&str, &str)> {
-        self.references(Branches::All).attributes
-    }
-
-    /// Names of the parameters that it refers to.
-    pub fn parameters(&self) -> BTreeSet<&str> {
-        self.references(Branches::All).parameters
-    }
-
-    /// Names of the conditions that decide in it.
-    pub fn conditions(&self) -> BTreeSet<&str> {
-        self.references(Branches::All).conditions
+    /// Whether it refers to resources at all.
+    pub(crate) fn is_of_resources(&self) -> bool {
+        let References { resources, attributes, .. } = self.references(Branches::All);
+        !resources.is_empty() || !attributes.is_empty()
     }
 
     pub(crate) fn references(&self, branches: Branches<'_>) -> References<'_> {

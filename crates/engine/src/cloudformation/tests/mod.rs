@@ -1,5 +1,6 @@
 //! Stacks through the engine's door.
 
+mod change_sets;
 mod identity;
 mod machine;
 pub(super) mod thing;
