@@ -65,6 +65,28 @@ pub(super) fn prepare(
     Ok(Prepared { definition, template: Arc::new(template), conditions })
 }
 
+/// Refuses a template with types that Capstan does not have.
+pub(super) fn refuse_unknown_types(cx: &Engine, template: &Template) -> Result<(), Refusal> {
+    let (custom, unknown): (Vec<&str>, Vec<&str>) = unknown_types(template)
+        .into_iter()
+        .partition(|name| name.starts_with("Custom::") || *name == "AWS::CloudFormation::CustomResource");
+    let page = format!("{}/_capstan/coverage", cx.config.endpoint);
+    if !unknown.is_empty() {
+        return Err(invalid(format!(
+            "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}.",
+            unknown.join(", ")
+        )));
+    }
+    if custom.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "Custom resources are made by code that is not run here, and no behaviour is built in for [{}]. Which custom \
+         resources have one stands at {page}.",
+        custom.join(", ")
+    )))
+}
+
 /// A definition that was deployed once, ready to be deployed again.
 pub(super) fn again(
     cx: &Engine,
@@ -99,18 +121,6 @@ pub(super) fn parse(text: &str) -> Result<Template, Refusal> {
 pub(super) fn unknown_types(template: &Template) -> BTreeSet<&str> {
     let types = template.resources.iter().map(|declaration| declaration.resource_type.as_str());
     types.filter(|resource_type| types::handler(resource_type).is_none()).collect()
-}
-
-pub(super) fn refuse_unknown_types(cx: &Engine, template: &Template) -> Result<(), Refusal> {
-    let unknown = unknown_types(template);
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let page = format!("{}/_capstan/coverage", cx.config.endpoint);
-    Err(invalid(format!(
-        "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}.",
-        unknown.into_iter().collect::<Vec<_>>().join(", ")
-    )))
 }
 
 fn given(

@@ -61,10 +61,25 @@ pub(super) fn pass(cx: &mut Engine, id: &StackId) -> bool {
     let Some(operation) = operation::of(cx, id) else { return moved };
     let works = operation::resources(cx, id).any(|row| row.work.is_some());
     if operation.pending.is_empty() && !works {
-        finish(cx, id);
+        match protected_removal(cx, id) {
+            Some((logical_id, reason)) => fail(cx, id, &logical_id, Failed::Update, reason),
+            None => finish(cx, id),
+        }
         return true;
     }
     moved
+}
+
+/// A resource that the template does not have any more, and that the stack's policy keeps.
+fn protected_removal(cx: &Engine, id: &StackId) -> Option<(String, String)> {
+    let operation = operation::of(cx, id).filter(|operation| operation.phase == Phase::Deploy)?;
+    let removed = operation::resources(cx, id)
+        .filter(|row| row.made.is_some() && !operation.dependencies.contains_key(&row.logical_id));
+    removed.into_iter().find_map(|row| {
+        let action = policy::Action::Delete;
+        let reason = policy::forbids(cx, id, &row.logical_id, &row.resource_type, action)?;
+        Some((row.logical_id.clone(), reason))
+    })
 }
 
 fn has_failed(cx: &Engine, id: &StackId) -> bool {

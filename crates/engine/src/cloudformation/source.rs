@@ -39,7 +39,11 @@ fn at_url(cx: &Engine, url: &str) -> Result<Arc<str>, Refusal> {
             "TemplateURL must be a supported URL: {url} names no bucket and key, as http://HOST/BUCKET/KEY does."
         ))
     })?;
-    let bytes: &[u8] = object(cx, &bucket, &key)?;
+    let bytes =
+        cx.s3.object(&bucket, &key).ok_or_else(|| match cx.s3.buckets().get(&bucket.as_str().into()) {
+            Some(_) => invalid("S3 error: The specified key does not exist."),
+            None => invalid("S3 error: The specified bucket does not exist"),
+        })?;
     if bytes.len() > URL_MAX {
         return Err(invalid(format!("Template may not exceed {URL_MAX} bytes in size.")));
     }
@@ -47,10 +51,6 @@ fn at_url(cx: &Engine, url: &str) -> Result<Arc<str>, Refusal> {
         Ok(text) => Ok(text.into()),
         Err(_) => Err(invalid(format!("Template format error: {url} is not UTF-8 text."))),
     }
-}
-
-fn object<'a>(_cx: &'a Engine, _bucket: &str, _key: &str) -> Result<&'a [u8], Refusal> {
-    Err(invalid("S3 error: The specified key does not exist."))
 }
 
 /// Bucket and key of an S3 URL, path-style or virtual-host style.

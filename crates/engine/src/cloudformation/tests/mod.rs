@@ -1,6 +1,7 @@
 //! Stacks through the engine's door.
 
 mod change_sets;
+mod faults;
 mod identity;
 mod machine;
 pub(super) mod thing;
