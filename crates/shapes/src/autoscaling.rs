@@ -13,28 +13,38 @@ use capstan_model::Time;
 
 pub static SERVICE: Service = Service { name: "autoscaling", endpoint: "autoscaling", signing: "autoscaling", version: "2011-01-01", target: "", json_version: "", xmlns: "http://autoscaling.amazonaws.com/doc/2011-01-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
 
-static ABSENT: &[&str] = &["AttachLoadBalancers", "AttachTrafficSources", "BatchDeleteScheduledAction", "BatchPutScheduledUpdateGroupAction", "CancelInstanceRefresh", "CreateLaunchConfiguration", "DeleteLaunchConfiguration", "DeleteNotificationConfiguration", "DeleteScheduledAction", "DeleteWarmPool", "DescribeAutoScalingNotificationTypes", "DescribeInstanceRefreshes", "DescribeLaunchConfigurations", "DescribeLoadBalancers", "DescribeMetricCollectionTypes", "DescribeNotificationConfigurations", "DescribeScheduledActions", "DescribeTrafficSources", "DescribeWarmPool", "DetachLoadBalancers", "DetachTrafficSources", "GetPredictiveScalingForecast", "LaunchInstances", "PutNotificationConfiguration", "PutScheduledUpdateGroupAction", "PutWarmPool", "RollbackInstanceRefresh", "StartInstanceRefresh"];
+static ABSENT: &[&str] = &["AttachLoadBalancers", "AttachTrafficSources", "CancelInstanceRefresh", "DeleteWarmPool", "DescribeInstanceRefreshes", "DescribeLoadBalancers", "DescribeMetricCollectionTypes", "DescribeTrafficSources", "DescribeWarmPool", "DetachLoadBalancers", "DetachTrafficSources", "GetPredictiveScalingForecast", "LaunchInstances", "PutWarmPool", "RollbackInstanceRefresh", "StartInstanceRefresh"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AttachInstances", input: &ATTACH_INSTANCES_REQUEST, output: &ATTACH_INSTANCES_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "AttachLoadBalancerTargetGroups", input: &ATTACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST, output: &ATTACH_LOAD_BALANCER_TARGET_GROUPS_RESPONSE, result_wrapper: "AttachLoadBalancerTargetGroupsResult", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE, &INSTANCE_REFRESH_IN_PROGRESS_FAULT] },
+Operation { name: "BatchDeleteScheduledAction", input: &BATCH_DELETE_SCHEDULED_ACTION_REQUEST, output: &BATCH_DELETE_SCHEDULED_ACTION_RESPONSE, result_wrapper: "BatchDeleteScheduledActionResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
+Operation { name: "BatchPutScheduledUpdateGroupAction", input: &BATCH_PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST, output: &BATCH_PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE, result_wrapper: "BatchPutScheduledUpdateGroupActionResult", errors: &[&ALREADY_EXISTS_FAULT, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "CompleteLifecycleAction", input: &COMPLETE_LIFECYCLE_ACTION_REQUEST, output: &COMPLETE_LIFECYCLE_ACTION_RESPONSE, result_wrapper: "CompleteLifecycleActionResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "CreateAutoScalingGroup", input: &CREATE_AUTO_SCALING_GROUP_REQUEST, output: &CREATE_AUTO_SCALING_GROUP_RESPONSE, result_wrapper: "", errors: &[&ALREADY_EXISTS_FAULT, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
+Operation { name: "CreateLaunchConfiguration", input: &CREATE_LAUNCH_CONFIGURATION_REQUEST, output: &CREATE_LAUNCH_CONFIGURATION_RESPONSE, result_wrapper: "", errors: &[&ALREADY_EXISTS_FAULT, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "CreateOrUpdateTags", input: &CREATE_OR_UPDATE_TAGS_REQUEST, output: &CREATE_OR_UPDATE_TAGS_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT, &ALREADY_EXISTS_FAULT, &RESOURCE_CONTENTION_FAULT, &RESOURCE_IN_USE_FAULT] },
 Operation { name: "DeleteAutoScalingGroup", input: &DELETE_AUTO_SCALING_GROUP_REQUEST, output: &DELETE_AUTO_SCALING_GROUP_RESPONSE, result_wrapper: "", errors: &[&SCALING_ACTIVITY_IN_PROGRESS_FAULT, &RESOURCE_IN_USE_FAULT, &RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DeleteLaunchConfiguration", input: &DELETE_LAUNCH_CONFIGURATION_REQUEST, output: &DELETE_LAUNCH_CONFIGURATION_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_IN_USE_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DeleteLifecycleHook", input: &DELETE_LIFECYCLE_HOOK_REQUEST, output: &DELETE_LIFECYCLE_HOOK_RESPONSE, result_wrapper: "DeleteLifecycleHookResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DeleteNotificationConfiguration", input: &DELETE_NOTIFICATION_CONFIGURATION_REQUEST, output: &DELETE_NOTIFICATION_CONFIGURATION_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DeletePolicy", input: &DELETE_POLICY_REQUEST, output: &DELETE_POLICY_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
+Operation { name: "DeleteScheduledAction", input: &DELETE_SCHEDULED_ACTION_REQUEST, output: &DELETE_SCHEDULED_ACTION_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DeleteTags", input: &DELETE_TAGS_REQUEST, output: &DELETE_TAGS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &RESOURCE_IN_USE_FAULT] },
 Operation { name: "DescribeAccountLimits", input: &DESCRIBE_ACCOUNT_LIMITS_REQUEST, output: &DESCRIBE_ACCOUNT_LIMITS_RESPONSE, result_wrapper: "DescribeAccountLimitsResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeAdjustmentTypes", input: &DESCRIBE_ADJUSTMENT_TYPES_REQUEST, output: &DESCRIBE_ADJUSTMENT_TYPES_RESPONSE, result_wrapper: "DescribeAdjustmentTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeAutoScalingGroups", input: &DESCRIBE_AUTO_SCALING_GROUPS_REQUEST, output: &DESCRIBE_AUTO_SCALING_GROUPS_RESPONSE, result_wrapper: "DescribeAutoScalingGroupsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeAutoScalingInstances", input: &DESCRIBE_AUTO_SCALING_INSTANCES_REQUEST, output: &DESCRIBE_AUTO_SCALING_INSTANCES_RESPONSE, result_wrapper: "DescribeAutoScalingInstancesResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DescribeAutoScalingNotificationTypes", input: &DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_REQUEST, output: &DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_RESPONSE, result_wrapper: "DescribeAutoScalingNotificationTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DescribeLaunchConfigurations", input: &DESCRIBE_LAUNCH_CONFIGURATIONS_REQUEST, output: &DESCRIBE_LAUNCH_CONFIGURATIONS_RESPONSE, result_wrapper: "DescribeLaunchConfigurationsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeLifecycleHookTypes", input: &DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST, output: &DESCRIBE_LIFECYCLE_HOOK_TYPES_RESPONSE, result_wrapper: "DescribeLifecycleHookTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeLifecycleHooks", input: &DESCRIBE_LIFECYCLE_HOOKS_REQUEST, output: &DESCRIBE_LIFECYCLE_HOOKS_RESPONSE, result_wrapper: "DescribeLifecycleHooksResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeLoadBalancerTargetGroups", input: &DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST, output: &DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_RESPONSE, result_wrapper: "DescribeLoadBalancerTargetGroupsResult", errors: &[&RESOURCE_CONTENTION_FAULT, &INVALID_NEXT_TOKEN] },
+Operation { name: "DescribeNotificationConfigurations", input: &DESCRIBE_NOTIFICATION_CONFIGURATIONS_REQUEST, output: &DESCRIBE_NOTIFICATION_CONFIGURATIONS_RESPONSE, result_wrapper: "DescribeNotificationConfigurationsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribePolicies", input: &DESCRIBE_POLICIES_REQUEST, output: &DESCRIBE_POLICIES_RESPONSE, result_wrapper: "DescribePoliciesResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "DescribeScalingActivities", input: &DESCRIBE_SCALING_ACTIVITIES_REQUEST, output: &DESCRIBE_SCALING_ACTIVITIES_RESPONSE, result_wrapper: "DescribeScalingActivitiesResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeScalingProcessTypes", input: &DESCRIBE_SCALING_PROCESS_TYPES_REQUEST, output: &DESCRIBE_SCALING_PROCESS_TYPES_RESPONSE, result_wrapper: "DescribeScalingProcessTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DescribeScheduledActions", input: &DESCRIBE_SCHEDULED_ACTIONS_REQUEST, output: &DESCRIBE_SCHEDULED_ACTIONS_RESPONSE, result_wrapper: "DescribeScheduledActionsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "DescribeTagsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeTerminationPolicyTypes", input: &DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST, output: &DESCRIBE_TERMINATION_POLICY_TYPES_RESPONSE, result_wrapper: "DescribeTerminationPolicyTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DetachInstances", input: &DETACH_INSTANCES_REQUEST, output: &DETACH_INSTANCES_RESPONSE, result_wrapper: "DetachInstancesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
@@ -45,7 +55,9 @@ Operation { name: "EnterStandby", input: &ENTER_STANDBY_REQUEST, output: &ENTER_
 Operation { name: "ExecutePolicy", input: &EXECUTE_POLICY_REQUEST, output: &EXECUTE_POLICY_RESPONSE, result_wrapper: "", errors: &[&SCALING_ACTIVITY_IN_PROGRESS_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "ExitStandby", input: &EXIT_STANDBY_REQUEST, output: &EXIT_STANDBY_RESPONSE, result_wrapper: "ExitStandbyResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "PutLifecycleHook", input: &PUT_LIFECYCLE_HOOK_REQUEST, output: &PUT_LIFECYCLE_HOOK_RESPONSE, result_wrapper: "PutLifecycleHookResult", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
+Operation { name: "PutNotificationConfiguration", input: &PUT_NOTIFICATION_CONFIGURATION_REQUEST, output: &PUT_NOTIFICATION_CONFIGURATION_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "PutScalingPolicy", input: &PUT_SCALING_POLICY_REQUEST, output: &PUT_SCALING_POLICY_RESPONSE, result_wrapper: "PutScalingPolicyResult", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
+Operation { name: "PutScheduledUpdateGroupAction", input: &PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST, output: &PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE, result_wrapper: "", errors: &[&ALREADY_EXISTS_FAULT, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "RecordLifecycleActionHeartbeat", input: &RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST, output: &RECORD_LIFECYCLE_ACTION_HEARTBEAT_RESPONSE, result_wrapper: "RecordLifecycleActionHeartbeatResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "ResumeProcesses", input: &RESUME_PROCESSES_REQUEST, output: &RESUME_PROCESSES_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_IN_USE_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "SetDesiredCapacity", input: &SET_DESIRED_CAPACITY_REQUEST, output: &SET_DESIRED_CAPACITY_RESPONSE, result_wrapper: "", errors: &[&SCALING_ACTIVITY_IN_PROGRESS_FAULT, &RESOURCE_CONTENTION_FAULT] },
@@ -59,42 +71,54 @@ Operation { name: "UpdateAutoScalingGroup", input: &UPDATE_AUTO_SCALING_GROUP_RE
 operations! { Autoscaling {
 0 AttachInstances AttachInstancesRequest AttachInstancesResponse ATTACH_INSTANCES_REQUEST,
 1 AttachLoadBalancerTargetGroups AttachLoadBalancerTargetGroupsRequest AttachLoadBalancerTargetGroupsResponse ATTACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
-2 CompleteLifecycleAction CompleteLifecycleActionRequest CompleteLifecycleActionResponse COMPLETE_LIFECYCLE_ACTION_REQUEST,
-3 CreateAutoScalingGroup CreateAutoScalingGroupRequest CreateAutoScalingGroupResponse CREATE_AUTO_SCALING_GROUP_REQUEST,
-4 CreateOrUpdateTags CreateOrUpdateTagsRequest CreateOrUpdateTagsResponse CREATE_OR_UPDATE_TAGS_REQUEST,
-5 DeleteAutoScalingGroup DeleteAutoScalingGroupRequest DeleteAutoScalingGroupResponse DELETE_AUTO_SCALING_GROUP_REQUEST,
-6 DeleteLifecycleHook DeleteLifecycleHookRequest DeleteLifecycleHookResponse DELETE_LIFECYCLE_HOOK_REQUEST,
-7 DeletePolicy DeletePolicyRequest DeletePolicyResponse DELETE_POLICY_REQUEST,
-8 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-9 DescribeAccountLimits DescribeAccountLimitsRequest DescribeAccountLimitsResponse DESCRIBE_ACCOUNT_LIMITS_REQUEST,
-10 DescribeAdjustmentTypes DescribeAdjustmentTypesRequest DescribeAdjustmentTypesResponse DESCRIBE_ADJUSTMENT_TYPES_REQUEST,
-11 DescribeAutoScalingGroups DescribeAutoScalingGroupsRequest DescribeAutoScalingGroupsResponse DESCRIBE_AUTO_SCALING_GROUPS_REQUEST,
-12 DescribeAutoScalingInstances DescribeAutoScalingInstancesRequest DescribeAutoScalingInstancesResponse DESCRIBE_AUTO_SCALING_INSTANCES_REQUEST,
-13 DescribeLifecycleHookTypes DescribeLifecycleHookTypesRequest DescribeLifecycleHookTypesResponse DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST,
-14 DescribeLifecycleHooks DescribeLifecycleHooksRequest DescribeLifecycleHooksResponse DESCRIBE_LIFECYCLE_HOOKS_REQUEST,
-15 DescribeLoadBalancerTargetGroups DescribeLoadBalancerTargetGroupsRequest DescribeLoadBalancerTargetGroupsResponse DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
-16 DescribePolicies DescribePoliciesRequest DescribePoliciesResponse DESCRIBE_POLICIES_REQUEST,
-17 DescribeScalingActivities DescribeScalingActivitiesRequest DescribeScalingActivitiesResponse DESCRIBE_SCALING_ACTIVITIES_REQUEST,
-18 DescribeScalingProcessTypes DescribeScalingProcessTypesRequest DescribeScalingProcessTypesResponse DESCRIBE_SCALING_PROCESS_TYPES_REQUEST,
-19 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-20 DescribeTerminationPolicyTypes DescribeTerminationPolicyTypesRequest DescribeTerminationPolicyTypesResponse DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST,
-21 DetachInstances DetachInstancesRequest DetachInstancesResponse DETACH_INSTANCES_REQUEST,
-22 DetachLoadBalancerTargetGroups DetachLoadBalancerTargetGroupsRequest DetachLoadBalancerTargetGroupsResponse DETACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
-23 DisableMetricsCollection DisableMetricsCollectionRequest DisableMetricsCollectionResponse DISABLE_METRICS_COLLECTION_REQUEST,
-24 EnableMetricsCollection EnableMetricsCollectionRequest EnableMetricsCollectionResponse ENABLE_METRICS_COLLECTION_REQUEST,
-25 EnterStandby EnterStandbyRequest EnterStandbyResponse ENTER_STANDBY_REQUEST,
-26 ExecutePolicy ExecutePolicyRequest ExecutePolicyResponse EXECUTE_POLICY_REQUEST,
-27 ExitStandby ExitStandbyRequest ExitStandbyResponse EXIT_STANDBY_REQUEST,
-28 PutLifecycleHook PutLifecycleHookRequest PutLifecycleHookResponse PUT_LIFECYCLE_HOOK_REQUEST,
-29 PutScalingPolicy PutScalingPolicyRequest PutScalingPolicyResponse PUT_SCALING_POLICY_REQUEST,
-30 RecordLifecycleActionHeartbeat RecordLifecycleActionHeartbeatRequest RecordLifecycleActionHeartbeatResponse RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST,
-31 ResumeProcesses ResumeProcessesRequest ResumeProcessesResponse RESUME_PROCESSES_REQUEST,
-32 SetDesiredCapacity SetDesiredCapacityRequest SetDesiredCapacityResponse SET_DESIRED_CAPACITY_REQUEST,
-33 SetInstanceHealth SetInstanceHealthRequest SetInstanceHealthResponse SET_INSTANCE_HEALTH_REQUEST,
-34 SetInstanceProtection SetInstanceProtectionRequest SetInstanceProtectionResponse SET_INSTANCE_PROTECTION_REQUEST,
-35 SuspendProcesses SuspendProcessesRequest SuspendProcessesResponse SUSPEND_PROCESSES_REQUEST,
-36 TerminateInstanceInAutoScalingGroup TerminateInstanceInAutoScalingGroupRequest TerminateInstanceInAutoScalingGroupResponse TERMINATE_INSTANCE_IN_AUTO_SCALING_GROUP_REQUEST,
-37 UpdateAutoScalingGroup UpdateAutoScalingGroupRequest UpdateAutoScalingGroupResponse UPDATE_AUTO_SCALING_GROUP_REQUEST,
+2 BatchDeleteScheduledAction BatchDeleteScheduledActionRequest BatchDeleteScheduledActionResponse BATCH_DELETE_SCHEDULED_ACTION_REQUEST,
+3 BatchPutScheduledUpdateGroupAction BatchPutScheduledUpdateGroupActionRequest BatchPutScheduledUpdateGroupActionResponse BATCH_PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST,
+4 CompleteLifecycleAction CompleteLifecycleActionRequest CompleteLifecycleActionResponse COMPLETE_LIFECYCLE_ACTION_REQUEST,
+5 CreateAutoScalingGroup CreateAutoScalingGroupRequest CreateAutoScalingGroupResponse CREATE_AUTO_SCALING_GROUP_REQUEST,
+6 CreateLaunchConfiguration CreateLaunchConfigurationRequest CreateLaunchConfigurationResponse CREATE_LAUNCH_CONFIGURATION_REQUEST,
+7 CreateOrUpdateTags CreateOrUpdateTagsRequest CreateOrUpdateTagsResponse CREATE_OR_UPDATE_TAGS_REQUEST,
+8 DeleteAutoScalingGroup DeleteAutoScalingGroupRequest DeleteAutoScalingGroupResponse DELETE_AUTO_SCALING_GROUP_REQUEST,
+9 DeleteLaunchConfiguration DeleteLaunchConfigurationRequest DeleteLaunchConfigurationResponse DELETE_LAUNCH_CONFIGURATION_REQUEST,
+10 DeleteLifecycleHook DeleteLifecycleHookRequest DeleteLifecycleHookResponse DELETE_LIFECYCLE_HOOK_REQUEST,
+11 DeleteNotificationConfiguration DeleteNotificationConfigurationRequest DeleteNotificationConfigurationResponse DELETE_NOTIFICATION_CONFIGURATION_REQUEST,
+12 DeletePolicy DeletePolicyRequest DeletePolicyResponse DELETE_POLICY_REQUEST,
+13 DeleteScheduledAction DeleteScheduledActionRequest DeleteScheduledActionResponse DELETE_SCHEDULED_ACTION_REQUEST,
+14 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
+15 DescribeAccountLimits DescribeAccountLimitsRequest DescribeAccountLimitsResponse DESCRIBE_ACCOUNT_LIMITS_REQUEST,
+16 DescribeAdjustmentTypes DescribeAdjustmentTypesRequest DescribeAdjustmentTypesResponse DESCRIBE_ADJUSTMENT_TYPES_REQUEST,
+17 DescribeAutoScalingGroups DescribeAutoScalingGroupsRequest DescribeAutoScalingGroupsResponse DESCRIBE_AUTO_SCALING_GROUPS_REQUEST,
+18 DescribeAutoScalingInstances DescribeAutoScalingInstancesRequest DescribeAutoScalingInstancesResponse DESCRIBE_AUTO_SCALING_INSTANCES_REQUEST,
+19 DescribeAutoScalingNotificationTypes DescribeAutoScalingNotificationTypesRequest DescribeAutoScalingNotificationTypesResponse DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_REQUEST,
+20 DescribeLaunchConfigurations DescribeLaunchConfigurationsRequest DescribeLaunchConfigurationsResponse DESCRIBE_LAUNCH_CONFIGURATIONS_REQUEST,
+21 DescribeLifecycleHookTypes DescribeLifecycleHookTypesRequest DescribeLifecycleHookTypesResponse DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST,
+22 DescribeLifecycleHooks DescribeLifecycleHooksRequest DescribeLifecycleHooksResponse DESCRIBE_LIFECYCLE_HOOKS_REQUEST,
+23 DescribeLoadBalancerTargetGroups DescribeLoadBalancerTargetGroupsRequest DescribeLoadBalancerTargetGroupsResponse DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
+24 DescribeNotificationConfigurations DescribeNotificationConfigurationsRequest DescribeNotificationConfigurationsResponse DESCRIBE_NOTIFICATION_CONFIGURATIONS_REQUEST,
+25 DescribePolicies DescribePoliciesRequest DescribePoliciesResponse DESCRIBE_POLICIES_REQUEST,
+26 DescribeScalingActivities DescribeScalingActivitiesRequest DescribeScalingActivitiesResponse DESCRIBE_SCALING_ACTIVITIES_REQUEST,
+27 DescribeScalingProcessTypes DescribeScalingProcessTypesRequest DescribeScalingProcessTypesResponse DESCRIBE_SCALING_PROCESS_TYPES_REQUEST,
+28 DescribeScheduledActions DescribeScheduledActionsRequest DescribeScheduledActionsResponse DESCRIBE_SCHEDULED_ACTIONS_REQUEST,
+29 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+30 DescribeTerminationPolicyTypes DescribeTerminationPolicyTypesRequest DescribeTerminationPolicyTypesResponse DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST,
+31 DetachInstances DetachInstancesRequest DetachInstancesResponse DETACH_INSTANCES_REQUEST,
+32 DetachLoadBalancerTargetGroups DetachLoadBalancerTargetGroupsRequest DetachLoadBalancerTargetGroupsResponse DETACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
+33 DisableMetricsCollection DisableMetricsCollectionRequest DisableMetricsCollectionResponse DISABLE_METRICS_COLLECTION_REQUEST,
+34 EnableMetricsCollection EnableMetricsCollectionRequest EnableMetricsCollectionResponse ENABLE_METRICS_COLLECTION_REQUEST,
+35 EnterStandby EnterStandbyRequest EnterStandbyResponse ENTER_STANDBY_REQUEST,
+36 ExecutePolicy ExecutePolicyRequest ExecutePolicyResponse EXECUTE_POLICY_REQUEST,
+37 ExitStandby ExitStandbyRequest ExitStandbyResponse EXIT_STANDBY_REQUEST,
+38 PutLifecycleHook PutLifecycleHookRequest PutLifecycleHookResponse PUT_LIFECYCLE_HOOK_REQUEST,
+39 PutNotificationConfiguration PutNotificationConfigurationRequest PutNotificationConfigurationResponse PUT_NOTIFICATION_CONFIGURATION_REQUEST,
+40 PutScalingPolicy PutScalingPolicyRequest PutScalingPolicyResponse PUT_SCALING_POLICY_REQUEST,
+41 PutScheduledUpdateGroupAction PutScheduledUpdateGroupActionRequest PutScheduledUpdateGroupActionResponse PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST,
+42 RecordLifecycleActionHeartbeat RecordLifecycleActionHeartbeatRequest RecordLifecycleActionHeartbeatResponse RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST,
+43 ResumeProcesses ResumeProcessesRequest ResumeProcessesResponse RESUME_PROCESSES_REQUEST,
+44 SetDesiredCapacity SetDesiredCapacityRequest SetDesiredCapacityResponse SET_DESIRED_CAPACITY_REQUEST,
+45 SetInstanceHealth SetInstanceHealthRequest SetInstanceHealthResponse SET_INSTANCE_HEALTH_REQUEST,
+46 SetInstanceProtection SetInstanceProtectionRequest SetInstanceProtectionResponse SET_INSTANCE_PROTECTION_REQUEST,
+47 SuspendProcesses SuspendProcessesRequest SuspendProcessesResponse SUSPEND_PROCESSES_REQUEST,
+48 TerminateInstanceInAutoScalingGroup TerminateInstanceInAutoScalingGroupRequest TerminateInstanceInAutoScalingGroupResponse TERMINATE_INSTANCE_IN_AUTO_SCALING_GROUP_REQUEST,
+49 UpdateAutoScalingGroup UpdateAutoScalingGroupRequest UpdateAutoScalingGroupResponse UPDATE_AUTO_SCALING_GROUP_REQUEST,
 } }
 
 record! {
@@ -109,6 +133,20 @@ AttachLoadBalancerTargetGroupsRequest {
     target_group_arns: Vec<String>,
 }
 AttachLoadBalancerTargetGroupsResponse {
+}
+BatchDeleteScheduledActionRequest {
+    auto_scaling_group_name: String,
+    scheduled_action_names: Vec<String>,
+}
+BatchDeleteScheduledActionResponse {
+    failed_scheduled_actions: Option<Vec<FailedScheduledUpdateGroupActionRequest>>,
+}
+BatchPutScheduledUpdateGroupActionRequest {
+    auto_scaling_group_name: String,
+    scheduled_update_group_actions: Vec<ScheduledUpdateGroupActionRequest>,
+}
+BatchPutScheduledUpdateGroupActionResponse {
+    failed_scheduled_update_group_actions: Option<Vec<FailedScheduledUpdateGroupActionRequest>>,
 }
 CompleteLifecycleActionRequest {
     lifecycle_hook_name: String,
@@ -158,6 +196,29 @@ CreateAutoScalingGroupRequest {
 }
 CreateAutoScalingGroupResponse {
 }
+CreateLaunchConfigurationRequest {
+    launch_configuration_name: String,
+    image_id: Option<String>,
+    key_name: Option<String>,
+    security_groups: Option<Vec<String>>,
+    classic_link_vpc_id: Option<String>,
+    classic_link_vpc_security_groups: Option<Vec<String>>,
+    user_data: Option<String>,
+    instance_id: Option<String>,
+    instance_type: Option<String>,
+    kernel_id: Option<String>,
+    ramdisk_id: Option<String>,
+    block_device_mappings: Option<Vec<BlockDeviceMapping>>,
+    instance_monitoring: Option<InstanceMonitoring>,
+    spot_price: Option<String>,
+    iam_instance_profile: Option<String>,
+    ebs_optimized: Option<bool>,
+    associate_public_ip_address: Option<bool>,
+    placement_tenancy: Option<String>,
+    metadata_options: Option<InstanceMetadataOptions>,
+}
+CreateLaunchConfigurationResponse {
+}
 CreateOrUpdateTagsRequest {
     tags: Vec<Tag>,
 }
@@ -169,17 +230,34 @@ DeleteAutoScalingGroupRequest {
 }
 DeleteAutoScalingGroupResponse {
 }
+DeleteLaunchConfigurationRequest {
+    launch_configuration_name: String,
+}
+DeleteLaunchConfigurationResponse {
+}
 DeleteLifecycleHookRequest {
     lifecycle_hook_name: String,
     auto_scaling_group_name: String,
 }
 DeleteLifecycleHookResponse {
 }
+DeleteNotificationConfigurationRequest {
+    auto_scaling_group_name: String,
+    topic_arn: String,
+}
+DeleteNotificationConfigurationResponse {
+}
 DeletePolicyRequest {
     auto_scaling_group_name: Option<String>,
     policy_name: String,
 }
 DeletePolicyResponse {
+}
+DeleteScheduledActionRequest {
+    auto_scaling_group_name: String,
+    scheduled_action_name: String,
+}
+DeleteScheduledActionResponse {
 }
 DeleteTagsRequest {
     tags: Vec<Tag>,
@@ -219,6 +297,20 @@ DescribeAutoScalingInstancesResponse {
     auto_scaling_instances: Option<Vec<AutoScalingInstanceDetails>>,
     next_token: Option<String>,
 }
+DescribeAutoScalingNotificationTypesRequest {
+}
+DescribeAutoScalingNotificationTypesResponse {
+    auto_scaling_notification_types: Option<Vec<String>>,
+}
+DescribeLaunchConfigurationsRequest {
+    launch_configuration_names: Option<Vec<String>>,
+    next_token: Option<String>,
+    max_records: Option<i32>,
+}
+DescribeLaunchConfigurationsResponse {
+    launch_configurations: Vec<LaunchConfiguration>,
+    next_token: Option<String>,
+}
 DescribeLifecycleHookTypesRequest {
 }
 DescribeLifecycleHookTypesResponse {
@@ -238,6 +330,15 @@ DescribeLoadBalancerTargetGroupsRequest {
 }
 DescribeLoadBalancerTargetGroupsResponse {
     load_balancer_target_groups: Option<Vec<LoadBalancerTargetGroupState>>,
+    next_token: Option<String>,
+}
+DescribeNotificationConfigurationsRequest {
+    auto_scaling_group_names: Option<Vec<String>>,
+    next_token: Option<String>,
+    max_records: Option<i32>,
+}
+DescribeNotificationConfigurationsResponse {
+    notification_configurations: Vec<NotificationConfiguration>,
     next_token: Option<String>,
 }
 DescribePoliciesRequest {
@@ -267,6 +368,18 @@ DescribeScalingProcessTypesRequest {
 }
 DescribeScalingProcessTypesResponse {
     processes: Option<Vec<ProcessType>>,
+}
+DescribeScheduledActionsRequest {
+    auto_scaling_group_name: Option<String>,
+    scheduled_action_names: Option<Vec<String>>,
+    start_time: Option<Time>,
+    end_time: Option<Time>,
+    next_token: Option<String>,
+    max_records: Option<i32>,
+}
+DescribeScheduledActionsResponse {
+    scheduled_update_group_actions: Option<Vec<ScheduledUpdateGroupAction>>,
+    next_token: Option<String>,
 }
 DescribeTagsRequest {
     filters: Option<Vec<Filter>>,
@@ -345,6 +458,13 @@ PutLifecycleHookRequest {
 }
 PutLifecycleHookResponse {
 }
+PutNotificationConfigurationRequest {
+    auto_scaling_group_name: String,
+    topic_arn: String,
+    notification_types: Vec<String>,
+}
+PutNotificationConfigurationResponse {
+}
 PutScalingPolicyRequest {
     auto_scaling_group_name: String,
     policy_name: String,
@@ -364,6 +484,20 @@ PutScalingPolicyRequest {
 PutScalingPolicyResponse {
     policy_arn: Option<String>,
     alarms: Option<Vec<Alarm>>,
+}
+PutScheduledUpdateGroupActionRequest {
+    auto_scaling_group_name: String,
+    scheduled_action_name: String,
+    time: Option<Time>,
+    start_time: Option<Time>,
+    end_time: Option<Time>,
+    recurrence: Option<String>,
+    min_size: Option<i32>,
+    max_size: Option<i32>,
+    desired_capacity: Option<i32>,
+    time_zone: Option<String>,
+}
+PutScheduledUpdateGroupActionResponse {
 }
 RecordLifecycleActionHeartbeatRequest {
     lifecycle_hook_name: String,
@@ -546,6 +680,12 @@ BaselineEbsBandwidthMbpsRequest {
 BaselinePerformanceFactorsRequest {
     cpu: Option<CpuPerformanceFactorRequest>,
 }
+BlockDeviceMapping {
+    virtual_name: Option<String>,
+    device_name: String,
+    ebs: Option<Ebs>,
+    no_device: Option<bool>,
+}
 CapacityReservationSpecification {
     capacity_reservation_preference: Option<CapacityReservationPreference>,
     capacity_reservation_target: Option<CapacityReservationTarget>,
@@ -566,9 +706,23 @@ CustomizedMetricSpecification {
     period: Option<i32>,
     metrics: Option<Vec<TargetTrackingMetricDataQuery>>,
 }
+Ebs {
+    snapshot_id: Option<String>,
+    volume_size: Option<i32>,
+    volume_type: Option<String>,
+    delete_on_termination: Option<bool>,
+    iops: Option<i32>,
+    encrypted: Option<bool>,
+    throughput: Option<i32>,
+}
 EnabledMetric {
     metric: Option<String>,
     granularity: Option<String>,
+}
+FailedScheduledUpdateGroupActionRequest {
+    scheduled_action_name: String,
+    error_code: Option<String>,
+    error_message: Option<String>,
 }
 Filter {
     name: Option<String>,
@@ -593,6 +747,14 @@ InstanceLifecyclePolicy {
 InstanceMaintenancePolicy {
     min_healthy_percentage: Option<i32>,
     max_healthy_percentage: Option<i32>,
+}
+InstanceMetadataOptions {
+    http_tokens: Option<InstanceMetadataHttpTokensState>,
+    http_put_response_hop_limit: Option<i32>,
+    http_endpoint: Option<InstanceMetadataEndpointState>,
+}
+InstanceMonitoring {
+    enabled: Option<bool>,
 }
 InstanceRequirements {
     v_cpu_count: VCpuCountRequest,
@@ -631,6 +793,28 @@ InstancesDistribution {
     spot_allocation_strategy: Option<String>,
     spot_instance_pools: Option<i32>,
     spot_max_price: Option<String>,
+}
+LaunchConfiguration {
+    launch_configuration_name: String,
+    launch_configuration_arn: Option<String>,
+    image_id: String,
+    key_name: Option<String>,
+    security_groups: Option<Vec<String>>,
+    classic_link_vpc_id: Option<String>,
+    classic_link_vpc_security_groups: Option<Vec<String>>,
+    user_data: Option<String>,
+    instance_type: String,
+    kernel_id: Option<String>,
+    ramdisk_id: Option<String>,
+    block_device_mappings: Option<Vec<BlockDeviceMapping>>,
+    instance_monitoring: Option<InstanceMonitoring>,
+    spot_price: Option<String>,
+    iam_instance_profile: Option<String>,
+    created_time: Time,
+    ebs_optimized: Option<bool>,
+    associate_public_ip_address: Option<bool>,
+    placement_tenancy: Option<String>,
+    metadata_options: Option<InstanceMetadataOptions>,
 }
 LaunchTemplate {
     launch_template_specification: Option<LaunchTemplateSpecification>,
@@ -713,6 +897,11 @@ NetworkInterfaceCountRequest {
     min: Option<i32>,
     max: Option<i32>,
 }
+NotificationConfiguration {
+    auto_scaling_group_name: Option<String>,
+    topic_arn: Option<String>,
+    notification_type: Option<String>,
+}
 PerformanceFactorReferenceRequest {
     instance_family: Option<String>,
 }
@@ -780,6 +969,29 @@ ScalingPolicy {
     target_tracking_configuration: Option<TargetTrackingConfiguration>,
     enabled: Option<bool>,
     predictive_scaling_configuration: Option<PredictiveScalingConfiguration>,
+}
+ScheduledUpdateGroupAction {
+    auto_scaling_group_name: Option<String>,
+    scheduled_action_name: Option<String>,
+    scheduled_action_arn: Option<String>,
+    time: Option<Time>,
+    start_time: Option<Time>,
+    end_time: Option<Time>,
+    recurrence: Option<String>,
+    min_size: Option<i32>,
+    max_size: Option<i32>,
+    desired_capacity: Option<i32>,
+    time_zone: Option<String>,
+}
+ScheduledUpdateGroupActionRequest {
+    scheduled_action_name: String,
+    start_time: Option<Time>,
+    end_time: Option<Time>,
+    recurrence: Option<String>,
+    min_size: Option<i32>,
+    max_size: Option<i32>,
+    desired_capacity: Option<i32>,
+    time_zone: Option<String>,
 }
 StepAdjustment {
     metric_interval_lower_bound: Option<f64>,
@@ -857,6 +1069,8 @@ CpuManufacturer { Intel "intel", Amd "amd", AmazonWebServices "amazon-web-servic
 DeletionProtection { None "none", PreventForceDeletion "prevent-force-deletion", PreventAllDeletion "prevent-all-deletion", }
 ImpairedZoneHealthCheckBehavior { ReplaceUnhealthy "ReplaceUnhealthy", IgnoreUnhealthy "IgnoreUnhealthy", }
 InstanceGeneration { Current "current", Previous "previous", }
+InstanceMetadataEndpointState { Disabled "disabled", Enabled "enabled", }
+InstanceMetadataHttpTokensState { Optional "optional", Required "required", }
 LifecycleState { Pending "Pending", PendingWait "Pending:Wait", PendingProceed "Pending:Proceed", Quarantined "Quarantined", InService "InService", Terminating "Terminating", TerminatingWait "Terminating:Wait", TerminatingProceed "Terminating:Proceed", TerminatingRetained "Terminating:Retained", Terminated "Terminated", Detaching "Detaching", Detached "Detached", EnteringStandby "EnteringStandby", Standby "Standby", ReplacingRootVolume "ReplacingRootVolume", ReplacingRootVolumeWait "ReplacingRootVolume:Wait", ReplacingRootVolumeProceed "ReplacingRootVolume:Proceed", RootVolumeReplaced "RootVolumeReplaced", WarmedPending "Warmed:Pending", WarmedPendingWait "Warmed:Pending:Wait", WarmedPendingProceed "Warmed:Pending:Proceed", WarmedPendingRetained "Warmed:Pending:Retained", WarmedTerminating "Warmed:Terminating", WarmedTerminatingWait "Warmed:Terminating:Wait", WarmedTerminatingProceed "Warmed:Terminating:Proceed", WarmedTerminatingRetained "Warmed:Terminating:Retained", WarmedTerminated "Warmed:Terminated", WarmedStopped "Warmed:Stopped", WarmedRunning "Warmed:Running", WarmedHibernated "Warmed:Hibernated", }
 LocalStorage { Included "included", Excluded "excluded", Required "required", }
 LocalStorageType { Hdd "hdd", Ssd "ssd", }
@@ -884,6 +1098,20 @@ pub static ATTACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST: Schema = Schema { name: "
     Member { name: "TargetGroupARNs", wire: "TargetGroupARNs", ec2: "TargetGroupARNs", required: true, schema: &TARGET_GROUP_ARNS },
 ] } };
 pub static ATTACH_LOAD_BALANCER_TARGET_GROUPS_RESPONSE: Schema = Schema { name: "AttachLoadBalancerTargetGroupsResultType", kind: Kind::Record { members: &[
+] } };
+pub static BATCH_DELETE_SCHEDULED_ACTION_REQUEST: Schema = Schema { name: "BatchDeleteScheduledActionType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionNames", wire: "ScheduledActionNames", ec2: "ScheduledActionNames", required: true, schema: &SCHEDULED_ACTION_NAMES },
+] } };
+pub static BATCH_DELETE_SCHEDULED_ACTION_RESPONSE: Schema = Schema { name: "BatchDeleteScheduledActionAnswer", kind: Kind::Record { members: &[
+    Member { name: "FailedScheduledActions", wire: "FailedScheduledActions", ec2: "FailedScheduledActions", required: false, schema: &FAILED_SCHEDULED_UPDATE_GROUP_ACTION_REQUESTS },
+] } };
+pub static BATCH_PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST: Schema = Schema { name: "BatchPutScheduledUpdateGroupActionType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledUpdateGroupActions", wire: "ScheduledUpdateGroupActions", ec2: "ScheduledUpdateGroupActions", required: true, schema: &SCHEDULED_UPDATE_GROUP_ACTION_REQUESTS },
+] } };
+pub static BATCH_PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE: Schema = Schema { name: "BatchPutScheduledUpdateGroupActionAnswer", kind: Kind::Record { members: &[
+    Member { name: "FailedScheduledUpdateGroupActions", wire: "FailedScheduledUpdateGroupActions", ec2: "FailedScheduledUpdateGroupActions", required: false, schema: &FAILED_SCHEDULED_UPDATE_GROUP_ACTION_REQUESTS },
 ] } };
 pub static COMPLETE_LIFECYCLE_ACTION_REQUEST: Schema = Schema { name: "CompleteLifecycleActionType", kind: Kind::Record { members: &[
     Member { name: "LifecycleHookName", wire: "LifecycleHookName", ec2: "LifecycleHookName", required: true, schema: &ASCII_STRING_MAX_LEN255 },
@@ -933,6 +1161,29 @@ pub static CREATE_AUTO_SCALING_GROUP_REQUEST: Schema = Schema { name: "CreateAut
 ] } };
 pub static CREATE_AUTO_SCALING_GROUP_RESPONSE: Schema = Schema { name: "CreateAutoScalingGroupResponse", kind: Kind::Record { members: &[
 ] } };
+pub static CREATE_LAUNCH_CONFIGURATION_REQUEST: Schema = Schema { name: "CreateLaunchConfigurationType", kind: Kind::Record { members: &[
+    Member { name: "LaunchConfigurationName", wire: "LaunchConfigurationName", ec2: "LaunchConfigurationName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ImageId", wire: "ImageId", ec2: "ImageId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "KeyName", wire: "KeyName", ec2: "KeyName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "SecurityGroups", wire: "SecurityGroups", ec2: "SecurityGroups", required: false, schema: &SECURITY_GROUPS },
+    Member { name: "ClassicLinkVPCId", wire: "ClassicLinkVPCId", ec2: "ClassicLinkVPCId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ClassicLinkVPCSecurityGroups", wire: "ClassicLinkVPCSecurityGroups", ec2: "ClassicLinkVPCSecurityGroups", required: false, schema: &CLASSIC_LINK_VPC_SECURITY_GROUPS },
+    Member { name: "UserData", wire: "UserData", ec2: "UserData", required: false, schema: &XML_STRING_USER_DATA },
+    Member { name: "InstanceId", wire: "InstanceId", ec2: "InstanceId", required: false, schema: &XML_STRING_MAX_LEN19 },
+    Member { name: "InstanceType", wire: "InstanceType", ec2: "InstanceType", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "KernelId", wire: "KernelId", ec2: "KernelId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "RamdiskId", wire: "RamdiskId", ec2: "RamdiskId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "BlockDeviceMappings", wire: "BlockDeviceMappings", ec2: "BlockDeviceMappings", required: false, schema: &BLOCK_DEVICE_MAPPINGS },
+    Member { name: "InstanceMonitoring", wire: "InstanceMonitoring", ec2: "InstanceMonitoring", required: false, schema: &INSTANCE_MONITORING },
+    Member { name: "SpotPrice", wire: "SpotPrice", ec2: "SpotPrice", required: false, schema: &SPOT_PRICE },
+    Member { name: "IamInstanceProfile", wire: "IamInstanceProfile", ec2: "IamInstanceProfile", required: false, schema: &XML_STRING_MAX_LEN1600 },
+    Member { name: "EbsOptimized", wire: "EbsOptimized", ec2: "EbsOptimized", required: false, schema: &EBS_OPTIMIZED },
+    Member { name: "AssociatePublicIpAddress", wire: "AssociatePublicIpAddress", ec2: "AssociatePublicIpAddress", required: false, schema: &ASSOCIATE_PUBLIC_IP_ADDRESS },
+    Member { name: "PlacementTenancy", wire: "PlacementTenancy", ec2: "PlacementTenancy", required: false, schema: &XML_STRING_MAX_LEN64 },
+    Member { name: "MetadataOptions", wire: "MetadataOptions", ec2: "MetadataOptions", required: false, schema: &INSTANCE_METADATA_OPTIONS },
+] } };
+pub static CREATE_LAUNCH_CONFIGURATION_RESPONSE: Schema = Schema { name: "CreateLaunchConfigurationResponse", kind: Kind::Record { members: &[
+] } };
 pub static CREATE_OR_UPDATE_TAGS_REQUEST: Schema = Schema { name: "CreateOrUpdateTagsType", kind: Kind::Record { members: &[
     Member { name: "Tags", wire: "Tags", ec2: "Tags", required: true, schema: &TAGS },
 ] } };
@@ -944,17 +1195,34 @@ pub static DELETE_AUTO_SCALING_GROUP_REQUEST: Schema = Schema { name: "DeleteAut
 ] } };
 pub static DELETE_AUTO_SCALING_GROUP_RESPONSE: Schema = Schema { name: "DeleteAutoScalingGroupResponse", kind: Kind::Record { members: &[
 ] } };
+pub static DELETE_LAUNCH_CONFIGURATION_REQUEST: Schema = Schema { name: "LaunchConfigurationNameType", kind: Kind::Record { members: &[
+    Member { name: "LaunchConfigurationName", wire: "LaunchConfigurationName", ec2: "LaunchConfigurationName", required: true, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static DELETE_LAUNCH_CONFIGURATION_RESPONSE: Schema = Schema { name: "DeleteLaunchConfigurationResponse", kind: Kind::Record { members: &[
+] } };
 pub static DELETE_LIFECYCLE_HOOK_REQUEST: Schema = Schema { name: "DeleteLifecycleHookType", kind: Kind::Record { members: &[
     Member { name: "LifecycleHookName", wire: "LifecycleHookName", ec2: "LifecycleHookName", required: true, schema: &ASCII_STRING_MAX_LEN255 },
     Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
 ] } };
 pub static DELETE_LIFECYCLE_HOOK_RESPONSE: Schema = Schema { name: "DeleteLifecycleHookAnswer", kind: Kind::Record { members: &[
 ] } };
+pub static DELETE_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema { name: "DeleteNotificationConfigurationType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "TopicARN", wire: "TopicARN", ec2: "TopicARN", required: true, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static DELETE_NOTIFICATION_CONFIGURATION_RESPONSE: Schema = Schema { name: "DeleteNotificationConfigurationResponse", kind: Kind::Record { members: &[
+] } };
 pub static DELETE_POLICY_REQUEST: Schema = Schema { name: "DeletePolicyType", kind: Kind::Record { members: &[
     Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: false, schema: &XML_STRING_MAX_LEN255 },
     Member { name: "PolicyName", wire: "PolicyName", ec2: "PolicyName", required: true, schema: &RESOURCE_NAME },
 ] } };
 pub static DELETE_POLICY_RESPONSE: Schema = Schema { name: "DeletePolicyResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_SCHEDULED_ACTION_REQUEST: Schema = Schema { name: "DeleteScheduledActionType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionName", wire: "ScheduledActionName", ec2: "ScheduledActionName", required: true, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static DELETE_SCHEDULED_ACTION_RESPONSE: Schema = Schema { name: "DeleteScheduledActionResponse", kind: Kind::Record { members: &[
 ] } };
 pub static DELETE_TAGS_REQUEST: Schema = Schema { name: "DeleteTagsType", kind: Kind::Record { members: &[
     Member { name: "Tags", wire: "Tags", ec2: "Tags", required: true, schema: &TAGS },
@@ -994,6 +1262,20 @@ pub static DESCRIBE_AUTO_SCALING_INSTANCES_RESPONSE: Schema = Schema { name: "Au
     Member { name: "AutoScalingInstances", wire: "AutoScalingInstances", ec2: "AutoScalingInstances", required: false, schema: &AUTO_SCALING_INSTANCES },
     Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
 ] } };
+pub static DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_REQUEST: Schema = Schema { name: "DescribeAutoScalingNotificationTypesRequest", kind: Kind::Record { members: &[
+] } };
+pub static DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_RESPONSE: Schema = Schema { name: "DescribeAutoScalingNotificationTypesAnswer", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingNotificationTypes", wire: "AutoScalingNotificationTypes", ec2: "AutoScalingNotificationTypes", required: false, schema: &AUTO_SCALING_NOTIFICATION_TYPES },
+] } };
+pub static DESCRIBE_LAUNCH_CONFIGURATIONS_REQUEST: Schema = Schema { name: "LaunchConfigurationNamesType", kind: Kind::Record { members: &[
+    Member { name: "LaunchConfigurationNames", wire: "LaunchConfigurationNames", ec2: "LaunchConfigurationNames", required: false, schema: &LAUNCH_CONFIGURATION_NAMES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+    Member { name: "MaxRecords", wire: "MaxRecords", ec2: "MaxRecords", required: false, schema: &MAX_RECORDS },
+] } };
+pub static DESCRIBE_LAUNCH_CONFIGURATIONS_RESPONSE: Schema = Schema { name: "LaunchConfigurationsType", kind: Kind::Record { members: &[
+    Member { name: "LaunchConfigurations", wire: "LaunchConfigurations", ec2: "LaunchConfigurations", required: true, schema: &LAUNCH_CONFIGURATIONS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+] } };
 pub static DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST: Schema = Schema { name: "DescribeLifecycleHookTypesRequest", kind: Kind::Record { members: &[
 ] } };
 pub static DESCRIBE_LIFECYCLE_HOOK_TYPES_RESPONSE: Schema = Schema { name: "DescribeLifecycleHookTypesAnswer", kind: Kind::Record { members: &[
@@ -1013,6 +1295,15 @@ pub static DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST: Schema = Schema { name:
 ] } };
 pub static DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_RESPONSE: Schema = Schema { name: "DescribeLoadBalancerTargetGroupsResponse", kind: Kind::Record { members: &[
     Member { name: "LoadBalancerTargetGroups", wire: "LoadBalancerTargetGroups", ec2: "LoadBalancerTargetGroups", required: false, schema: &LOAD_BALANCER_TARGET_GROUP_STATES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+] } };
+pub static DESCRIBE_NOTIFICATION_CONFIGURATIONS_REQUEST: Schema = Schema { name: "DescribeNotificationConfigurationsType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupNames", wire: "AutoScalingGroupNames", ec2: "AutoScalingGroupNames", required: false, schema: &AUTO_SCALING_GROUP_NAMES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+    Member { name: "MaxRecords", wire: "MaxRecords", ec2: "MaxRecords", required: false, schema: &MAX_RECORDS },
+] } };
+pub static DESCRIBE_NOTIFICATION_CONFIGURATIONS_RESPONSE: Schema = Schema { name: "DescribeNotificationConfigurationsAnswer", kind: Kind::Record { members: &[
+    Member { name: "NotificationConfigurations", wire: "NotificationConfigurations", ec2: "NotificationConfigurations", required: true, schema: &NOTIFICATION_CONFIGURATIONS },
     Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
 ] } };
 pub static DESCRIBE_POLICIES_REQUEST: Schema = Schema { name: "DescribePoliciesType", kind: Kind::Record { members: &[
@@ -1042,6 +1333,18 @@ pub static DESCRIBE_SCALING_PROCESS_TYPES_REQUEST: Schema = Schema { name: "Desc
 ] } };
 pub static DESCRIBE_SCALING_PROCESS_TYPES_RESPONSE: Schema = Schema { name: "ProcessesType", kind: Kind::Record { members: &[
     Member { name: "Processes", wire: "Processes", ec2: "Processes", required: false, schema: &PROCESSES },
+] } };
+pub static DESCRIBE_SCHEDULED_ACTIONS_REQUEST: Schema = Schema { name: "DescribeScheduledActionsType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionNames", wire: "ScheduledActionNames", ec2: "ScheduledActionNames", required: false, schema: &SCHEDULED_ACTION_NAMES },
+    Member { name: "StartTime", wire: "StartTime", ec2: "StartTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "EndTime", wire: "EndTime", ec2: "EndTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+    Member { name: "MaxRecords", wire: "MaxRecords", ec2: "MaxRecords", required: false, schema: &MAX_RECORDS },
+] } };
+pub static DESCRIBE_SCHEDULED_ACTIONS_RESPONSE: Schema = Schema { name: "ScheduledActionsType", kind: Kind::Record { members: &[
+    Member { name: "ScheduledUpdateGroupActions", wire: "ScheduledUpdateGroupActions", ec2: "ScheduledUpdateGroupActions", required: false, schema: &SCHEDULED_UPDATE_GROUP_ACTIONS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
 ] } };
 pub static DESCRIBE_TAGS_REQUEST: Schema = Schema { name: "DescribeTagsType", kind: Kind::Record { members: &[
     Member { name: "Filters", wire: "Filters", ec2: "Filters", required: false, schema: &FILTERS },
@@ -1120,6 +1423,13 @@ pub static PUT_LIFECYCLE_HOOK_REQUEST: Schema = Schema { name: "PutLifecycleHook
 ] } };
 pub static PUT_LIFECYCLE_HOOK_RESPONSE: Schema = Schema { name: "PutLifecycleHookAnswer", kind: Kind::Record { members: &[
 ] } };
+pub static PUT_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema { name: "PutNotificationConfigurationType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "TopicARN", wire: "TopicARN", ec2: "TopicARN", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "NotificationTypes", wire: "NotificationTypes", ec2: "NotificationTypes", required: true, schema: &AUTO_SCALING_NOTIFICATION_TYPES },
+] } };
+pub static PUT_NOTIFICATION_CONFIGURATION_RESPONSE: Schema = Schema { name: "PutNotificationConfigurationResponse", kind: Kind::Record { members: &[
+] } };
 pub static PUT_SCALING_POLICY_REQUEST: Schema = Schema { name: "PutScalingPolicyType", kind: Kind::Record { members: &[
     Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
     Member { name: "PolicyName", wire: "PolicyName", ec2: "PolicyName", required: true, schema: &XML_STRING_MAX_LEN255 },
@@ -1139,6 +1449,20 @@ pub static PUT_SCALING_POLICY_REQUEST: Schema = Schema { name: "PutScalingPolicy
 pub static PUT_SCALING_POLICY_RESPONSE: Schema = Schema { name: "PolicyARNType", kind: Kind::Record { members: &[
     Member { name: "PolicyARN", wire: "PolicyARN", ec2: "PolicyARN", required: false, schema: &RESOURCE_NAME },
     Member { name: "Alarms", wire: "Alarms", ec2: "Alarms", required: false, schema: &ALARMS },
+] } };
+pub static PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST: Schema = Schema { name: "PutScheduledUpdateGroupActionType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionName", wire: "ScheduledActionName", ec2: "ScheduledActionName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "Time", wire: "Time", ec2: "Time", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "StartTime", wire: "StartTime", ec2: "StartTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "EndTime", wire: "EndTime", ec2: "EndTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "Recurrence", wire: "Recurrence", ec2: "Recurrence", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "MinSize", wire: "MinSize", ec2: "MinSize", required: false, schema: &AUTO_SCALING_GROUP_MIN_SIZE },
+    Member { name: "MaxSize", wire: "MaxSize", ec2: "MaxSize", required: false, schema: &AUTO_SCALING_GROUP_MAX_SIZE },
+    Member { name: "DesiredCapacity", wire: "DesiredCapacity", ec2: "DesiredCapacity", required: false, schema: &AUTO_SCALING_GROUP_DESIRED_CAPACITY },
+    Member { name: "TimeZone", wire: "TimeZone", ec2: "TimeZone", required: false, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE: Schema = Schema { name: "PutScheduledUpdateGroupActionResponse", kind: Kind::Record { members: &[
 ] } };
 pub static RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST: Schema = Schema { name: "RecordLifecycleActionHeartbeatType", kind: Kind::Record { members: &[
     Member { name: "LifecycleHookName", wire: "LifecycleHookName", ec2: "LifecycleHookName", required: true, schema: &ASCII_STRING_MAX_LEN255 },
@@ -1264,6 +1588,7 @@ pub static ALLOWED_INSTANCE_TYPE: Schema = Schema { name: "AllowedInstanceType",
 pub static ALLOWED_INSTANCE_TYPES: Schema = Schema { name: "AllowedInstanceTypes", kind: Kind::List { member: &ALLOWED_INSTANCE_TYPE, name: "member", flat: false, min: None, max: Some(400) } };
 pub static ANY_PRINTABLE_ASCII_STRING_MAX_LEN4000: Schema = Schema { name: "AnyPrintableAsciiStringMaxLen4000", kind: Kind::Text { min: Some(1), max: Some(4000), pattern: "", values: &[] } };
 pub static ASCII_STRING_MAX_LEN255: Schema = Schema { name: "AsciiStringMaxLen255", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "[A-Za-z0-9\\-_\\/]+", values: &[] } };
+pub static ASSOCIATE_PUBLIC_IP_ADDRESS: Schema = Schema { name: "AssociatePublicIpAddress", kind: Kind::Bool };
 pub static AUTO_SCALING_GROUP: Schema = Schema { name: "AutoScalingGroup", kind: Kind::Record { members: &[
     Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
     Member { name: "AutoScalingGroupARN", wire: "AutoScalingGroupARN", ec2: "AutoScalingGroupARN", required: false, schema: &RESOURCE_NAME },
@@ -1347,6 +1672,19 @@ pub static BASELINE_EBS_BANDWIDTH_MBPS_REQUEST: Schema = Schema { name: "Baselin
 pub static BASELINE_PERFORMANCE_FACTORS_REQUEST: Schema = Schema { name: "BaselinePerformanceFactorsRequest", kind: Kind::Record { members: &[
     Member { name: "Cpu", wire: "Cpu", ec2: "Cpu", required: false, schema: &CPU_PERFORMANCE_FACTOR_REQUEST },
 ] } };
+pub static BLOCK_DEVICE_EBS_DELETE_ON_TERMINATION: Schema = Schema { name: "BlockDeviceEbsDeleteOnTermination", kind: Kind::Bool };
+pub static BLOCK_DEVICE_EBS_ENCRYPTED: Schema = Schema { name: "BlockDeviceEbsEncrypted", kind: Kind::Bool };
+pub static BLOCK_DEVICE_EBS_IOPS: Schema = Schema { name: "BlockDeviceEbsIops", kind: Kind::Int { long: false, min: Some(100), max: Some(20000) } };
+pub static BLOCK_DEVICE_EBS_THROUGHPUT: Schema = Schema { name: "BlockDeviceEbsThroughput", kind: Kind::Int { long: false, min: Some(125), max: Some(1000) } };
+pub static BLOCK_DEVICE_EBS_VOLUME_SIZE: Schema = Schema { name: "BlockDeviceEbsVolumeSize", kind: Kind::Int { long: false, min: Some(1), max: Some(16384) } };
+pub static BLOCK_DEVICE_EBS_VOLUME_TYPE: Schema = Schema { name: "BlockDeviceEbsVolumeType", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } };
+pub static BLOCK_DEVICE_MAPPING: Schema = Schema { name: "BlockDeviceMapping", kind: Kind::Record { members: &[
+    Member { name: "VirtualName", wire: "VirtualName", ec2: "VirtualName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "DeviceName", wire: "DeviceName", ec2: "DeviceName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "Ebs", wire: "Ebs", ec2: "Ebs", required: false, schema: &EBS },
+    Member { name: "NoDevice", wire: "NoDevice", ec2: "NoDevice", required: false, schema: &NO_DEVICE },
+] } };
+pub static BLOCK_DEVICE_MAPPINGS: Schema = Schema { name: "BlockDeviceMappings", kind: Kind::List { member: &BLOCK_DEVICE_MAPPING, name: "member", flat: false, min: None, max: None } };
 pub static BURSTABLE_PERFORMANCE: Schema = Schema { name: "BurstablePerformance", kind: Kind::Text { min: None, max: None, pattern: "", values: &["included", "excluded", "required"] } };
 pub static CAPACITY_DISTRIBUTION_STRATEGY: Schema = Schema { name: "CapacityDistributionStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["balanced-only", "balanced-best-effort"] } };
 pub static CAPACITY_REBALANCE_ENABLED: Schema = Schema { name: "CapacityRebalanceEnabled", kind: Kind::Bool };
@@ -1361,6 +1699,7 @@ pub static CAPACITY_RESERVATION_TARGET: Schema = Schema { name: "CapacityReserva
     Member { name: "CapacityReservationIds", wire: "CapacityReservationIds", ec2: "CapacityReservationIds", required: false, schema: &CAPACITY_RESERVATION_IDS },
     Member { name: "CapacityReservationResourceGroupArns", wire: "CapacityReservationResourceGroupArns", ec2: "CapacityReservationResourceGroupArns", required: false, schema: &CAPACITY_RESERVATION_RESOURCE_GROUP_ARNS },
 ] } };
+pub static CLASSIC_LINK_VPC_SECURITY_GROUPS: Schema = Schema { name: "ClassicLinkVPCSecurityGroups", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
 pub static CONTEXT: Schema = Schema { name: "Context", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static COOLDOWN: Schema = Schema { name: "Cooldown", kind: Kind::Int { long: false, min: None, max: None } };
 pub static CPU_MANUFACTURER: Schema = Schema { name: "CpuManufacturer", kind: Kind::Text { min: None, max: None, pattern: "", values: &["intel", "amd", "amazon-web-services", "apple"] } };
@@ -1380,6 +1719,16 @@ pub static CUSTOMIZED_METRIC_SPECIFICATION: Schema = Schema { name: "CustomizedM
 pub static DEFAULT_INSTANCE_WARMUP: Schema = Schema { name: "DefaultInstanceWarmup", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DELETION_PROTECTION: Schema = Schema { name: "DeletionProtection", kind: Kind::Text { min: None, max: None, pattern: "", values: &["none", "prevent-force-deletion", "prevent-all-deletion"] } };
 pub static DISABLE_SCALE_IN: Schema = Schema { name: "DisableScaleIn", kind: Kind::Bool };
+pub static EBS: Schema = Schema { name: "Ebs", kind: Kind::Record { members: &[
+    Member { name: "SnapshotId", wire: "SnapshotId", ec2: "SnapshotId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "VolumeSize", wire: "VolumeSize", ec2: "VolumeSize", required: false, schema: &BLOCK_DEVICE_EBS_VOLUME_SIZE },
+    Member { name: "VolumeType", wire: "VolumeType", ec2: "VolumeType", required: false, schema: &BLOCK_DEVICE_EBS_VOLUME_TYPE },
+    Member { name: "DeleteOnTermination", wire: "DeleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BLOCK_DEVICE_EBS_DELETE_ON_TERMINATION },
+    Member { name: "Iops", wire: "Iops", ec2: "Iops", required: false, schema: &BLOCK_DEVICE_EBS_IOPS },
+    Member { name: "Encrypted", wire: "Encrypted", ec2: "Encrypted", required: false, schema: &BLOCK_DEVICE_EBS_ENCRYPTED },
+    Member { name: "Throughput", wire: "Throughput", ec2: "Throughput", required: false, schema: &BLOCK_DEVICE_EBS_THROUGHPUT },
+] } };
+pub static EBS_OPTIMIZED: Schema = Schema { name: "EbsOptimized", kind: Kind::Bool };
 pub static ENABLED_METRIC: Schema = Schema { name: "EnabledMetric", kind: Kind::Record { members: &[
     Member { name: "Metric", wire: "Metric", ec2: "Metric", required: false, schema: &XML_STRING_MAX_LEN255 },
     Member { name: "Granularity", wire: "Granularity", ec2: "Granularity", required: false, schema: &XML_STRING_MAX_LEN255 },
@@ -1388,6 +1737,12 @@ pub static ENABLED_METRICS: Schema = Schema { name: "EnabledMetrics", kind: Kind
 pub static ESTIMATED_INSTANCE_WARMUP: Schema = Schema { name: "EstimatedInstanceWarmup", kind: Kind::Int { long: false, min: None, max: None } };
 pub static EXCLUDED_INSTANCE: Schema = Schema { name: "ExcludedInstance", kind: Kind::Text { min: Some(1), max: Some(30), pattern: "[a-zA-Z0-9\\.\\*\\-]+", values: &[] } };
 pub static EXCLUDED_INSTANCE_TYPES: Schema = Schema { name: "ExcludedInstanceTypes", kind: Kind::List { member: &EXCLUDED_INSTANCE, name: "member", flat: false, min: None, max: Some(400) } };
+pub static FAILED_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST: Schema = Schema { name: "FailedScheduledUpdateGroupActionRequest", kind: Kind::Record { members: &[
+    Member { name: "ScheduledActionName", wire: "ScheduledActionName", ec2: "ScheduledActionName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ErrorCode", wire: "ErrorCode", ec2: "ErrorCode", required: false, schema: &XML_STRING_MAX_LEN64 },
+    Member { name: "ErrorMessage", wire: "ErrorMessage", ec2: "ErrorMessage", required: false, schema: &XML_STRING },
+] } };
+pub static FAILED_SCHEDULED_UPDATE_GROUP_ACTION_REQUESTS: Schema = Schema { name: "FailedScheduledUpdateGroupActionRequests", kind: Kind::List { member: &FAILED_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST, name: "member", flat: false, min: None, max: None } };
 pub static FILTER: Schema = Schema { name: "Filter", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "Name", ec2: "Name", required: false, schema: &XML_STRING },
     Member { name: "Values", wire: "Values", ec2: "Values", required: false, schema: &VALUES },
@@ -1424,6 +1779,17 @@ pub static INSTANCE_LIFECYCLE_POLICY: Schema = Schema { name: "InstanceLifecycle
 pub static INSTANCE_MAINTENANCE_POLICY: Schema = Schema { name: "InstanceMaintenancePolicy", kind: Kind::Record { members: &[
     Member { name: "MinHealthyPercentage", wire: "MinHealthyPercentage", ec2: "MinHealthyPercentage", required: false, schema: &INT_PERCENT_RESETTABLE },
     Member { name: "MaxHealthyPercentage", wire: "MaxHealthyPercentage", ec2: "MaxHealthyPercentage", required: false, schema: &INT_PERCENT100_TO200_RESETTABLE },
+] } };
+pub static INSTANCE_METADATA_ENDPOINT_STATE: Schema = Schema { name: "InstanceMetadataEndpointState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["disabled", "enabled"] } };
+pub static INSTANCE_METADATA_HTTP_PUT_RESPONSE_HOP_LIMIT: Schema = Schema { name: "InstanceMetadataHttpPutResponseHopLimit", kind: Kind::Int { long: false, min: Some(1), max: Some(64) } };
+pub static INSTANCE_METADATA_HTTP_TOKENS_STATE: Schema = Schema { name: "InstanceMetadataHttpTokensState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["optional", "required"] } };
+pub static INSTANCE_METADATA_OPTIONS: Schema = Schema { name: "InstanceMetadataOptions", kind: Kind::Record { members: &[
+    Member { name: "HttpTokens", wire: "HttpTokens", ec2: "HttpTokens", required: false, schema: &INSTANCE_METADATA_HTTP_TOKENS_STATE },
+    Member { name: "HttpPutResponseHopLimit", wire: "HttpPutResponseHopLimit", ec2: "HttpPutResponseHopLimit", required: false, schema: &INSTANCE_METADATA_HTTP_PUT_RESPONSE_HOP_LIMIT },
+    Member { name: "HttpEndpoint", wire: "HttpEndpoint", ec2: "HttpEndpoint", required: false, schema: &INSTANCE_METADATA_ENDPOINT_STATE },
+] } };
+pub static INSTANCE_MONITORING: Schema = Schema { name: "InstanceMonitoring", kind: Kind::Record { members: &[
+    Member { name: "Enabled", wire: "Enabled", ec2: "Enabled", required: false, schema: &MONITORING_ENABLED },
 ] } };
 pub static INSTANCE_PROTECTED: Schema = Schema { name: "InstanceProtected", kind: Kind::Bool };
 pub static INSTANCE_REQUIREMENTS: Schema = Schema { name: "InstanceRequirements", kind: Kind::Record { members: &[
@@ -1467,6 +1833,30 @@ pub static INSTANCES_DISTRIBUTION: Schema = Schema { name: "InstancesDistributio
 ] } };
 pub static INT_PERCENT100_TO200_RESETTABLE: Schema = Schema { name: "IntPercent100To200Resettable", kind: Kind::Int { long: false, min: Some(-1), max: Some(200) } };
 pub static INT_PERCENT_RESETTABLE: Schema = Schema { name: "IntPercentResettable", kind: Kind::Int { long: false, min: Some(-1), max: Some(100) } };
+pub static LAUNCH_CONFIGURATION: Schema = Schema { name: "LaunchConfiguration", kind: Kind::Record { members: &[
+    Member { name: "LaunchConfigurationName", wire: "LaunchConfigurationName", ec2: "LaunchConfigurationName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "LaunchConfigurationARN", wire: "LaunchConfigurationARN", ec2: "LaunchConfigurationARN", required: false, schema: &RESOURCE_NAME },
+    Member { name: "ImageId", wire: "ImageId", ec2: "ImageId", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "KeyName", wire: "KeyName", ec2: "KeyName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "SecurityGroups", wire: "SecurityGroups", ec2: "SecurityGroups", required: false, schema: &SECURITY_GROUPS },
+    Member { name: "ClassicLinkVPCId", wire: "ClassicLinkVPCId", ec2: "ClassicLinkVPCId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ClassicLinkVPCSecurityGroups", wire: "ClassicLinkVPCSecurityGroups", ec2: "ClassicLinkVPCSecurityGroups", required: false, schema: &CLASSIC_LINK_VPC_SECURITY_GROUPS },
+    Member { name: "UserData", wire: "UserData", ec2: "UserData", required: false, schema: &XML_STRING_USER_DATA },
+    Member { name: "InstanceType", wire: "InstanceType", ec2: "InstanceType", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "KernelId", wire: "KernelId", ec2: "KernelId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "RamdiskId", wire: "RamdiskId", ec2: "RamdiskId", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "BlockDeviceMappings", wire: "BlockDeviceMappings", ec2: "BlockDeviceMappings", required: false, schema: &BLOCK_DEVICE_MAPPINGS },
+    Member { name: "InstanceMonitoring", wire: "InstanceMonitoring", ec2: "InstanceMonitoring", required: false, schema: &INSTANCE_MONITORING },
+    Member { name: "SpotPrice", wire: "SpotPrice", ec2: "SpotPrice", required: false, schema: &SPOT_PRICE },
+    Member { name: "IamInstanceProfile", wire: "IamInstanceProfile", ec2: "IamInstanceProfile", required: false, schema: &XML_STRING_MAX_LEN1600 },
+    Member { name: "CreatedTime", wire: "CreatedTime", ec2: "CreatedTime", required: true, schema: &TIMESTAMP_TYPE },
+    Member { name: "EbsOptimized", wire: "EbsOptimized", ec2: "EbsOptimized", required: false, schema: &EBS_OPTIMIZED },
+    Member { name: "AssociatePublicIpAddress", wire: "AssociatePublicIpAddress", ec2: "AssociatePublicIpAddress", required: false, schema: &ASSOCIATE_PUBLIC_IP_ADDRESS },
+    Member { name: "PlacementTenancy", wire: "PlacementTenancy", ec2: "PlacementTenancy", required: false, schema: &XML_STRING_MAX_LEN64 },
+    Member { name: "MetadataOptions", wire: "MetadataOptions", ec2: "MetadataOptions", required: false, schema: &INSTANCE_METADATA_OPTIONS },
+] } };
+pub static LAUNCH_CONFIGURATION_NAMES: Schema = Schema { name: "LaunchConfigurationNames", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
+pub static LAUNCH_CONFIGURATIONS: Schema = Schema { name: "LaunchConfigurations", kind: Kind::List { member: &LAUNCH_CONFIGURATION, name: "member", flat: false, min: None, max: None } };
 pub static LAUNCH_TEMPLATE: Schema = Schema { name: "LaunchTemplate", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplateSpecification", wire: "LaunchTemplateSpecification", ec2: "LaunchTemplateSpecification", required: false, schema: &LAUNCH_TEMPLATE_SPECIFICATION },
     Member { name: "Overrides", wire: "Overrides", ec2: "Overrides", required: false, schema: &OVERRIDES },
@@ -1573,6 +1963,7 @@ pub static MIXED_INSTANCES_POLICY: Schema = Schema { name: "MixedInstancesPolicy
     Member { name: "LaunchTemplate", wire: "LaunchTemplate", ec2: "LaunchTemplate", required: false, schema: &LAUNCH_TEMPLATE },
     Member { name: "InstancesDistribution", wire: "InstancesDistribution", ec2: "InstancesDistribution", required: false, schema: &INSTANCES_DISTRIBUTION },
 ] } };
+pub static MONITORING_ENABLED: Schema = Schema { name: "MonitoringEnabled", kind: Kind::Bool };
 pub static NETWORK_BANDWIDTH_GBPS_REQUEST: Schema = Schema { name: "NetworkBandwidthGbpsRequest", kind: Kind::Record { members: &[
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_DOUBLE },
@@ -1581,6 +1972,13 @@ pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema { name: "NetworkInte
     Member { name: "Min", wire: "Min", ec2: "Min", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
     Member { name: "Max", wire: "Max", ec2: "Max", required: false, schema: &NULLABLE_POSITIVE_INTEGER },
 ] } };
+pub static NO_DEVICE: Schema = Schema { name: "NoDevice", kind: Kind::Bool };
+pub static NOTIFICATION_CONFIGURATION: Schema = Schema { name: "NotificationConfiguration", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "TopicARN", wire: "TopicARN", ec2: "TopicARN", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "NotificationType", wire: "NotificationType", ec2: "NotificationType", required: false, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static NOTIFICATION_CONFIGURATIONS: Schema = Schema { name: "NotificationConfigurations", kind: Kind::List { member: &NOTIFICATION_CONFIGURATION, name: "member", flat: false, min: None, max: None } };
 pub static NOTIFICATION_TARGET_RESOURCE_NAME: Schema = Schema { name: "NotificationTargetResourceName", kind: Kind::Text { min: Some(0), max: Some(255), pattern: "", values: &[] } };
 pub static NULLABLE_BOOLEAN: Schema = Schema { name: "NullableBoolean", kind: Kind::Bool };
 pub static NULLABLE_POSITIVE_DOUBLE: Schema = Schema { name: "NullablePositiveDouble", kind: Kind::Float { min: Some(0), max: None } };
@@ -1682,10 +2080,38 @@ pub static SCALING_POLICY: Schema = Schema { name: "ScalingPolicy", kind: Kind::
     Member { name: "PredictiveScalingConfiguration", wire: "PredictiveScalingConfiguration", ec2: "PredictiveScalingConfiguration", required: false, schema: &PREDICTIVE_SCALING_CONFIGURATION },
 ] } };
 pub static SCALING_POLICY_ENABLED: Schema = Schema { name: "ScalingPolicyEnabled", kind: Kind::Bool };
+pub static SCHEDULED_ACTION_NAMES: Schema = Schema { name: "ScheduledActionNames", kind: Kind::List { member: &XML_STRING_MAX_LEN255, name: "member", flat: false, min: None, max: None } };
+pub static SCHEDULED_UPDATE_GROUP_ACTION: Schema = Schema { name: "ScheduledUpdateGroupAction", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionName", wire: "ScheduledActionName", ec2: "ScheduledActionName", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ScheduledActionARN", wire: "ScheduledActionARN", ec2: "ScheduledActionARN", required: false, schema: &RESOURCE_NAME },
+    Member { name: "Time", wire: "Time", ec2: "Time", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "StartTime", wire: "StartTime", ec2: "StartTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "EndTime", wire: "EndTime", ec2: "EndTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "Recurrence", wire: "Recurrence", ec2: "Recurrence", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "MinSize", wire: "MinSize", ec2: "MinSize", required: false, schema: &AUTO_SCALING_GROUP_MIN_SIZE },
+    Member { name: "MaxSize", wire: "MaxSize", ec2: "MaxSize", required: false, schema: &AUTO_SCALING_GROUP_MAX_SIZE },
+    Member { name: "DesiredCapacity", wire: "DesiredCapacity", ec2: "DesiredCapacity", required: false, schema: &AUTO_SCALING_GROUP_DESIRED_CAPACITY },
+    Member { name: "TimeZone", wire: "TimeZone", ec2: "TimeZone", required: false, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static SCHEDULED_UPDATE_GROUP_ACTION_REQUEST: Schema = Schema { name: "ScheduledUpdateGroupActionRequest", kind: Kind::Record { members: &[
+    Member { name: "ScheduledActionName", wire: "ScheduledActionName", ec2: "ScheduledActionName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "StartTime", wire: "StartTime", ec2: "StartTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "EndTime", wire: "EndTime", ec2: "EndTime", required: false, schema: &TIMESTAMP_TYPE },
+    Member { name: "Recurrence", wire: "Recurrence", ec2: "Recurrence", required: false, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "MinSize", wire: "MinSize", ec2: "MinSize", required: false, schema: &AUTO_SCALING_GROUP_MIN_SIZE },
+    Member { name: "MaxSize", wire: "MaxSize", ec2: "MaxSize", required: false, schema: &AUTO_SCALING_GROUP_MAX_SIZE },
+    Member { name: "DesiredCapacity", wire: "DesiredCapacity", ec2: "DesiredCapacity", required: false, schema: &AUTO_SCALING_GROUP_DESIRED_CAPACITY },
+    Member { name: "TimeZone", wire: "TimeZone", ec2: "TimeZone", required: false, schema: &XML_STRING_MAX_LEN255 },
+] } };
+pub static SCHEDULED_UPDATE_GROUP_ACTION_REQUESTS: Schema = Schema { name: "ScheduledUpdateGroupActionRequests", kind: Kind::List { member: &SCHEDULED_UPDATE_GROUP_ACTION_REQUEST, name: "member", flat: false, min: None, max: None } };
+pub static SCHEDULED_UPDATE_GROUP_ACTIONS: Schema = Schema { name: "ScheduledUpdateGroupActions", kind: Kind::List { member: &SCHEDULED_UPDATE_GROUP_ACTION, name: "member", flat: false, min: None, max: None } };
+pub static SECURITY_GROUPS: Schema = Schema { name: "SecurityGroups", kind: Kind::List { member: &XML_STRING, name: "member", flat: false, min: None, max: None } };
 pub static SHOULD_DECREMENT_DESIRED_CAPACITY: Schema = Schema { name: "ShouldDecrementDesiredCapacity", kind: Kind::Bool };
 pub static SHOULD_RESPECT_GRACE_PERIOD: Schema = Schema { name: "ShouldRespectGracePeriod", kind: Kind::Bool };
 pub static SKIP_ZONAL_SHIFT_VALIDATION: Schema = Schema { name: "SkipZonalShiftValidation", kind: Kind::Bool };
 pub static SPOT_INSTANCE_POOLS: Schema = Schema { name: "SpotInstancePools", kind: Kind::Int { long: false, min: None, max: None } };
+pub static SPOT_PRICE: Schema = Schema { name: "SpotPrice", kind: Kind::Text { min: Some(1), max: Some(255), pattern: "", values: &[] } };
 pub static STEP_ADJUSTMENT: Schema = Schema { name: "StepAdjustment", kind: Kind::Record { members: &[
     Member { name: "MetricIntervalLowerBound", wire: "MetricIntervalLowerBound", ec2: "MetricIntervalLowerBound", required: false, schema: &METRIC_SCALE },
     Member { name: "MetricIntervalUpperBound", wire: "MetricIntervalUpperBound", ec2: "MetricIntervalUpperBound", required: false, schema: &METRIC_SCALE },
@@ -1778,6 +2204,7 @@ pub static XML_STRING_MAX_LEN511: Schema = Schema { name: "XmlStringMaxLen511", 
 pub static XML_STRING_MAX_LEN64: Schema = Schema { name: "XmlStringMaxLen64", kind: Kind::Text { min: Some(1), max: Some(64), pattern: "", values: &[] } };
 pub static XML_STRING_METRIC_LABEL: Schema = Schema { name: "XmlStringMetricLabel", kind: Kind::Text { min: None, max: Some(2047), pattern: "", values: &[] } };
 pub static XML_STRING_METRIC_STAT: Schema = Schema { name: "XmlStringMetricStat", kind: Kind::Text { min: Some(1), max: Some(100), pattern: "", values: &[] } };
+pub static XML_STRING_USER_DATA: Schema = Schema { name: "XmlStringUserData", kind: Kind::Text { min: None, max: Some(21847), pattern: "", values: &[] } };
 pub static ZONAL_SHIFT_ENABLED: Schema = Schema { name: "ZonalShiftEnabled", kind: Kind::Bool };
 pub static ALREADY_EXISTS_FAULT: ErrorShape = ErrorShape { name: "AlreadyExistsFault", code: "AlreadyExists", status: 400 };
 pub static INSTANCE_REFRESH_IN_PROGRESS_FAULT: ErrorShape = ErrorShape { name: "InstanceRefreshInProgressFault", code: "InstanceRefreshInProgress", status: 400 };

@@ -12,12 +12,12 @@ use capstan_shapes::{Refusal, ec2};
 use super::allocation::{Fleet, NoPool, Place};
 use super::decision::{Decision, Verdict};
 use super::rows::{
-    Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Risk,
+    Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Origin, Risk,
     ScalingActivityStatusCode as Code, Warmup,
 };
 use super::template::{self, Candidate};
 use super::termination::Queue;
-use super::{activity, balance, health, lifecycle, rebalance};
+use super::{activity, balance, health, launch_configuration, lifecycle, rebalance};
 use crate::ec2::{InstanceIndex, Quotes};
 use crate::{Caller, Engine};
 
@@ -352,28 +352,40 @@ fn run(
             ..Default::default()
         }),
     });
+    let base = match &candidate.resolved.origin {
+        Origin::Template(spec) => ec2::RunInstancesRequest {
+            launch_template: Some(ec2::LaunchTemplateSpecification {
+                launch_template_id: Some(spec.id.clone()),
+                launch_template_name: None,
+                version: Some(spec.version.clone()),
+            }),
+            instance_type: candidate
+                .instance_type
+                .as_deref()
+                .filter(|_| candidate.name_type)
+                .map(str::to_owned),
+            image_id: candidate.image_id.clone(),
+            subnet_id: place.subnet.clone(),
+            instance_market_options: market,
+            ..Default::default()
+        },
+        Origin::Configuration(name) => {
+            launch_configuration::instances(launch_configuration::find(cx, name)?, place.subnet.clone())
+        }
+    };
     let request = ec2::RunInstancesRequest {
-        launch_template: Some(ec2::LaunchTemplateSpecification {
-            launch_template_id: Some(candidate.resolved.spec.id.clone()),
-            launch_template_name: None,
-            version: Some(candidate.resolved.spec.version.clone()),
-        }),
         min_count: 1,
         max_count: count,
-        instance_type: candidate.instance_type.as_deref().filter(|_| candidate.name_type).map(str::to_owned),
-        image_id: candidate.image_id.clone(),
-        subnet_id: place.subnet.clone(),
         placement: place.subnet.is_none().then(|| ec2::Placement {
             availability_zone: Some(zone),
             group_name: group.settings.placement_group.clone(),
             ..Default::default()
         }),
-        instance_market_options: market,
         tag_specifications: Some(vec![ec2::TagSpecification {
             resource_type: Some("instance".to_owned()),
             tags: Some(tags),
         }]),
-        ..Default::default()
+        ..base
     };
     Ok(cx.call(Caller::AUTOSCALING, request)?.instances.unwrap_or_default())
 }
@@ -410,7 +422,7 @@ fn launched(
             .or_else(|| candidate.instance_type.clone())
             .unwrap_or_else(|| "".into()),
         image_id: instance.image_id.map(Name::from),
-        template: Some(candidate.resolved.spec.clone()),
+        origin: Some(candidate.resolved.origin.clone()),
         weight: candidate.weight,
         weighted: group
             .mixed()
@@ -479,12 +491,12 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(cx: &Engine, group: &'a Group) -> Self {
         let capacity_type = group.settings.desired_capacity_type.as_deref();
-        let resolved = template::resolve(cx, group.source.template()).ok();
+        let version = group.source.template().and_then(|spec| template::resolve(cx, spec).ok());
         Self {
             group,
             // A template that is gone decides nothing here: then only what the instances themselves say counts.
             candidates: template::candidates(cx, &group.source, capacity_type).unwrap_or_default(),
-            version: resolved.map(|resolved| resolved.spec.version.clone()),
+            version: version.and_then(|resolved| Some(resolved.origin.template()?.version.clone())),
             now: cx.now,
         }
     }

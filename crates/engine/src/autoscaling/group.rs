@@ -303,6 +303,30 @@ pub(super) fn update(
     Ok(shapes::UpdateAutoScalingGroupResponse {})
 }
 
+/// Minimum, maximum and desired capacity, as far as they are given, with who asks for them: `scheduled action NAME`.
+pub(super) fn resize(
+    cx: &mut Engine,
+    name: &Name,
+    [min, max, desired]: [Option<i32>; 3],
+    asks: &str,
+) -> Result<(), Refusal> {
+    let before = find_alive(cx, name)?;
+    let min = min.map_or(before.min, i64::from);
+    let max = max.map_or(before.max, i64::from);
+    let wanted = desired.map_or(before.desired, i64::from);
+    // A desired capacity outside of the limits becomes the nearer one.
+    let desired = if min <= max { wanted.clamp(min, max) } else { wanted };
+    check_sizes(min, max, desired)?;
+    if let Some(mut row) = cx.autoscaling.groups.edit(name) {
+        (row.min, row.max) = (min, max);
+    }
+    let clause = format!(
+        "a {asks} update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {desired}"
+    );
+    capacity::set_desired(cx, name, desired, &clause, None);
+    Ok(())
+}
+
 fn new_source(
     cx: &Engine,
     before: &Group,
@@ -445,8 +469,16 @@ pub(super) fn delete(
 /// Removes a group that has no instances, with all that belongs to it but its activities.
 pub(super) fn forget(cx: &mut Engine, name: &Name) {
     drop_policies(cx, name);
-    for key in cx.autoscaling.hooks.keys_by(name) {
-        cx.autoscaling.hooks.remove(&key);
+    let room = &mut cx.autoscaling;
+    for key in room.hooks.keys_by(name) {
+        room.hooks.remove(&key);
+    }
+    for key in room.scheduled_actions.keys_by(name) {
+        room.scheduled_actions.remove(&key);
+    }
+    let topics = room.notifications.iter().filter(|row| row.group == *name);
+    for key in topics.map(|row| (row.group.clone(), row.topic.clone())).collect::<Vec<_>>() {
+        room.notifications.remove(&key);
     }
     cx.autoscaling.groups.remove(name);
 }
@@ -509,10 +541,13 @@ fn shape(cx: &Engine, group: &Group, with_instances: bool) -> shapes::AutoScalin
     shapes::AutoScalingGroup {
         auto_scaling_group_name: group.name.to_string(),
         auto_scaling_group_arn: Some(group.arn.to_string()),
-        launch_configuration_name: None,
+        launch_configuration_name: match &group.source {
+            Source::Configuration(name) => Some(name.to_string()),
+            Source::Mixed(_) | Source::Template(_) => None,
+        },
         launch_template: match &group.source {
             Source::Template(template) => Some(template::spec_shape(template)),
-            Source::Mixed(_) => None,
+            Source::Configuration(_) | Source::Mixed(_) => None,
         },
         mixed_instances_policy: group.mixed().map(template::mixed_shape),
         min_size: number(group.min),

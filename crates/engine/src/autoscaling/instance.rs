@@ -8,8 +8,8 @@ use capstan_shapes::{Refusal, ec2};
 
 use super::lifecycle::{self, Exit};
 use super::rows::{
-    ActivityKey, Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Risk,
-    ScalingActivityStatusCode as Code,
+    ActivityKey, Group, GroupInstance, GroupInstanceIndex, Health, LifecycleState as State, Name, Origin,
+    Risk, ScalingActivityStatusCode as Code,
 };
 use super::{activity, balance, capacity, invalid, invalid_token, template, zones};
 use crate::kernel::{Effect, page};
@@ -42,6 +42,10 @@ fn members(cx: &Engine, group: &str, ids: Option<Vec<String>>) -> Result<Vec<Ins
         .collect()
 }
 
+fn configuration_name(row: &GroupInstance) -> Option<String> {
+    row.origin.as_ref().and_then(Origin::configuration).map(Name::to_string)
+}
+
 pub(super) fn shape(row: &GroupInstance) -> shapes::Instance {
     shapes::Instance {
         instance_id: row.id.to_string(),
@@ -50,8 +54,8 @@ pub(super) fn shape(row: &GroupInstance) -> shapes::Instance {
         availability_zone_id: zones::id(&row.zone),
         lifecycle_state: row.state,
         health_status: row.health.as_str().to_owned(),
-        launch_configuration_name: None,
-        launch_template: row.template.as_deref().map(template::spec_shape),
+        launch_configuration_name: configuration_name(row),
+        launch_template: row.origin.as_ref().and_then(Origin::template).map(template::spec_shape),
         image_id: row.image_id.as_deref().map(str::to_owned),
         protected_from_scale_in: row.protected,
         weighted_capacity: row.weighted.then(|| row.weight.to_string()),
@@ -85,8 +89,8 @@ pub(super) fn describe(
         lifecycle_state: row.state.as_str().to_owned(),
         // In upper case here, and only here.
         health_status: row.health.as_str().to_ascii_uppercase(),
-        launch_configuration_name: None,
-        launch_template: row.template.as_deref().map(template::spec_shape),
+        launch_configuration_name: configuration_name(row),
+        launch_template: row.origin.as_ref().and_then(Origin::template).map(template::spec_shape),
         image_id: row.image_id.as_deref().map(str::to_owned),
         protected_from_scale_in: row.protected,
         weighted_capacity: row.weighted.then(|| row.weight.to_string()),
@@ -418,7 +422,7 @@ fn take_in(cx: &mut Engine, group: &Group, id: InstanceId, instance: ec2::Instan
         subnet: instance.subnet_id.map(Name::from),
         instance_type: instance.instance_type.unwrap_or_default().into(),
         image_id: instance.image_id.map(Name::from),
-        template: None,
+        origin: None,
         weight: 1,
         weighted: false,
         spot: instance.instance_lifecycle == Some(ec2::InstanceLifecycleType::Spot),

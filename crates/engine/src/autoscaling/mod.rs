@@ -17,12 +17,15 @@ mod health;
 mod hook;
 mod inert;
 mod instance;
+mod launch_configuration;
 mod lifecycle;
 mod metrics;
+mod notification;
 mod policy;
 mod rebalance;
 mod rows;
 mod scaling;
+mod scheduled_action;
 mod suspend;
 mod tag;
 mod target_group;
@@ -51,7 +54,10 @@ pub struct AutoScaling {
     groups: Table<Group>,
     hooks: Table<Hook>,
     instances: Table<GroupInstance>,
+    launch_configurations: Table<LaunchConfiguration>,
+    notifications: Table<Notification>,
     policies: Table<Policy>,
+    scheduled_actions: Table<ScheduledAction>,
 }
 
 impl AutoScaling {
@@ -76,8 +82,20 @@ impl AutoScaling {
         &self.instances
     }
 
+    pub fn launch_configurations(&self) -> &Table<LaunchConfiguration> {
+        &self.launch_configurations
+    }
+
+    pub fn notifications(&self) -> &Table<Notification> {
+        &self.notifications
+    }
+
     pub fn policies(&self) -> &Table<Policy> {
         &self.policies
+    }
+
+    pub fn scheduled_actions(&self) -> &Table<ScheduledAction> {
+        &self.scheduled_actions
     }
 
     pub(crate) fn next_due(&self) -> Option<Time> {
@@ -86,12 +104,23 @@ impl AutoScaling {
             self.activities.next_due(),
             self.groups.next_due(),
             self.instances.next_due(),
+            self.scheduled_actions.next_due(),
         ];
         due.into_iter().flatten().min()
     }
 }
 
-tables!(AutoScaling { actions, activities, groups, hooks, instances, policies });
+tables!(AutoScaling {
+    actions,
+    activities,
+    groups,
+    hooks,
+    instances,
+    launch_configurations,
+    notifications,
+    policies,
+    scheduled_actions
+});
 
 /// The names of the instance types that a group may launch, in the order of priority; empty when its launch template
 /// is gone or names none.
@@ -107,23 +136,33 @@ pub(crate) fn handle(
     Ok(dispatch!(cx, caller, request, autoscaling {
         AttachInstances => instance::attach,
         AttachLoadBalancerTargetGroups => target_group::attach,
+        BatchDeleteScheduledAction => scheduled_action::delete_batch,
+        BatchPutScheduledUpdateGroupAction => scheduled_action::put_batch,
         CompleteLifecycleAction => hook::complete,
         CreateAutoScalingGroup => group::create,
+        CreateLaunchConfiguration => launch_configuration::create,
         CreateOrUpdateTags => tag::create,
         DeleteAutoScalingGroup => group::delete,
+        DeleteLaunchConfiguration => launch_configuration::delete,
         DeleteLifecycleHook => hook::delete,
+        DeleteNotificationConfiguration => notification::delete,
         DeletePolicy => policy::delete,
+        DeleteScheduledAction => scheduled_action::delete,
         DeleteTags => tag::delete,
         DescribeAccountLimits => types::limits,
         DescribeAdjustmentTypes => types::adjustment,
         DescribeAutoScalingGroups => group::describe,
         DescribeAutoScalingInstances => instance::describe,
+        DescribeAutoScalingNotificationTypes => notification::types,
+        DescribeLaunchConfigurations => launch_configuration::describe,
         DescribeLifecycleHookTypes => types::lifecycle_hook,
         DescribeLifecycleHooks => hook::describe,
         DescribeLoadBalancerTargetGroups => target_group::describe,
+        DescribeNotificationConfigurations => notification::describe,
         DescribePolicies => policy::describe,
         DescribeScalingActivities => activity::describe,
         DescribeScalingProcessTypes => types::process,
+        DescribeScheduledActions => scheduled_action::describe,
         DescribeTags => tag::describe,
         DescribeTerminationPolicyTypes => types::termination_policy,
         DetachInstances => instance::detach,
@@ -134,7 +173,9 @@ pub(crate) fn handle(
         ExecutePolicy => alarm::execute,
         ExitStandby => instance::exit_standby,
         PutLifecycleHook => hook::put,
+        PutNotificationConfiguration => notification::put,
         PutScalingPolicy => policy::put,
+        PutScheduledUpdateGroupAction => scheduled_action::put,
         RecordLifecycleActionHeartbeat => hook::heartbeat,
         ResumeProcesses => suspend::resume,
         SetDesiredCapacity => group::set_desired,
@@ -155,6 +196,8 @@ pub(crate) fn on_due(cx: &mut Engine) {
         health::due(cx, id);
     } else if let Some((_, key)) = room.actions.first_due().filter(|(time, _)| *time == first) {
         hook::due(cx, &key);
+    } else if let Some((_, key)) = room.scheduled_actions.first_due().filter(|(time, _)| *time == first) {
+        scheduled_action::due(cx, &key);
     } else if let Some((_, key)) = room.activities.first_due().filter(|(time, _)| *time == first) {
         activity::due(cx, &key);
     } else if let Some((_, name)) = room.groups.first_due() {

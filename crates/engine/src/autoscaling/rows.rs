@@ -1,6 +1,8 @@
 //! The rows of the Auto Scaling tables.
 
+mod launch_configuration;
 mod policy;
+mod scheduled_action;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +11,9 @@ use capstan_model::{InstanceId, MicroDollars, Span, Time};
 use capstan_shapes::autoscaling as shapes;
 
 pub use capstan_shapes::autoscaling::{LifecycleState, ScalingActivityStatusCode};
+pub use launch_configuration::LaunchConfiguration;
 pub use policy::*;
+pub use scheduled_action::{Notification, ScheduledAction};
 
 use super::decision::Decision;
 use crate::kernel::{Amounts, NoIndex, Row};
@@ -82,7 +86,7 @@ impl Group {
     pub fn mixed(&self) -> Option<&MixedPolicy> {
         match &self.source {
             Source::Mixed(policy) => Some(policy),
-            Source::Template(_) => None,
+            Source::Configuration(_) | Source::Template(_) => None,
         }
     }
 
@@ -143,15 +147,43 @@ pub struct TargetGroup {
 /// What a group launches from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
+    /// A launch configuration.
+    Configuration(Name),
     Mixed(MixedPolicy),
     Template(TemplateSpec),
 }
 
 impl Source {
-    pub fn template(&self) -> &TemplateSpec {
+    pub fn template(&self) -> Option<&TemplateSpec> {
         match self {
-            Self::Mixed(policy) => &policy.template,
-            Self::Template(template) => template,
+            Self::Configuration(_) => None,
+            Self::Mixed(policy) => Some(&policy.template),
+            Self::Template(template) => Some(template),
+        }
+    }
+}
+
+/// What an instance was launched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A launch configuration.
+    Configuration(Name),
+    /// With the numeric version.
+    Template(Arc<TemplateSpec>),
+}
+
+impl Origin {
+    pub fn configuration(&self) -> Option<&Name> {
+        match self {
+            Self::Configuration(name) => Some(name),
+            Self::Template(_) => None,
+        }
+    }
+
+    pub fn template(&self) -> Option<&TemplateSpec> {
+        match self {
+            Self::Configuration(_) => None,
+            Self::Template(spec) => Some(spec),
         }
     }
 }
@@ -249,8 +281,8 @@ pub struct GroupInstance {
     pub subnet: Option<Name>,
     pub instance_type: Name,
     pub image_id: Option<Name>,
-    /// The template with the numeric version it was launched from; `None` for an attached instance.
-    pub template: Option<Arc<TemplateSpec>>,
+    /// What it was launched from; `None` for an attached instance.
+    pub origin: Option<Origin>,
     /// Capacity units.
     pub weight: i64,
     /// Whether the group has weights at all (then `WeightedCapacity` is described).

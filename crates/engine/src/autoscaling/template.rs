@@ -8,18 +8,18 @@ use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
 use capstan_shapes::ec2::MarketType;
 
-use super::invalid;
 use super::rows::{
-    Distribution, Group, MixedPolicy, Name, OnDemandStrategy, Override, Source, SpotStrategy, TemplateSpec,
+    Distribution, Group, MixedPolicy, Name, OnDemandStrategy, Origin, Override, Source, SpotStrategy,
+    TemplateSpec,
 };
+use super::{invalid, launch_configuration};
 use crate::ec2::requirements;
 use crate::{Engine, ec2, ssm};
 
-/// Launch template of a group, looked up at the moment of a launch.
+/// What a group launches from, looked up at the moment of a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Resolved {
-    /// With the numeric version.
-    pub(super) spec: Arc<TemplateSpec>,
+    pub(super) origin: Origin,
     pub(super) instance_type: Option<Name>,
     /// The template itself asks for Spot.
     pub(super) spot: bool,
@@ -43,14 +43,30 @@ pub(super) fn resolve(engine: &Engine, spec: &TemplateSpec) -> Result<Resolved, 
     let version = engine.ec2.launch_template_version(template, Some(&spec.version))?;
     let market = version.data.instance_market_options.as_ref().and_then(|market| market.market_type);
     Ok(Resolved {
-        spec: Arc::new(TemplateSpec {
+        origin: Origin::Template(Arc::new(TemplateSpec {
             id: spec.id.clone(),
             name: spec.name.clone(),
             version: version.version.to_string(),
-        }),
+        })),
         instance_type: version.data.instance_type.as_deref().map(Name::from),
         spot: market == Some(MarketType::Spot),
         architecture: version.data.image_id.as_deref().and_then(|image| architecture(engine, image)),
+    })
+}
+
+/// What the group's own template, or its launch configuration, means now.
+fn resolve_source(engine: &Engine, source: &Source) -> Result<Resolved, Refusal> {
+    let name = match source {
+        Source::Configuration(name) => name,
+        Source::Mixed(policy) => return resolve(engine, &policy.template),
+        Source::Template(spec) => return resolve(engine, spec),
+    };
+    let given = &launch_configuration::find(engine, name)?.given;
+    Ok(Resolved {
+        origin: Origin::Configuration(name.clone()),
+        instance_type: given.instance_type.as_deref().map(Name::from),
+        spot: given.spot_price.is_some(),
+        architecture: given.image_id.as_deref().and_then(|image| architecture(engine, image)),
     })
 }
 
@@ -89,14 +105,13 @@ pub(super) fn source(
         ));
     }
     if let Some(name) = launch_configuration {
-        return Err(invalid(format!(
-            "Launch configuration name not found - Launch configuration {name} not found"
-        )));
+        let found = launch_configuration::find(engine, name)?;
+        return Ok(Some(Source::Configuration(found.name.clone())));
     }
     if instance.is_some() {
         return Err(invalid(
-            "Launch configurations, which creating a group from an instance needs, are not available. Use a launch \
-             template.",
+            "Groups cannot be made of an instance here: leave InstanceId out and give a launch template or a launch \
+             configuration.",
         ));
     }
     if let Some(policy) = mixed {
@@ -305,7 +320,7 @@ pub(super) fn candidates(
     source: &Source,
     capacity_type: Option<&str>,
 ) -> Result<Vec<Candidate>, Refusal> {
-    let resolved = resolve(engine, source.template())?;
+    let resolved = resolve_source(engine, source)?;
     let plain = |resolved: Resolved| Candidate {
         rank: 0,
         instance_type: resolved.instance_type.clone(),
@@ -317,7 +332,9 @@ pub(super) fn candidates(
     };
     let policy = match source {
         Source::Mixed(policy) if !policy.overrides.is_empty() => policy,
-        Source::Mixed(_) | Source::Template(_) => return Ok(vec![plain(resolved)]),
+        Source::Configuration(_) | Source::Mixed(_) | Source::Template(_) => {
+            return Ok(vec![plain(resolved)]);
+        }
     };
     let mut found: Vec<Candidate> = Vec::new();
     for each in &policy.overrides {
@@ -375,6 +392,11 @@ pub(super) fn types(engine: &Engine, group: &Group) -> Vec<String> {
 #[cfg(test)]
 impl Resolved {
     pub(super) fn of(spec: TemplateSpec) -> Self {
-        Self { spec: Arc::new(spec), instance_type: None, spot: false, architecture: None }
+        Self {
+            origin: Origin::Template(Arc::new(spec)),
+            instance_type: None,
+            spot: false,
+            architecture: None,
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use capstan_model::{Span, Time};
 
 use super::allocation::Fleet;
-use super::rows::{Group, GroupInstance, Name};
+use super::rows::{Group, GroupInstance, Name, Origin, Source};
 
 /// Termination policies, as DescribeTerminationPolicyTypes lists them.
 pub(super) const TYPES: &[&str] = &[
@@ -134,8 +134,7 @@ fn put_rank(
             rank.push(-i64::try_from(standing).unwrap_or(i64::MAX));
         }
         "OldestLaunchTemplate" => rank.extend(template_age(each, group, current_version)),
-        // There are no launch configurations: the policy takes nobody before others.
-        "OldestLaunchConfiguration" => {}
+        "OldestLaunchConfiguration" => rank.push(configuration_age(each, group)),
         _ => {
             if group.mixed().is_some() {
                 put_rank("AllocationStrategy", group, current_version, each, fleet, now, rank);
@@ -149,12 +148,26 @@ fn put_rank(
 /// Instances of other templates than the group's, then those of its oldest version. Attached instances, which have no
 /// template of their own, are among the others.
 fn template_age(each: &GroupInstance, group: &Group, current_version: Option<&str>) -> [i64; 2] {
-    let id = &group.source.template().id;
     let current = current_version.and_then(|version| version.parse().ok()).unwrap_or(i64::MAX);
-    match &each.template {
-        Some(template) if template.id == *id => [1, template.version.parse().unwrap_or(current)],
+    match (each.origin.as_ref(), group.source.template()) {
+        (Some(Origin::Template(template)), Some(own)) if template.id == own.id => {
+            [1, template.version.parse().unwrap_or(current)]
+        }
+        // A launch configuration never changes: only which one it is counts.
+        (Some(Origin::Configuration(_)), None) => [configuration_age(each, group), 0],
         _ => [0, 0],
     }
+}
+
+/// Instances of other launch configurations than the group's first.
+fn configuration_age(each: &GroupInstance, group: &Group) -> i64 {
+    let own = match (&each.origin, &group.source) {
+        (Some(Origin::Configuration(name)), Source::Configuration(own)) => name == own,
+        // A policy about launch configurations takes nobody else before others.
+        (Some(Origin::Configuration(_)), _) => false,
+        _ => true,
+    };
+    i64::from(own)
 }
 
 /// Whole minutes until the instance has run another hour: instances of one launch are alike.

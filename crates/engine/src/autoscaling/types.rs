@@ -4,11 +4,8 @@ use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
 
 use super::rows::{AdjustmentKind, Transition};
-use super::{group, number, suspend, termination};
+use super::{group, launch_configuration, number, suspend, termination};
 use crate::{Caller, Engine};
-
-/// Launch configurations of an account in a region (Auto Scaling quotas).
-const LAUNCH_CONFIGURATIONS_MAX: i32 = 200;
 
 pub(super) fn limits(
     cx: &mut Engine,
@@ -18,9 +15,9 @@ pub(super) fn limits(
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX));
     Ok(shapes::DescribeAccountLimitsResponse {
         max_number_of_auto_scaling_groups: Some(count(group::PER_REGION_MAX)),
-        max_number_of_launch_configurations: Some(LAUNCH_CONFIGURATIONS_MAX),
+        max_number_of_launch_configurations: Some(count(launch_configuration::PER_REGION_MAX)),
         number_of_auto_scaling_groups: Some(count(cx.autoscaling.groups.len())),
-        number_of_launch_configurations: Some(0),
+        number_of_launch_configurations: Some(count(cx.autoscaling.launch_configurations.len())),
     })
 }
 

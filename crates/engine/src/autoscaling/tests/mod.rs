@@ -3,9 +3,11 @@
 mod converge;
 mod groups;
 mod hooks;
+mod launch_configurations;
 mod market;
 mod policies;
 mod scale;
+mod schedules;
 mod targets;
 mod terminations;
 
@@ -19,7 +21,7 @@ use capstan_shapes::ec2::{
 };
 use capstan_shapes::{Call, Refusal};
 
-use super::{Activity, Group, GroupInstance, GroupInstanceIndex};
+use super::{Activity, Group, GroupInstance, GroupInstanceIndex, Origin};
 use crate::{Caller, Config, Effect, Engine, Fact, Input, Outcome};
 
 /// 2026-01-01T00:00:00Z

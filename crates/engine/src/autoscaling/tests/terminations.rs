@@ -79,7 +79,10 @@ fn instances_of_an_older_template_version_go_first() {
     world.desire(1);
     world.mins(1);
     let left = world.instances()[0];
-    assert_eq!((&*left.instance_type, left.template.as_ref().unwrap().version.as_str()), ("t3.small", "2"));
+    assert_eq!(
+        (&*left.instance_type, left.origin.as_ref().and_then(Origin::template).unwrap().version.as_str()),
+        ("t3.small", "2")
+    );
 }
 
 #[test]

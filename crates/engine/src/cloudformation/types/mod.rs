@@ -1,5 +1,6 @@
 //! The resource types: for each service a file with the handlers of its types.
 
+mod application_autoscaling;
 mod autoscaling;
 mod cdk;
 mod cloudwatch;
@@ -9,6 +10,7 @@ mod elb;
 mod events;
 mod fis;
 mod iam;
+mod launch_configuration;
 mod logs;
 mod sqs;
 mod ssm;
@@ -17,6 +19,7 @@ use super::resource::Handler;
 
 /// Every resource type that templates may use, one list for each service.
 const HANDLERS: &[&[Handler]] = &[
+    application_autoscaling::HANDLERS,
     autoscaling::HANDLERS,
     cdk::HANDLERS,
     cloudwatch::HANDLERS,
@@ -24,6 +27,7 @@ const HANDLERS: &[&[Handler]] = &[
     elb::HANDLERS,
     events::HANDLERS,
     fis::HANDLERS,
+    launch_configuration::HANDLERS,
     logs::HANDLERS,
     sqs::HANDLERS,
     iam::HANDLERS,
