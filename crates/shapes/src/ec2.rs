@@ -26,6 +26,7 @@ Operation { name: "AuthorizeSecurityGroupIngress", input: &AUTHORIZE_SECURITY_GR
 Operation { name: "CancelSpotInstanceRequests", input: &CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST, output: &CANCEL_SPOT_INSTANCE_REQUESTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateFleet", input: &CREATE_FLEET_REQUEST, output: &CREATE_FLEET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateInternetGateway", input: &CREATE_INTERNET_GATEWAY_REQUEST, output: &CREATE_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateKeyPair", input: &CREATE_KEY_PAIR_REQUEST, output: &CREATE_KEY_PAIR_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplate", input: &CREATE_LAUNCH_TEMPLATE_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateLaunchTemplateVersion", input: &CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST, output: &CREATE_LAUNCH_TEMPLATE_VERSION_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateNatGateway", input: &CREATE_NAT_GATEWAY_REQUEST, output: &CREATE_NAT_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
@@ -38,7 +39,9 @@ Operation { name: "CreateSecurityGroup", input: &CREATE_SECURITY_GROUP_REQUEST, 
 Operation { name: "CreateSubnet", input: &CREATE_SUBNET_REQUEST, output: &CREATE_SUBNET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateTags", input: &CREATE_TAGS_REQUEST, output: &CREATE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "CreateVpc", input: &CREATE_VPC_REQUEST, output: &CREATE_VPC_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "CreateVpcEndpoint", input: &CREATE_VPC_ENDPOINT_REQUEST, output: &CREATE_VPC_ENDPOINT_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteInternetGateway", input: &DELETE_INTERNET_GATEWAY_REQUEST, output: &DELETE_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteKeyPair", input: &DELETE_KEY_PAIR_REQUEST, output: &DELETE_KEY_PAIR_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteLaunchTemplate", input: &DELETE_LAUNCH_TEMPLATE_REQUEST, output: &DELETE_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteLaunchTemplateVersions", input: &DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST, output: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteNatGateway", input: &DELETE_NAT_GATEWAY_REQUEST, output: &DELETE_NAT_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
@@ -51,20 +54,29 @@ Operation { name: "DeleteSecurityGroup", input: &DELETE_SECURITY_GROUP_REQUEST, 
 Operation { name: "DeleteSubnet", input: &DELETE_SUBNET_REQUEST, output: &DELETE_SUBNET_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteTags", input: &DELETE_TAGS_REQUEST, output: &DELETE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DeleteVpc", input: &DELETE_VPC_REQUEST, output: &DELETE_VPC_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DeleteVpcEndpoints", input: &DELETE_VPC_ENDPOINTS_REQUEST, output: &DELETE_VPC_ENDPOINTS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeAccountAttributes", input: &DESCRIBE_ACCOUNT_ATTRIBUTES_REQUEST, output: &DESCRIBE_ACCOUNT_ATTRIBUTES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeAddresses", input: &DESCRIBE_ADDRESSES_REQUEST, output: &DESCRIBE_ADDRESSES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeAddressesAttribute", input: &DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST, output: &DESCRIBE_ADDRESSES_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeAvailabilityZones", input: &DESCRIBE_AVAILABILITY_ZONES_REQUEST, output: &DESCRIBE_AVAILABILITY_ZONES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeDhcpOptions", input: &DESCRIBE_DHCP_OPTIONS_REQUEST, output: &DESCRIBE_DHCP_OPTIONS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeFlowLogs", input: &DESCRIBE_FLOW_LOGS_REQUEST, output: &DESCRIBE_FLOW_LOGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeImages", input: &DESCRIBE_IMAGES_REQUEST, output: &DESCRIBE_IMAGES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeInstanceAttribute", input: &DESCRIBE_INSTANCE_ATTRIBUTE_REQUEST, output: &DESCRIBE_INSTANCE_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeInstanceCreditSpecifications", input: &DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_REQUEST, output: &DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceStatus", input: &DESCRIBE_INSTANCE_STATUS_REQUEST, output: &DESCRIBE_INSTANCE_STATUS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceTypeOfferings", input: &DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST, output: &DESCRIBE_INSTANCE_TYPE_OFFERINGS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstanceTypes", input: &DESCRIBE_INSTANCE_TYPES_REQUEST, output: &DESCRIBE_INSTANCE_TYPES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInstances", input: &DESCRIBE_INSTANCES_REQUEST, output: &DESCRIBE_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeInternetGateways", input: &DESCRIBE_INTERNET_GATEWAYS_REQUEST, output: &DESCRIBE_INTERNET_GATEWAYS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeKeyPairs", input: &DESCRIBE_KEY_PAIRS_REQUEST, output: &DESCRIBE_KEY_PAIRS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeLaunchTemplateVersions", input: &DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST, output: &DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeLaunchTemplates", input: &DESCRIBE_LAUNCH_TEMPLATES_REQUEST, output: &DESCRIBE_LAUNCH_TEMPLATES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeManagedPrefixLists", input: &DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST, output: &DESCRIBE_MANAGED_PREFIX_LISTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeNatGateways", input: &DESCRIBE_NAT_GATEWAYS_REQUEST, output: &DESCRIBE_NAT_GATEWAYS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeNetworkAcls", input: &DESCRIBE_NETWORK_ACLS_REQUEST, output: &DESCRIBE_NETWORK_ACLS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeNetworkInterfaces", input: &DESCRIBE_NETWORK_INTERFACES_REQUEST, output: &DESCRIBE_NETWORK_INTERFACES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribePrefixLists", input: &DESCRIBE_PREFIX_LISTS_REQUEST, output: &DESCRIBE_PREFIX_LISTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeRegions", input: &DESCRIBE_REGIONS_REQUEST, output: &DESCRIBE_REGIONS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeRouteTables", input: &DESCRIBE_ROUTE_TABLES_REQUEST, output: &DESCRIBE_ROUTE_TABLES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSecurityGroupRules", input: &DESCRIBE_SECURITY_GROUP_RULES_REQUEST, output: &DESCRIBE_SECURITY_GROUP_RULES_RESPONSE, result_wrapper: "", errors: &[] },
@@ -73,18 +85,24 @@ Operation { name: "DescribeSpotInstanceRequests", input: &DESCRIBE_SPOT_INSTANCE
 Operation { name: "DescribeSpotPriceHistory", input: &DESCRIBE_SPOT_PRICE_HISTORY_REQUEST, output: &DESCRIBE_SPOT_PRICE_HISTORY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeSubnets", input: &DESCRIBE_SUBNETS_REQUEST, output: &DESCRIBE_SUBNETS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeVolumes", input: &DESCRIBE_VOLUMES_REQUEST, output: &DESCRIBE_VOLUMES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeVpcAttribute", input: &DESCRIBE_VPC_ATTRIBUTE_REQUEST, output: &DESCRIBE_VPC_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeVpcEndpoints", input: &DESCRIBE_VPC_ENDPOINTS_REQUEST, output: &DESCRIBE_VPC_ENDPOINTS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DescribeVpcs", input: &DESCRIBE_VPCS_REQUEST, output: &DESCRIBE_VPCS_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "DescribeVpnGateways", input: &DESCRIBE_VPN_GATEWAYS_REQUEST, output: &DESCRIBE_VPN_GATEWAYS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DetachInternetGateway", input: &DETACH_INTERNET_GATEWAY_REQUEST, output: &DETACH_INTERNET_GATEWAY_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DisassociateAddress", input: &DISASSOCIATE_ADDRESS_REQUEST, output: &DISASSOCIATE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DisassociateRouteTable", input: &DISASSOCIATE_ROUTE_TABLE_REQUEST, output: &DISASSOCIATE_ROUTE_TABLE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "DisassociateVpcCidrBlock", input: &DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST, output: &DISASSOCIATE_VPC_CIDR_BLOCK_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "GetSpotPlacementScores", input: &GET_SPOT_PLACEMENT_SCORES_REQUEST, output: &GET_SPOT_PLACEMENT_SCORES_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ImportKeyPair", input: &IMPORT_KEY_PAIR_REQUEST, output: &IMPORT_KEY_PAIR_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifyInstanceAttribute", input: &MODIFY_INSTANCE_ATTRIBUTE_REQUEST, output: &MODIFY_INSTANCE_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyLaunchTemplate", input: &MODIFY_LAUNCH_TEMPLATE_REQUEST, output: &MODIFY_LAUNCH_TEMPLATE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyNetworkInterfaceAttribute", input: &MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST, output: &MODIFY_NETWORK_INTERFACE_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifySecurityGroupRules", input: &MODIFY_SECURITY_GROUP_RULES_REQUEST, output: &MODIFY_SECURITY_GROUP_RULES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifySubnetAttribute", input: &MODIFY_SUBNET_ATTRIBUTE_REQUEST, output: &MODIFY_SUBNET_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ModifyVpcAttribute", input: &MODIFY_VPC_ATTRIBUTE_REQUEST, output: &MODIFY_VPC_ATTRIBUTE_RESPONSE, result_wrapper: "", errors: &[] },
+Operation { name: "ModifyVpcEndpoint", input: &MODIFY_VPC_ENDPOINT_REQUEST, output: &MODIFY_VPC_ENDPOINT_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "RebootInstances", input: &REBOOT_INSTANCES_REQUEST, output: &REBOOT_INSTANCES_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ReleaseAddress", input: &RELEASE_ADDRESS_REQUEST, output: &RELEASE_ADDRESS_RESPONSE, result_wrapper: "", errors: &[] },
 Operation { name: "ReplaceNetworkAclAssociation", input: &REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST, output: &REPLACE_NETWORK_ACL_ASSOCIATION_RESPONSE, result_wrapper: "", errors: &[] },
@@ -113,80 +131,98 @@ operations! { Ec2 {
 7 CancelSpotInstanceRequests CancelSpotInstanceRequestsRequest CancelSpotInstanceRequestsResponse CANCEL_SPOT_INSTANCE_REQUESTS_REQUEST,
 8 CreateFleet CreateFleetRequest CreateFleetResponse CREATE_FLEET_REQUEST,
 9 CreateInternetGateway CreateInternetGatewayRequest CreateInternetGatewayResponse CREATE_INTERNET_GATEWAY_REQUEST,
-10 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
-11 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
-12 CreateNatGateway CreateNatGatewayRequest CreateNatGatewayResponse CREATE_NAT_GATEWAY_REQUEST,
-13 CreateNetworkAcl CreateNetworkAclRequest CreateNetworkAclResponse CREATE_NETWORK_ACL_REQUEST,
-14 CreateNetworkAclEntry CreateNetworkAclEntryRequest CreateNetworkAclEntryResponse CREATE_NETWORK_ACL_ENTRY_REQUEST,
-15 CreateNetworkInterface CreateNetworkInterfaceRequest CreateNetworkInterfaceResponse CREATE_NETWORK_INTERFACE_REQUEST,
-16 CreateRoute CreateRouteRequest CreateRouteResponse CREATE_ROUTE_REQUEST,
-17 CreateRouteTable CreateRouteTableRequest CreateRouteTableResponse CREATE_ROUTE_TABLE_REQUEST,
-18 CreateSecurityGroup CreateSecurityGroupRequest CreateSecurityGroupResponse CREATE_SECURITY_GROUP_REQUEST,
-19 CreateSubnet CreateSubnetRequest CreateSubnetResponse CREATE_SUBNET_REQUEST,
-20 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
-21 CreateVpc CreateVpcRequest CreateVpcResponse CREATE_VPC_REQUEST,
-22 DeleteInternetGateway DeleteInternetGatewayRequest DeleteInternetGatewayResponse DELETE_INTERNET_GATEWAY_REQUEST,
-23 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
-24 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-25 DeleteNatGateway DeleteNatGatewayRequest DeleteNatGatewayResponse DELETE_NAT_GATEWAY_REQUEST,
-26 DeleteNetworkAcl DeleteNetworkAclRequest DeleteNetworkAclResponse DELETE_NETWORK_ACL_REQUEST,
-27 DeleteNetworkAclEntry DeleteNetworkAclEntryRequest DeleteNetworkAclEntryResponse DELETE_NETWORK_ACL_ENTRY_REQUEST,
-28 DeleteNetworkInterface DeleteNetworkInterfaceRequest DeleteNetworkInterfaceResponse DELETE_NETWORK_INTERFACE_REQUEST,
-29 DeleteRoute DeleteRouteRequest DeleteRouteResponse DELETE_ROUTE_REQUEST,
-30 DeleteRouteTable DeleteRouteTableRequest DeleteRouteTableResponse DELETE_ROUTE_TABLE_REQUEST,
-31 DeleteSecurityGroup DeleteSecurityGroupRequest DeleteSecurityGroupResponse DELETE_SECURITY_GROUP_REQUEST,
-32 DeleteSubnet DeleteSubnetRequest DeleteSubnetResponse DELETE_SUBNET_REQUEST,
-33 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-34 DeleteVpc DeleteVpcRequest DeleteVpcResponse DELETE_VPC_REQUEST,
-35 DescribeAddresses DescribeAddressesRequest DescribeAddressesResponse DESCRIBE_ADDRESSES_REQUEST,
-36 DescribeAddressesAttribute DescribeAddressesAttributeRequest DescribeAddressesAttributeResponse DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST,
-37 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
-38 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
-39 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
-40 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
-41 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
-42 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
-43 DescribeInternetGateways DescribeInternetGatewaysRequest DescribeInternetGatewaysResponse DESCRIBE_INTERNET_GATEWAYS_REQUEST,
-44 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
-45 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
-46 DescribeNatGateways DescribeNatGatewaysRequest DescribeNatGatewaysResponse DESCRIBE_NAT_GATEWAYS_REQUEST,
-47 DescribeNetworkAcls DescribeNetworkAclsRequest DescribeNetworkAclsResponse DESCRIBE_NETWORK_ACLS_REQUEST,
-48 DescribeNetworkInterfaces DescribeNetworkInterfacesRequest DescribeNetworkInterfacesResponse DESCRIBE_NETWORK_INTERFACES_REQUEST,
-49 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
-50 DescribeRouteTables DescribeRouteTablesRequest DescribeRouteTablesResponse DESCRIBE_ROUTE_TABLES_REQUEST,
-51 DescribeSecurityGroupRules DescribeSecurityGroupRulesRequest DescribeSecurityGroupRulesResponse DESCRIBE_SECURITY_GROUP_RULES_REQUEST,
-52 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
-53 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
-54 DescribeSpotPriceHistory DescribeSpotPriceHistoryRequest DescribeSpotPriceHistoryResponse DESCRIBE_SPOT_PRICE_HISTORY_REQUEST,
-55 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
-56 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-57 DescribeVpcAttribute DescribeVpcAttributeRequest DescribeVpcAttributeResponse DESCRIBE_VPC_ATTRIBUTE_REQUEST,
-58 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
-59 DetachInternetGateway DetachInternetGatewayRequest DetachInternetGatewayResponse DETACH_INTERNET_GATEWAY_REQUEST,
-60 DisassociateAddress DisassociateAddressRequest DisassociateAddressResponse DISASSOCIATE_ADDRESS_REQUEST,
-61 DisassociateRouteTable DisassociateRouteTableRequest DisassociateRouteTableResponse DISASSOCIATE_ROUTE_TABLE_REQUEST,
-62 DisassociateVpcCidrBlock DisassociateVpcCidrBlockRequest DisassociateVpcCidrBlockResponse DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST,
-63 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
-64 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
-65 ModifyNetworkInterfaceAttribute ModifyNetworkInterfaceAttributeRequest ModifyNetworkInterfaceAttributeResponse MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST,
-66 ModifySecurityGroupRules ModifySecurityGroupRulesRequest ModifySecurityGroupRulesResponse MODIFY_SECURITY_GROUP_RULES_REQUEST,
-67 ModifySubnetAttribute ModifySubnetAttributeRequest ModifySubnetAttributeResponse MODIFY_SUBNET_ATTRIBUTE_REQUEST,
-68 ModifyVpcAttribute ModifyVpcAttributeRequest ModifyVpcAttributeResponse MODIFY_VPC_ATTRIBUTE_REQUEST,
-69 RebootInstances RebootInstancesRequest RebootInstancesResponse REBOOT_INSTANCES_REQUEST,
-70 ReleaseAddress ReleaseAddressRequest ReleaseAddressResponse RELEASE_ADDRESS_REQUEST,
-71 ReplaceNetworkAclAssociation ReplaceNetworkAclAssociationRequest ReplaceNetworkAclAssociationResponse REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST,
-72 ReplaceNetworkAclEntry ReplaceNetworkAclEntryRequest ReplaceNetworkAclEntryResponse REPLACE_NETWORK_ACL_ENTRY_REQUEST,
-73 ReplaceRoute ReplaceRouteRequest ReplaceRouteResponse REPLACE_ROUTE_REQUEST,
-74 ReplaceRouteTableAssociation ReplaceRouteTableAssociationRequest ReplaceRouteTableAssociationResponse REPLACE_ROUTE_TABLE_ASSOCIATION_REQUEST,
-75 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
-76 RevokeSecurityGroupEgress RevokeSecurityGroupEgressRequest RevokeSecurityGroupEgressResponse REVOKE_SECURITY_GROUP_EGRESS_REQUEST,
-77 RevokeSecurityGroupIngress RevokeSecurityGroupIngressRequest RevokeSecurityGroupIngressResponse REVOKE_SECURITY_GROUP_INGRESS_REQUEST,
-78 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
-79 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
-80 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
-81 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
-82 UpdateSecurityGroupRuleDescriptionsEgress UpdateSecurityGroupRuleDescriptionsEgressRequest UpdateSecurityGroupRuleDescriptionsEgressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_REQUEST,
-83 UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsIngressRequest UpdateSecurityGroupRuleDescriptionsIngressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_REQUEST,
+10 CreateKeyPair CreateKeyPairRequest CreateKeyPairResponse CREATE_KEY_PAIR_REQUEST,
+11 CreateLaunchTemplate CreateLaunchTemplateRequest CreateLaunchTemplateResponse CREATE_LAUNCH_TEMPLATE_REQUEST,
+12 CreateLaunchTemplateVersion CreateLaunchTemplateVersionRequest CreateLaunchTemplateVersionResponse CREATE_LAUNCH_TEMPLATE_VERSION_REQUEST,
+13 CreateNatGateway CreateNatGatewayRequest CreateNatGatewayResponse CREATE_NAT_GATEWAY_REQUEST,
+14 CreateNetworkAcl CreateNetworkAclRequest CreateNetworkAclResponse CREATE_NETWORK_ACL_REQUEST,
+15 CreateNetworkAclEntry CreateNetworkAclEntryRequest CreateNetworkAclEntryResponse CREATE_NETWORK_ACL_ENTRY_REQUEST,
+16 CreateNetworkInterface CreateNetworkInterfaceRequest CreateNetworkInterfaceResponse CREATE_NETWORK_INTERFACE_REQUEST,
+17 CreateRoute CreateRouteRequest CreateRouteResponse CREATE_ROUTE_REQUEST,
+18 CreateRouteTable CreateRouteTableRequest CreateRouteTableResponse CREATE_ROUTE_TABLE_REQUEST,
+19 CreateSecurityGroup CreateSecurityGroupRequest CreateSecurityGroupResponse CREATE_SECURITY_GROUP_REQUEST,
+20 CreateSubnet CreateSubnetRequest CreateSubnetResponse CREATE_SUBNET_REQUEST,
+21 CreateTags CreateTagsRequest CreateTagsResponse CREATE_TAGS_REQUEST,
+22 CreateVpc CreateVpcRequest CreateVpcResponse CREATE_VPC_REQUEST,
+23 CreateVpcEndpoint CreateVpcEndpointRequest CreateVpcEndpointResponse CREATE_VPC_ENDPOINT_REQUEST,
+24 DeleteInternetGateway DeleteInternetGatewayRequest DeleteInternetGatewayResponse DELETE_INTERNET_GATEWAY_REQUEST,
+25 DeleteKeyPair DeleteKeyPairRequest DeleteKeyPairResponse DELETE_KEY_PAIR_REQUEST,
+26 DeleteLaunchTemplate DeleteLaunchTemplateRequest DeleteLaunchTemplateResponse DELETE_LAUNCH_TEMPLATE_REQUEST,
+27 DeleteLaunchTemplateVersions DeleteLaunchTemplateVersionsRequest DeleteLaunchTemplateVersionsResponse DELETE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+28 DeleteNatGateway DeleteNatGatewayRequest DeleteNatGatewayResponse DELETE_NAT_GATEWAY_REQUEST,
+29 DeleteNetworkAcl DeleteNetworkAclRequest DeleteNetworkAclResponse DELETE_NETWORK_ACL_REQUEST,
+30 DeleteNetworkAclEntry DeleteNetworkAclEntryRequest DeleteNetworkAclEntryResponse DELETE_NETWORK_ACL_ENTRY_REQUEST,
+31 DeleteNetworkInterface DeleteNetworkInterfaceRequest DeleteNetworkInterfaceResponse DELETE_NETWORK_INTERFACE_REQUEST,
+32 DeleteRoute DeleteRouteRequest DeleteRouteResponse DELETE_ROUTE_REQUEST,
+33 DeleteRouteTable DeleteRouteTableRequest DeleteRouteTableResponse DELETE_ROUTE_TABLE_REQUEST,
+34 DeleteSecurityGroup DeleteSecurityGroupRequest DeleteSecurityGroupResponse DELETE_SECURITY_GROUP_REQUEST,
+35 DeleteSubnet DeleteSubnetRequest DeleteSubnetResponse DELETE_SUBNET_REQUEST,
+36 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
+37 DeleteVpc DeleteVpcRequest DeleteVpcResponse DELETE_VPC_REQUEST,
+38 DeleteVpcEndpoints DeleteVpcEndpointsRequest DeleteVpcEndpointsResponse DELETE_VPC_ENDPOINTS_REQUEST,
+39 DescribeAccountAttributes DescribeAccountAttributesRequest DescribeAccountAttributesResponse DESCRIBE_ACCOUNT_ATTRIBUTES_REQUEST,
+40 DescribeAddresses DescribeAddressesRequest DescribeAddressesResponse DESCRIBE_ADDRESSES_REQUEST,
+41 DescribeAddressesAttribute DescribeAddressesAttributeRequest DescribeAddressesAttributeResponse DESCRIBE_ADDRESSES_ATTRIBUTE_REQUEST,
+42 DescribeAvailabilityZones DescribeAvailabilityZonesRequest DescribeAvailabilityZonesResponse DESCRIBE_AVAILABILITY_ZONES_REQUEST,
+43 DescribeDhcpOptions DescribeDhcpOptionsRequest DescribeDhcpOptionsResponse DESCRIBE_DHCP_OPTIONS_REQUEST,
+44 DescribeFlowLogs DescribeFlowLogsRequest DescribeFlowLogsResponse DESCRIBE_FLOW_LOGS_REQUEST,
+45 DescribeImages DescribeImagesRequest DescribeImagesResponse DESCRIBE_IMAGES_REQUEST,
+46 DescribeInstanceAttribute DescribeInstanceAttributeRequest DescribeInstanceAttributeResponse DESCRIBE_INSTANCE_ATTRIBUTE_REQUEST,
+47 DescribeInstanceCreditSpecifications DescribeInstanceCreditSpecificationsRequest DescribeInstanceCreditSpecificationsResponse DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_REQUEST,
+48 DescribeInstanceStatus DescribeInstanceStatusRequest DescribeInstanceStatusResponse DESCRIBE_INSTANCE_STATUS_REQUEST,
+49 DescribeInstanceTypeOfferings DescribeInstanceTypeOfferingsRequest DescribeInstanceTypeOfferingsResponse DESCRIBE_INSTANCE_TYPE_OFFERINGS_REQUEST,
+50 DescribeInstanceTypes DescribeInstanceTypesRequest DescribeInstanceTypesResponse DESCRIBE_INSTANCE_TYPES_REQUEST,
+51 DescribeInstances DescribeInstancesRequest DescribeInstancesResponse DESCRIBE_INSTANCES_REQUEST,
+52 DescribeInternetGateways DescribeInternetGatewaysRequest DescribeInternetGatewaysResponse DESCRIBE_INTERNET_GATEWAYS_REQUEST,
+53 DescribeKeyPairs DescribeKeyPairsRequest DescribeKeyPairsResponse DESCRIBE_KEY_PAIRS_REQUEST,
+54 DescribeLaunchTemplateVersions DescribeLaunchTemplateVersionsRequest DescribeLaunchTemplateVersionsResponse DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST,
+55 DescribeLaunchTemplates DescribeLaunchTemplatesRequest DescribeLaunchTemplatesResponse DESCRIBE_LAUNCH_TEMPLATES_REQUEST,
+56 DescribeManagedPrefixLists DescribeManagedPrefixListsRequest DescribeManagedPrefixListsResponse DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST,
+57 DescribeNatGateways DescribeNatGatewaysRequest DescribeNatGatewaysResponse DESCRIBE_NAT_GATEWAYS_REQUEST,
+58 DescribeNetworkAcls DescribeNetworkAclsRequest DescribeNetworkAclsResponse DESCRIBE_NETWORK_ACLS_REQUEST,
+59 DescribeNetworkInterfaces DescribeNetworkInterfacesRequest DescribeNetworkInterfacesResponse DESCRIBE_NETWORK_INTERFACES_REQUEST,
+60 DescribePrefixLists DescribePrefixListsRequest DescribePrefixListsResponse DESCRIBE_PREFIX_LISTS_REQUEST,
+61 DescribeRegions DescribeRegionsRequest DescribeRegionsResponse DESCRIBE_REGIONS_REQUEST,
+62 DescribeRouteTables DescribeRouteTablesRequest DescribeRouteTablesResponse DESCRIBE_ROUTE_TABLES_REQUEST,
+63 DescribeSecurityGroupRules DescribeSecurityGroupRulesRequest DescribeSecurityGroupRulesResponse DESCRIBE_SECURITY_GROUP_RULES_REQUEST,
+64 DescribeSecurityGroups DescribeSecurityGroupsRequest DescribeSecurityGroupsResponse DESCRIBE_SECURITY_GROUPS_REQUEST,
+65 DescribeSpotInstanceRequests DescribeSpotInstanceRequestsRequest DescribeSpotInstanceRequestsResponse DESCRIBE_SPOT_INSTANCE_REQUESTS_REQUEST,
+66 DescribeSpotPriceHistory DescribeSpotPriceHistoryRequest DescribeSpotPriceHistoryResponse DESCRIBE_SPOT_PRICE_HISTORY_REQUEST,
+67 DescribeSubnets DescribeSubnetsRequest DescribeSubnetsResponse DESCRIBE_SUBNETS_REQUEST,
+68 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+69 DescribeVolumes DescribeVolumesRequest DescribeVolumesResponse DESCRIBE_VOLUMES_REQUEST,
+70 DescribeVpcAttribute DescribeVpcAttributeRequest DescribeVpcAttributeResponse DESCRIBE_VPC_ATTRIBUTE_REQUEST,
+71 DescribeVpcEndpoints DescribeVpcEndpointsRequest DescribeVpcEndpointsResponse DESCRIBE_VPC_ENDPOINTS_REQUEST,
+72 DescribeVpcs DescribeVpcsRequest DescribeVpcsResponse DESCRIBE_VPCS_REQUEST,
+73 DescribeVpnGateways DescribeVpnGatewaysRequest DescribeVpnGatewaysResponse DESCRIBE_VPN_GATEWAYS_REQUEST,
+74 DetachInternetGateway DetachInternetGatewayRequest DetachInternetGatewayResponse DETACH_INTERNET_GATEWAY_REQUEST,
+75 DisassociateAddress DisassociateAddressRequest DisassociateAddressResponse DISASSOCIATE_ADDRESS_REQUEST,
+76 DisassociateRouteTable DisassociateRouteTableRequest DisassociateRouteTableResponse DISASSOCIATE_ROUTE_TABLE_REQUEST,
+77 DisassociateVpcCidrBlock DisassociateVpcCidrBlockRequest DisassociateVpcCidrBlockResponse DISASSOCIATE_VPC_CIDR_BLOCK_REQUEST,
+78 GetSpotPlacementScores GetSpotPlacementScoresRequest GetSpotPlacementScoresResponse GET_SPOT_PLACEMENT_SCORES_REQUEST,
+79 ImportKeyPair ImportKeyPairRequest ImportKeyPairResponse IMPORT_KEY_PAIR_REQUEST,
+80 ModifyInstanceAttribute ModifyInstanceAttributeRequest ModifyInstanceAttributeResponse MODIFY_INSTANCE_ATTRIBUTE_REQUEST,
+81 ModifyLaunchTemplate ModifyLaunchTemplateRequest ModifyLaunchTemplateResponse MODIFY_LAUNCH_TEMPLATE_REQUEST,
+82 ModifyNetworkInterfaceAttribute ModifyNetworkInterfaceAttributeRequest ModifyNetworkInterfaceAttributeResponse MODIFY_NETWORK_INTERFACE_ATTRIBUTE_REQUEST,
+83 ModifySecurityGroupRules ModifySecurityGroupRulesRequest ModifySecurityGroupRulesResponse MODIFY_SECURITY_GROUP_RULES_REQUEST,
+84 ModifySubnetAttribute ModifySubnetAttributeRequest ModifySubnetAttributeResponse MODIFY_SUBNET_ATTRIBUTE_REQUEST,
+85 ModifyVpcAttribute ModifyVpcAttributeRequest ModifyVpcAttributeResponse MODIFY_VPC_ATTRIBUTE_REQUEST,
+86 ModifyVpcEndpoint ModifyVpcEndpointRequest ModifyVpcEndpointResponse MODIFY_VPC_ENDPOINT_REQUEST,
+87 RebootInstances RebootInstancesRequest RebootInstancesResponse REBOOT_INSTANCES_REQUEST,
+88 ReleaseAddress ReleaseAddressRequest ReleaseAddressResponse RELEASE_ADDRESS_REQUEST,
+89 ReplaceNetworkAclAssociation ReplaceNetworkAclAssociationRequest ReplaceNetworkAclAssociationResponse REPLACE_NETWORK_ACL_ASSOCIATION_REQUEST,
+90 ReplaceNetworkAclEntry ReplaceNetworkAclEntryRequest ReplaceNetworkAclEntryResponse REPLACE_NETWORK_ACL_ENTRY_REQUEST,
+91 ReplaceRoute ReplaceRouteRequest ReplaceRouteResponse REPLACE_ROUTE_REQUEST,
+92 ReplaceRouteTableAssociation ReplaceRouteTableAssociationRequest ReplaceRouteTableAssociationResponse REPLACE_ROUTE_TABLE_ASSOCIATION_REQUEST,
+93 RequestSpotInstances RequestSpotInstancesRequest RequestSpotInstancesResponse REQUEST_SPOT_INSTANCES_REQUEST,
+94 RevokeSecurityGroupEgress RevokeSecurityGroupEgressRequest RevokeSecurityGroupEgressResponse REVOKE_SECURITY_GROUP_EGRESS_REQUEST,
+95 RevokeSecurityGroupIngress RevokeSecurityGroupIngressRequest RevokeSecurityGroupIngressResponse REVOKE_SECURITY_GROUP_INGRESS_REQUEST,
+96 RunInstances RunInstancesRequest RunInstancesResponse RUN_INSTANCES_REQUEST,
+97 StartInstances StartInstancesRequest StartInstancesResponse START_INSTANCES_REQUEST,
+98 StopInstances StopInstancesRequest StopInstancesResponse STOP_INSTANCES_REQUEST,
+99 TerminateInstances TerminateInstancesRequest TerminateInstancesResponse TERMINATE_INSTANCES_REQUEST,
+100 UpdateSecurityGroupRuleDescriptionsEgress UpdateSecurityGroupRuleDescriptionsEgressRequest UpdateSecurityGroupRuleDescriptionsEgressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_EGRESS_REQUEST,
+101 UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsIngressRequest UpdateSecurityGroupRuleDescriptionsIngressResponse UPDATE_SECURITY_GROUP_RULE_DESCRIPTIONS_INGRESS_REQUEST,
 } }
 
 record! {
@@ -325,6 +361,20 @@ CreateInternetGatewayRequest {
 }
 CreateInternetGatewayResponse {
     internet_gateway: Option<InternetGateway>,
+}
+CreateKeyPairRequest {
+    key_name: String,
+    key_type: Option<KeyType>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    key_format: Option<KeyFormat>,
+    dry_run: Option<bool>,
+}
+CreateKeyPairResponse {
+    key_pair_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+    key_name: Option<String>,
+    key_fingerprint: Option<String>,
+    key_material: Option<String>,
 }
 CreateLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -508,11 +558,43 @@ CreateVpcRequest {
 CreateVpcResponse {
     vpc: Option<Vpc>,
 }
+CreateVpcEndpointRequest {
+    dry_run: Option<bool>,
+    vpc_endpoint_type: Option<VpcEndpointType>,
+    vpc_id: String,
+    service_name: Option<String>,
+    policy_document: Option<String>,
+    route_table_ids: Option<Vec<String>>,
+    subnet_ids: Option<Vec<String>>,
+    security_group_ids: Option<Vec<String>>,
+    ip_address_type: Option<IpAddressType>,
+    dns_options: Option<DnsOptionsSpecification>,
+    client_token: Option<String>,
+    private_dns_enabled: Option<bool>,
+    tag_specifications: Option<Vec<TagSpecification>>,
+    subnet_configurations: Option<Vec<SubnetConfiguration>>,
+    service_network_arn: Option<String>,
+    resource_configuration_arn: Option<String>,
+    service_region: Option<String>,
+}
+CreateVpcEndpointResponse {
+    vpc_endpoint: Option<VpcEndpoint>,
+    client_token: Option<String>,
+}
 DeleteInternetGatewayRequest {
     dry_run: Option<bool>,
     internet_gateway_id: String,
 }
 DeleteInternetGatewayResponse {
+}
+DeleteKeyPairRequest {
+    key_name: Option<String>,
+    key_pair_id: Option<String>,
+    dry_run: Option<bool>,
+}
+DeleteKeyPairResponse {
+    r#return: Option<bool>,
+    key_pair_id: Option<String>,
 }
 DeleteLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -602,6 +684,20 @@ DeleteVpcRequest {
 }
 DeleteVpcResponse {
 }
+DeleteVpcEndpointsRequest {
+    dry_run: Option<bool>,
+    vpc_endpoint_ids: Vec<String>,
+}
+DeleteVpcEndpointsResponse {
+    unsuccessful: Option<Vec<UnsuccessfulItem>>,
+}
+DescribeAccountAttributesRequest {
+    dry_run: Option<bool>,
+    attribute_names: Option<Vec<AccountAttributeName>>,
+}
+DescribeAccountAttributesResponse {
+    account_attributes: Option<Vec<AccountAttribute>>,
+}
 DescribeAddressesRequest {
     public_ips: Option<Vec<String>>,
     dry_run: Option<bool>,
@@ -632,6 +728,28 @@ DescribeAvailabilityZonesRequest {
 DescribeAvailabilityZonesResponse {
     availability_zones: Option<Vec<AvailabilityZone>>,
 }
+DescribeDhcpOptionsRequest {
+    dhcp_options_ids: Option<Vec<String>>,
+    next_token: Option<String>,
+    max_results: Option<i32>,
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeDhcpOptionsResponse {
+    next_token: Option<String>,
+    dhcp_options: Option<Vec<DhcpOptions>>,
+}
+DescribeFlowLogsRequest {
+    dry_run: Option<bool>,
+    filter: Option<Vec<Filter>>,
+    flow_log_ids: Option<Vec<String>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+DescribeFlowLogsResponse {
+    flow_logs: Option<Vec<FlowLog>>,
+    next_token: Option<String>,
+}
 DescribeImagesRequest {
     executable_users: Option<Vec<String>>,
     image_ids: Option<Vec<String>>,
@@ -646,6 +764,41 @@ DescribeImagesRequest {
 DescribeImagesResponse {
     next_token: Option<String>,
     images: Option<Vec<Image>>,
+}
+DescribeInstanceAttributeRequest {
+    dry_run: Option<bool>,
+    instance_id: String,
+    attribute: InstanceAttributeName,
+}
+DescribeInstanceAttributeResponse {
+    block_device_mappings: Option<Vec<InstanceBlockDeviceMapping>>,
+    disable_api_termination: Option<AttributeBooleanValue>,
+    ena_support: Option<AttributeBooleanValue>,
+    enclave_options: Option<EnclaveOptions>,
+    ebs_optimized: Option<AttributeBooleanValue>,
+    instance_id: Option<String>,
+    instance_initiated_shutdown_behavior: Option<AttributeValue>,
+    instance_type: Option<AttributeValue>,
+    kernel_id: Option<AttributeValue>,
+    product_codes: Option<Vec<ProductCode>>,
+    ramdisk_id: Option<AttributeValue>,
+    root_device_name: Option<AttributeValue>,
+    source_dest_check: Option<AttributeBooleanValue>,
+    sriov_net_support: Option<AttributeValue>,
+    user_data: Option<AttributeValue>,
+    disable_api_stop: Option<AttributeBooleanValue>,
+    groups: Option<Vec<GroupIdentifier>>,
+}
+DescribeInstanceCreditSpecificationsRequest {
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+    instance_ids: Option<Vec<String>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+DescribeInstanceCreditSpecificationsResponse {
+    instance_credit_specifications: Option<Vec<InstanceCreditSpecification>>,
+    next_token: Option<String>,
 }
 DescribeInstanceStatusRequest {
     instance_ids: Option<Vec<String>>,
@@ -706,6 +859,16 @@ DescribeInternetGatewaysResponse {
     internet_gateways: Option<Vec<InternetGateway>>,
     next_token: Option<String>,
 }
+DescribeKeyPairsRequest {
+    key_names: Option<Vec<String>>,
+    key_pair_ids: Option<Vec<String>>,
+    include_public_key: Option<bool>,
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+}
+DescribeKeyPairsResponse {
+    key_pairs: Option<Vec<KeyPairInfo>>,
+}
 DescribeLaunchTemplateVersionsRequest {
     dry_run: Option<bool>,
     launch_template_id: Option<String>,
@@ -735,6 +898,17 @@ DescribeLaunchTemplatesRequest {
 DescribeLaunchTemplatesResponse {
     launch_templates: Option<Vec<LaunchTemplate>>,
     next_token: Option<String>,
+}
+DescribeManagedPrefixListsRequest {
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+    prefix_list_ids: Option<Vec<String>>,
+}
+DescribeManagedPrefixListsResponse {
+    next_token: Option<String>,
+    prefix_lists: Option<Vec<ManagedPrefixList>>,
 }
 DescribeNatGatewaysRequest {
     dry_run: Option<bool>,
@@ -769,6 +943,17 @@ DescribeNetworkInterfacesRequest {
 DescribeNetworkInterfacesResponse {
     network_interfaces: Option<Vec<NetworkInterface>>,
     next_token: Option<String>,
+}
+DescribePrefixListsRequest {
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+    prefix_list_ids: Option<Vec<String>>,
+}
+DescribePrefixListsResponse {
+    next_token: Option<String>,
+    prefix_lists: Option<Vec<PrefixList>>,
 }
 DescribeRegionsRequest {
     region_names: Option<Vec<String>>,
@@ -861,6 +1046,18 @@ DescribeTagsResponse {
     next_token: Option<String>,
     tags: Option<Vec<TagDescription>>,
 }
+DescribeVolumesRequest {
+    volume_ids: Option<Vec<String>>,
+    include_managed_resources: Option<bool>,
+    dry_run: Option<bool>,
+    filters: Option<Vec<Filter>>,
+    next_token: Option<String>,
+    max_results: Option<i32>,
+}
+DescribeVolumesResponse {
+    next_token: Option<String>,
+    volumes: Option<Vec<Volume>>,
+}
 DescribeVpcAttributeRequest {
     attribute: VpcAttributeName,
     vpc_id: String,
@@ -872,6 +1069,17 @@ DescribeVpcAttributeResponse {
     enable_network_address_usage_metrics: Option<AttributeBooleanValue>,
     vpc_id: Option<String>,
 }
+DescribeVpcEndpointsRequest {
+    dry_run: Option<bool>,
+    vpc_endpoint_ids: Option<Vec<String>>,
+    filters: Option<Vec<Filter>>,
+    max_results: Option<i32>,
+    next_token: Option<String>,
+}
+DescribeVpcEndpointsResponse {
+    vpc_endpoints: Option<Vec<VpcEndpoint>>,
+    next_token: Option<String>,
+}
 DescribeVpcsRequest {
     filters: Option<Vec<Filter>>,
     vpc_ids: Option<Vec<String>>,
@@ -882,6 +1090,14 @@ DescribeVpcsRequest {
 DescribeVpcsResponse {
     next_token: Option<String>,
     vpcs: Option<Vec<Vpc>>,
+}
+DescribeVpnGatewaysRequest {
+    filters: Option<Vec<Filter>>,
+    vpn_gateway_ids: Option<Vec<String>>,
+    dry_run: Option<bool>,
+}
+DescribeVpnGatewaysResponse {
+    vpn_gateways: Option<Vec<VpnGateway>>,
 }
 DetachInternetGatewayRequest {
     dry_run: Option<bool>,
@@ -925,6 +1141,39 @@ GetSpotPlacementScoresRequest {
 GetSpotPlacementScoresResponse {
     spot_placement_scores: Option<Vec<SpotPlacementScore>>,
     next_token: Option<String>,
+}
+ImportKeyPairRequest {
+    tag_specifications: Option<Vec<TagSpecification>>,
+    dry_run: Option<bool>,
+    key_name: String,
+    public_key_material: Blob,
+}
+ImportKeyPairResponse {
+    key_fingerprint: Option<String>,
+    key_name: Option<String>,
+    key_pair_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+}
+ModifyInstanceAttributeRequest {
+    source_dest_check: Option<AttributeBooleanValue>,
+    disable_api_stop: Option<AttributeBooleanValue>,
+    dry_run: Option<bool>,
+    instance_id: String,
+    attribute: Option<InstanceAttributeName>,
+    value: Option<String>,
+    block_device_mappings: Option<Vec<InstanceBlockDeviceMappingSpecification>>,
+    disable_api_termination: Option<AttributeBooleanValue>,
+    instance_type: Option<AttributeValue>,
+    kernel: Option<AttributeValue>,
+    ramdisk: Option<AttributeValue>,
+    user_data: Option<BlobAttributeValue>,
+    instance_initiated_shutdown_behavior: Option<AttributeValue>,
+    groups: Option<Vec<String>>,
+    ebs_optimized: Option<AttributeBooleanValue>,
+    sriov_net_support: Option<AttributeValue>,
+    ena_support: Option<AttributeBooleanValue>,
+}
+ModifyInstanceAttributeResponse {
 }
 ModifyLaunchTemplateRequest {
     dry_run: Option<bool>,
@@ -981,6 +1230,25 @@ ModifyVpcAttributeRequest {
     enable_network_address_usage_metrics: Option<AttributeBooleanValue>,
 }
 ModifyVpcAttributeResponse {
+}
+ModifyVpcEndpointRequest {
+    dry_run: Option<bool>,
+    vpc_endpoint_id: String,
+    reset_policy: Option<bool>,
+    policy_document: Option<String>,
+    add_route_table_ids: Option<Vec<String>>,
+    remove_route_table_ids: Option<Vec<String>>,
+    add_subnet_ids: Option<Vec<String>>,
+    remove_subnet_ids: Option<Vec<String>>,
+    add_security_group_ids: Option<Vec<String>>,
+    remove_security_group_ids: Option<Vec<String>>,
+    ip_address_type: Option<IpAddressType>,
+    dns_options: Option<DnsOptionsSpecification>,
+    private_dns_enabled: Option<bool>,
+    subnet_configurations: Option<Vec<SubnetConfiguration>>,
+}
+ModifyVpcEndpointResponse {
+    r#return: Option<bool>,
 }
 RebootInstancesRequest {
     instance_ids: Vec<String>,
@@ -1218,6 +1486,13 @@ AcceleratorTotalMemoryMiBRequest {
     min: Option<i32>,
     max: Option<i32>,
 }
+AccountAttribute {
+    attribute_name: Option<String>,
+    attribute_values: Option<Vec<AccountAttributeValue>>,
+}
+AccountAttributeValue {
+    attribute_value: Option<String>,
+}
 Address {
     allocation_id: Option<String>,
     association_id: Option<String>,
@@ -1298,6 +1573,9 @@ BaselinePerformanceFactors {
 }
 BaselinePerformanceFactorsRequest {
     cpu: Option<CpuPerformanceFactorRequest>,
+}
+BlobAttributeValue {
+    value: Option<Blob>,
 }
 BlockDeviceMapping {
     ebs: Option<EbsBlockDevice>,
@@ -1410,10 +1688,41 @@ DeleteLaunchTemplateVersionsResponseSuccessItem {
     launch_template_name: Option<String>,
     version_number: Option<i64>,
 }
+DestinationOptionsResponse {
+    file_format: Option<DestinationFileFormat>,
+    hive_compatible_partitions: Option<bool>,
+    per_hour_partition: Option<bool>,
+}
+DhcpConfiguration {
+    key: Option<String>,
+    values: Option<Vec<AttributeValue>>,
+}
+DhcpOptions {
+    owner_id: Option<String>,
+    tags: Option<Vec<Tag>>,
+    dhcp_options_id: Option<String>,
+    dhcp_configurations: Option<Vec<DhcpConfiguration>>,
+}
 DiskInfo {
     size_in_gb: Option<i64>,
     count: Option<i32>,
     r#type: Option<DiskType>,
+}
+DnsEntry {
+    dns_name: Option<String>,
+    hosted_zone_id: Option<String>,
+}
+DnsOptions {
+    dns_record_ip_type: Option<DnsRecordIpType>,
+    private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+    private_dns_preference: Option<String>,
+    private_dns_specified_domains: Option<Vec<String>>,
+}
+DnsOptionsSpecification {
+    dns_record_ip_type: Option<DnsRecordIpType>,
+    private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+    private_dns_preference: Option<String>,
+    private_dns_specified_domains: Option<Vec<String>>,
 }
 EbsBlockDevice {
     delete_on_termination: Option<bool>,
@@ -1468,6 +1777,10 @@ EbsInstanceBlockDevice {
     volume_owner_id: Option<String>,
     operator: Option<OperatorResponse>,
     ebs_card_index: Option<i32>,
+}
+EbsInstanceBlockDeviceSpecification {
+    volume_id: Option<String>,
+    delete_on_termination: Option<bool>,
 }
 EbsOptimizedInfo {
     baseline_bandwidth_in_mbps: Option<i32>,
@@ -1597,6 +1910,24 @@ FleetSpotCapacityRebalanceRequest {
 }
 FleetSpotMaintenanceStrategiesRequest {
     capacity_rebalance: Option<FleetSpotCapacityRebalanceRequest>,
+}
+FlowLog {
+    creation_time: Option<Time>,
+    deliver_logs_error_message: Option<String>,
+    deliver_logs_permission_arn: Option<String>,
+    deliver_cross_account_role: Option<String>,
+    deliver_logs_status: Option<String>,
+    flow_log_id: Option<String>,
+    flow_log_status: Option<String>,
+    log_group_name: Option<String>,
+    resource_id: Option<String>,
+    traffic_type: Option<TrafficType>,
+    log_destination_type: Option<LogDestinationType>,
+    log_destination: Option<String>,
+    log_format: Option<String>,
+    tags: Option<Vec<Tag>>,
+    max_aggregation_interval: Option<i32>,
+    destination_options: Option<DestinationOptionsResponse>,
 }
 FpgaDeviceInfo {
     name: Option<String>,
@@ -1774,6 +2105,16 @@ InstanceAttachmentEnaSrdUdpSpecification {
 InstanceBlockDeviceMapping {
     device_name: Option<String>,
     ebs: Option<EbsInstanceBlockDevice>,
+}
+InstanceBlockDeviceMappingSpecification {
+    device_name: Option<String>,
+    ebs: Option<EbsInstanceBlockDeviceSpecification>,
+    virtual_name: Option<String>,
+    no_device: Option<String>,
+}
+InstanceCreditSpecification {
+    instance_id: Option<String>,
+    cpu_credits: Option<String>,
 }
 InstanceIpv4Prefix {
     ipv4_prefix: Option<String>,
@@ -2114,6 +2455,19 @@ Ipv6Range {
     description: Option<String>,
     cidr_ipv6: Option<String>,
 }
+KeyPairInfo {
+    key_pair_id: Option<String>,
+    key_type: Option<KeyType>,
+    tags: Option<Vec<Tag>>,
+    public_key: Option<String>,
+    create_time: Option<Time>,
+    key_name: Option<String>,
+    key_fingerprint: Option<String>,
+}
+LastError {
+    message: Option<String>,
+    code: Option<String>,
+}
 LaunchSpecification {
     user_data: Option<String>,
     addressing_type: Option<String>,
@@ -2429,6 +2783,20 @@ LicenseConfiguration {
 LicenseConfigurationRequest {
     license_configuration_arn: Option<String>,
 }
+ManagedPrefixList {
+    prefix_list_id: Option<String>,
+    address_family: Option<String>,
+    state: Option<PrefixListState>,
+    state_message: Option<String>,
+    prefix_list_arn: Option<String>,
+    prefix_list_name: Option<String>,
+    max_entries: Option<i32>,
+    version: Option<i64>,
+    tags: Option<Vec<Tag>>,
+    owner_id: Option<String>,
+    ipam_prefix_list_resolver_target_id: Option<String>,
+    ipam_prefix_list_resolver_sync_enabled: Option<bool>,
+}
 MediaAcceleratorInfo {
     accelerators: Option<Vec<MediaDeviceInfo>>,
     total_media_memory_in_mib: Option<i32>,
@@ -2712,6 +3080,11 @@ PortRange {
     from: Option<i32>,
     to: Option<i32>,
 }
+PrefixList {
+    cidrs: Option<Vec<String>>,
+    prefix_list_id: Option<String>,
+    prefix_list_name: Option<String>,
+}
 PrefixListId {
     description: Option<String>,
     prefix_list_id: Option<String>,
@@ -2961,6 +3334,10 @@ SecurityGroup {
     description: Option<String>,
     ip_permissions: Option<Vec<IpPermission>>,
 }
+SecurityGroupIdentifier {
+    group_id: Option<String>,
+    group_name: Option<String>,
+}
 SecurityGroupRule {
     security_group_rule_id: Option<String>,
     group_id: Option<String>,
@@ -3095,6 +3472,15 @@ SubnetCidrBlockState {
     state: Option<SubnetCidrBlockStateCode>,
     status_message: Option<String>,
 }
+SubnetConfiguration {
+    subnet_id: Option<String>,
+    ipv4: Option<String>,
+    ipv6: Option<String>,
+}
+SubnetIpPrefixes {
+    subnet_id: Option<String>,
+    ip_prefixes: Option<Vec<String>>,
+}
 SubnetIpv6CidrBlockAssociation {
     association_id: Option<String>,
     ipv6_cidr_block: Option<String>,
@@ -3131,6 +3517,14 @@ TotalLocalStorageGBRequest {
     min: Option<f64>,
     max: Option<f64>,
 }
+UnsuccessfulItem {
+    error: Option<UnsuccessfulItemError>,
+    resource_id: Option<String>,
+}
+UnsuccessfulItemError {
+    code: Option<String>,
+    message: Option<String>,
+}
 UserIdGroupPair {
     description: Option<String>,
     user_id: Option<String>,
@@ -3162,6 +3556,40 @@ ValidationError {
 ValidationWarning {
     errors: Option<Vec<ValidationError>>,
 }
+Volume {
+    availability_zone_id: Option<String>,
+    outpost_arn: Option<String>,
+    source_volume_id: Option<String>,
+    iops: Option<i32>,
+    tags: Option<Vec<Tag>>,
+    volume_type: Option<VolumeType>,
+    fast_restored: Option<bool>,
+    multi_attach_enabled: Option<bool>,
+    throughput: Option<i32>,
+    sse_type: Option<SSEType>,
+    operator: Option<OperatorResponse>,
+    volume_initialization_rate: Option<i32>,
+    volume_id: Option<String>,
+    size: Option<i32>,
+    snapshot_id: Option<String>,
+    availability_zone: Option<String>,
+    state: Option<VolumeState>,
+    create_time: Option<Time>,
+    attachments: Option<Vec<VolumeAttachment>>,
+    encrypted: Option<bool>,
+    kms_key_id: Option<String>,
+}
+VolumeAttachment {
+    delete_on_termination: Option<bool>,
+    associated_resource: Option<String>,
+    instance_owning_service: Option<String>,
+    ebs_card_index: Option<i32>,
+    volume_id: Option<String>,
+    instance_id: Option<String>,
+    device: Option<String>,
+    state: Option<VolumeAttachmentState>,
+    attach_time: Option<Time>,
+}
 Vpc {
     owner_id: Option<String>,
     instance_tenancy: Option<Tenancy>,
@@ -3175,6 +3603,10 @@ Vpc {
     state: Option<VpcState>,
     cidr_block: Option<String>,
     dhcp_options_id: Option<String>,
+}
+VpcAttachment {
+    vpc_id: Option<String>,
+    state: Option<AttachmentStatus>,
 }
 VpcCidrBlockAssociation {
     association_id: Option<String>,
@@ -3219,6 +3651,33 @@ VpcEncryptionControlExclusions {
     vpc_lattice: Option<VpcEncryptionControlExclusion>,
     elastic_file_system: Option<VpcEncryptionControlExclusion>,
 }
+VpcEndpoint {
+    vpc_endpoint_id: Option<String>,
+    vpc_endpoint_type: Option<VpcEndpointType>,
+    vpc_id: Option<String>,
+    service_name: Option<String>,
+    state: Option<State>,
+    policy_document: Option<String>,
+    route_table_ids: Option<Vec<String>>,
+    subnet_ids: Option<Vec<String>>,
+    groups: Option<Vec<SecurityGroupIdentifier>>,
+    ip_address_type: Option<IpAddressType>,
+    dns_options: Option<DnsOptions>,
+    private_dns_enabled: Option<bool>,
+    requester_managed: Option<bool>,
+    network_interface_ids: Option<Vec<String>>,
+    dns_entries: Option<Vec<DnsEntry>>,
+    creation_timestamp: Option<Time>,
+    tags: Option<Vec<Tag>>,
+    owner_id: Option<String>,
+    last_error: Option<LastError>,
+    ipv4_prefixes: Option<Vec<SubnetIpPrefixes>>,
+    ipv6_prefixes: Option<Vec<SubnetIpPrefixes>>,
+    failure_reason: Option<String>,
+    service_network_arn: Option<String>,
+    resource_configuration_arn: Option<String>,
+    service_region: Option<String>,
+}
 VpcIpv6CidrBlockAssociation {
     association_id: Option<String>,
     ipv6_cidr_block: Option<String>,
@@ -3228,12 +3687,22 @@ VpcIpv6CidrBlockAssociation {
     ipv6_address_attribute: Option<Ipv6AddressAttribute>,
     ip_source: Option<IpSource>,
 }
+VpnGateway {
+    amazon_side_asn: Option<i64>,
+    tags: Option<Vec<Tag>>,
+    vpn_gateway_id: Option<String>,
+    state: Option<VpnState>,
+    r#type: Option<GatewayType>,
+    availability_zone: Option<String>,
+    vpc_attachments: Option<Vec<VpcAttachment>>,
+}
 }
 
 choice! {
 AcceleratorManufacturer { AmazonWebServices "amazon-web-services", Amd "amd", Nvidia "nvidia", Xilinx "xilinx", Habana "habana", }
 AcceleratorName { A100 "a100", Inferentia "inferentia", K520 "k520", K80 "k80", M60 "m60", RadeonProV520 "radeon-pro-v520", T4 "t4", Vu9p "vu9p", V100 "v100", A10g "a10g", H100 "h100", T4g "t4g", L40s "l40s", L4 "l4", GaudiHl205 "gaudi-hl-205", Inferentia2 "inferentia2", Trainium "trainium", Trainium2 "trainium2", U30 "u30", }
 AcceleratorType { Gpu "gpu", Fpga "fpga", Inference "inference", Media "media", }
+AccountAttributeName { SupportedPlatforms "supported-platforms", DefaultVpc "default-vpc", }
 AddressAttributeName { DomainName "domain-name", }
 AmdSevSnpSpecification { Enabled "enabled", Disabled "disabled", }
 ArchitectureType { I386 "i386", X8664 "x86_64", Arm64 "arm64", X8664Mac "x86_64_mac", Arm64Mac "arm64_mac", }
@@ -3256,8 +3725,10 @@ CapacityReservationPreference { CapacityReservationsOnly "capacity-reservations-
 ConnectivityType { Private "private", Public "public", }
 CpuManufacturer { Intel "intel", Amd "amd", AmazonWebServices "amazon-web-services", Apple "apple", }
 DefaultTargetCapacityType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", ReservedCapacity "reserved-capacity", }
+DestinationFileFormat { PlainText "plain-text", Parquet "parquet", }
 DeviceType { Ebs "ebs", InstanceStore "instance-store", }
 DiskType { Hdd "hdd", Ssd "ssd", }
+DnsRecordIpType { Ipv4 "ipv4", Dualstack "dualstack", Ipv6 "ipv6", ServiceDefined "service-defined", }
 DomainType { Vpc "vpc", Standard "standard", }
 EbsEncryptionSupport { Unsupported "unsupported", Supported "supported", }
 EbsNvmeSupport { Unsupported "unsupported", Supported "supported", Required "required", }
@@ -3272,12 +3743,14 @@ FleetReplacementStrategy { Launch "launch", LaunchBeforeTerminate "launch-before
 FleetReservationType { InterruptibleCapacityReservation "interruptible-capacity-reservation", }
 FleetType { Request "request", Maintain "maintain", Instant "instant", }
 FlexibleEnaQueuesSupport { Unsupported "unsupported", Supported "supported", }
+GatewayType { Ipsec1 "ipsec.1", }
 HostnameType { IpName "ip-name", ResourceName "resource-name", }
 HttpTokensState { Optional "optional", Required "required", }
 HypervisorType { Ovm "ovm", Xen "xen", }
 ImageState { Pending "pending", Available "available", Invalid "invalid", Deregistered "deregistered", Transient "transient", Failed "failed", Error "error", Disabled "disabled", }
 ImageTypeValues { Machine "machine", Kernel "kernel", Ramdisk "ramdisk", }
 ImdsSupportValues { V20 "v2.0", }
+InstanceAttributeName { InstanceType "instanceType", Kernel "kernel", Ramdisk "ramdisk", UserData "userData", DisableApiTermination "disableApiTermination", InstanceInitiatedShutdownBehavior "instanceInitiatedShutdownBehavior", RootDeviceName "rootDeviceName", BlockDeviceMapping "blockDeviceMapping", ProductCodes "productCodes", SourceDestCheck "sourceDestCheck", GroupSet "groupSet", EbsOptimized "ebsOptimized", SriovNetSupport "sriovNetSupport", EnaSupport "enaSupport", EnclaveOptions "enclaveOptions", DisableApiStop "disableApiStop", }
 InstanceAutoRecoveryState { Disabled "disabled", Default "default", }
 InstanceBandwidthWeighting { Default "default", Vpc1 "vpc-1", Ebs1 "ebs-1", }
 InstanceBootModeValues { LegacyBios "legacy-bios", Uefi "uefi", }
@@ -3293,8 +3766,11 @@ InstanceRebootMigrationState { Disabled "disabled", Default "default", }
 InstanceStateName { Pending "pending", Running "running", ShuttingDown "shutting-down", Terminated "terminated", Stopping "stopping", Stopped "stopped", }
 InstanceStorageEncryptionSupport { Unsupported "unsupported", Required "required", }
 InstanceTypeHypervisor { Nitro "nitro", Xen "xen", }
+IpAddressType { Ipv4 "ipv4", Dualstack "dualstack", Ipv6 "ipv6", }
 IpSource { Amazon "amazon", Byoip "byoip", None "none", }
 Ipv6AddressAttribute { Public "public", Private "private", }
+KeyFormat { Pem "pem", Ppk "ppk", }
+KeyType { Rsa "rsa", Ed25519 "ed25519", }
 LaunchTemplateAutoRecoveryState { Default "default", Disabled "disabled", }
 LaunchTemplateErrorCode { LaunchTemplateIdDoesNotExist "launchTemplateIdDoesNotExist", LaunchTemplateIdMalformed "launchTemplateIdMalformed", LaunchTemplateNameDoesNotExist "launchTemplateNameDoesNotExist", LaunchTemplateNameMalformed "launchTemplateNameMalformed", LaunchTemplateVersionDoesNotExist "launchTemplateVersionDoesNotExist", UnexpectedError "unexpectedError", }
 LaunchTemplateHttpTokensState { Optional "optional", Required "required", }
@@ -3305,6 +3781,7 @@ LaunchTemplateInstanceMetadataTagsState { Disabled "disabled", Enabled "enabled"
 LocalStorage { Included "included", Required "required", Excluded "excluded", }
 LocalStorageType { Hdd "hdd", Ssd "ssd", }
 LocationType { Region "region", AvailabilityZone "availability-zone", AvailabilityZoneId "availability-zone-id", Outpost "outpost", }
+LogDestinationType { CloudWatchLogs "cloud-watch-logs", S3 "s3", KinesisDataFirehose "kinesis-data-firehose", }
 MarketType { Spot "spot", CapacityBlock "capacity-block", InterruptibleCapacityReservation "interruptible-capacity-reservation", }
 MonitoringState { Disabled "disabled", Disabling "disabling", Enabled "enabled", Pending "pending", }
 NatGatewayAddressStatus { Assigning "assigning", Unassigning "unassigning", Associating "associating", Disassociating "disassociating", Succeeded "succeeded", Failed "failed", }
@@ -3321,6 +3798,7 @@ NitroTpmSupport { Unsupported "unsupported", Supported "supported", }
 PhcSupport { Unsupported "unsupported", Supported "supported", }
 PlacementGroupStrategy { Cluster "cluster", Partition "partition", Spread "spread", }
 PlatformValues { Windows "Windows", }
+PrefixListState { CreateInProgress "create-in-progress", CreateComplete "create-complete", CreateFailed "create-failed", ModifyInProgress "modify-in-progress", ModifyComplete "modify-complete", ModifyFailed "modify-failed", RestoreInProgress "restore-in-progress", RestoreComplete "restore-complete", RestoreFailed "restore-failed", DeleteInProgress "delete-in-progress", DeleteComplete "delete-complete", DeleteFailed "delete-failed", }
 ProductCodeValues { Devpay "devpay", Marketplace "marketplace", }
 RIProductDescription { LinuxUnix "Linux/UNIX", LinuxUnixAmazonVpc "Linux/UNIX (Amazon VPC)", Windows "Windows", WindowsAmazonVpc "Windows (Amazon VPC)", }
 RebootMigrationSupport { Unsupported "unsupported", Supported "supported", }
@@ -3329,6 +3807,7 @@ RouteOrigin { CreateRouteTable "CreateRouteTable", CreateRoute "CreateRoute", En
 RouteState { Active "active", Blackhole "blackhole", Filtered "filtered", }
 RouteTableAssociationStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failed "failed", }
 RuleAction { Allow "allow", Deny "deny", }
+SSEType { SseEbs "sse-ebs", SseKms "sse-kms", None "none", }
 SecondaryInterfaceStatus { Available "available", InUse "in-use", }
 SecondaryInterfaceType { Secondary "secondary", }
 ServiceManaged { Alb "alb", Nlb "nlb", Rnat "rnat", Rds "rds", }
@@ -3337,6 +3816,7 @@ SpotAllocationStrategy { LowestPrice "lowest-price", Diversified "diversified", 
 SpotInstanceInterruptionBehavior { Hibernate "hibernate", Stop "stop", Terminate "terminate", }
 SpotInstanceState { Open "open", Active "active", Closed "closed", Cancelled "cancelled", Failed "failed", Disabled "disabled", }
 SpotInstanceType { OneTime "one-time", Persistent "persistent", }
+State { PendingAcceptance "PendingAcceptance", Pending "Pending", Available "Available", Deleting "Deleting", Deleted "Deleted", Rejected "Rejected", Failed "Failed", Expired "Expired", Partial "Partial", }
 StatusName { Reachability "reachability", }
 StatusType { Passed "passed", Failed "failed", InsufficientData "insufficient-data", Initializing "initializing", }
 SubnetCidrBlockStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failing "failing", Failed "failed", }
@@ -3346,8 +3826,11 @@ SupportedAdditionalProcessorFeature { AmdSevSnp "amd-sev-snp", NestedVirtualizat
 TargetCapacityUnitType { Vcpu "vcpu", MemoryMib "memory-mib", Units "units", }
 Tenancy { Default "default", Dedicated "dedicated", Host "host", }
 TpmSupportValues { V20 "v2.0", }
+TrafficType { Accept "ACCEPT", Reject "REJECT", All "ALL", }
 UsageClassType { Spot "spot", OnDemand "on-demand", CapacityBlock "capacity-block", }
 VirtualizationType { Hvm "hvm", Paravirtual "paravirtual", }
+VolumeAttachmentState { Attaching "attaching", Attached "attached", Detaching "detaching", Detached "detached", Busy "busy", }
+VolumeState { Creating "creating", Available "available", InUse "in-use", Deleting "deleting", Deleted "deleted", Error "error", }
 VolumeType { Standard "standard", Io1 "io1", Io2 "io2", Gp2 "gp2", Sc1 "sc1", St1 "st1", Gp3 "gp3", }
 VpcAttributeName { EnableDnsSupport "enableDnsSupport", EnableDnsHostnames "enableDnsHostnames", EnableNetworkAddressUsageMetrics "enableNetworkAddressUsageMetrics", }
 VpcCidrBlockStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failing "failing", Failed "failed", }
@@ -3355,7 +3838,9 @@ VpcEncryptionControlExclusionState { Enabling "enabling", Enabled "enabled", Dis
 VpcEncryptionControlExclusionStateInput { Enable "enable", Disable "disable", }
 VpcEncryptionControlMode { Monitor "monitor", Enforce "enforce", }
 VpcEncryptionControlState { EnforceInProgress "enforce-in-progress", MonitorInProgress "monitor-in-progress", EnforceFailed "enforce-failed", MonitorFailed "monitor-failed", Deleting "deleting", Deleted "deleted", Available "available", Creating "creating", DeleteFailed "delete-failed", }
+VpcEndpointType { Interface "Interface", Gateway "Gateway", GatewayLoadBalancer "GatewayLoadBalancer", Resource "Resource", ServiceNetwork "ServiceNetwork", }
 VpcState { Pending "pending", Available "available", }
+VpnState { Pending "pending", Available "available", Deleting "deleting", Deleted "deleted", }
 }
 
 pub static ALLOCATE_ADDRESS_REQUEST: Schema = Schema { name: "AllocateAddressRequest", kind: Kind::Record { members: &[
@@ -3493,6 +3978,20 @@ pub static CREATE_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "CreateInter
 ] } };
 pub static CREATE_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "CreateInternetGatewayResult", kind: Kind::Record { members: &[
     Member { name: "InternetGateway", wire: "internetGateway", ec2: "InternetGateway", required: false, schema: &INTERNET_GATEWAY },
+] } };
+pub static CREATE_KEY_PAIR_REQUEST: Schema = Schema { name: "CreateKeyPairRequest", kind: Kind::Record { members: &[
+    Member { name: "KeyName", wire: "KeyName", ec2: "KeyName", required: true, schema: &STRING_SHAPE },
+    Member { name: "KeyType", wire: "KeyType", ec2: "KeyType", required: false, schema: &KEY_TYPE },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "KeyFormat", wire: "KeyFormat", ec2: "KeyFormat", required: false, schema: &KEY_FORMAT },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static CREATE_KEY_PAIR_RESPONSE: Schema = Schema { name: "KeyPair", kind: Kind::Record { members: &[
+    Member { name: "KeyPairId", wire: "keyPairId", ec2: "KeyPairId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyFingerprint", wire: "keyFingerprint", ec2: "KeyFingerprint", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyMaterial", wire: "keyMaterial", ec2: "KeyMaterial", required: false, schema: &SENSITIVE_USER_DATA },
 ] } };
 pub static CREATE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "CreateLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -3676,11 +4175,43 @@ pub static CREATE_VPC_REQUEST: Schema = Schema { name: "CreateVpcRequest", kind:
 pub static CREATE_VPC_RESPONSE: Schema = Schema { name: "CreateVpcResult", kind: Kind::Record { members: &[
     Member { name: "Vpc", wire: "vpc", ec2: "Vpc", required: false, schema: &VPC },
 ] } };
+pub static CREATE_VPC_ENDPOINT_REQUEST: Schema = Schema { name: "CreateVpcEndpointRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcEndpointType", wire: "VpcEndpointType", ec2: "VpcEndpointType", required: false, schema: &VPC_ENDPOINT_TYPE },
+    Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
+    Member { name: "ServiceName", wire: "ServiceName", ec2: "ServiceName", required: false, schema: &STRING_SHAPE },
+    Member { name: "PolicyDocument", wire: "PolicyDocument", ec2: "PolicyDocument", required: false, schema: &STRING_SHAPE },
+    Member { name: "RouteTableIds", wire: "RouteTableId", ec2: "RouteTableId", required: false, schema: &VPC_ENDPOINT_ROUTE_TABLE_ID_LIST },
+    Member { name: "SubnetIds", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &VPC_ENDPOINT_SUBNET_ID_LIST },
+    Member { name: "SecurityGroupIds", wire: "SecurityGroupId", ec2: "SecurityGroupId", required: false, schema: &VPC_ENDPOINT_SECURITY_GROUP_ID_LIST },
+    Member { name: "IpAddressType", wire: "IpAddressType", ec2: "IpAddressType", required: false, schema: &IP_ADDRESS_TYPE },
+    Member { name: "DnsOptions", wire: "DnsOptions", ec2: "DnsOptions", required: false, schema: &DNS_OPTIONS_SPECIFICATION },
+    Member { name: "ClientToken", wire: "ClientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateDnsEnabled", wire: "PrivateDnsEnabled", ec2: "PrivateDnsEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "SubnetConfigurations", wire: "SubnetConfiguration", ec2: "SubnetConfiguration", required: false, schema: &SUBNET_CONFIGURATIONS_LIST },
+    Member { name: "ServiceNetworkArn", wire: "ServiceNetworkArn", ec2: "ServiceNetworkArn", required: false, schema: &SERVICE_NETWORK_ARN },
+    Member { name: "ResourceConfigurationArn", wire: "ResourceConfigurationArn", ec2: "ResourceConfigurationArn", required: false, schema: &RESOURCE_CONFIGURATION_ARN },
+    Member { name: "ServiceRegion", wire: "ServiceRegion", ec2: "ServiceRegion", required: false, schema: &STRING_SHAPE },
+] } };
+pub static CREATE_VPC_ENDPOINT_RESPONSE: Schema = Schema { name: "CreateVpcEndpointResult", kind: Kind::Record { members: &[
+    Member { name: "VpcEndpoint", wire: "vpcEndpoint", ec2: "VpcEndpoint", required: false, schema: &VPC_ENDPOINT },
+    Member { name: "ClientToken", wire: "clientToken", ec2: "ClientToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DELETE_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "DeleteInternetGatewayRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "InternetGatewayId", wire: "internetGatewayId", ec2: "InternetGatewayId", required: true, schema: &INTERNET_GATEWAY_ID },
 ] } };
 pub static DELETE_INTERNET_GATEWAY_RESPONSE: Schema = Schema { name: "DeleteInternetGatewayResponse", kind: Kind::Record { members: &[
+] } };
+pub static DELETE_KEY_PAIR_REQUEST: Schema = Schema { name: "DeleteKeyPairRequest", kind: Kind::Record { members: &[
+    Member { name: "KeyName", wire: "KeyName", ec2: "KeyName", required: false, schema: &KEY_PAIR_NAME_WITH_RESOLVER },
+    Member { name: "KeyPairId", wire: "KeyPairId", ec2: "KeyPairId", required: false, schema: &KEY_PAIR_ID },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DELETE_KEY_PAIR_RESPONSE: Schema = Schema { name: "DeleteKeyPairResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
+    Member { name: "KeyPairId", wire: "keyPairId", ec2: "KeyPairId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static DELETE_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "DeleteLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -3770,6 +4301,20 @@ pub static DELETE_VPC_REQUEST: Schema = Schema { name: "DeleteVpcRequest", kind:
 ] } };
 pub static DELETE_VPC_RESPONSE: Schema = Schema { name: "DeleteVpcResponse", kind: Kind::Record { members: &[
 ] } };
+pub static DELETE_VPC_ENDPOINTS_REQUEST: Schema = Schema { name: "DeleteVpcEndpointsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcEndpointIds", wire: "VpcEndpointId", ec2: "VpcEndpointId", required: true, schema: &VPC_ENDPOINT_ID_LIST },
+] } };
+pub static DELETE_VPC_ENDPOINTS_RESPONSE: Schema = Schema { name: "DeleteVpcEndpointsResult", kind: Kind::Record { members: &[
+    Member { name: "Unsuccessful", wire: "unsuccessful", ec2: "Unsuccessful", required: false, schema: &UNSUCCESSFUL_ITEM_SET },
+] } };
+pub static DESCRIBE_ACCOUNT_ATTRIBUTES_REQUEST: Schema = Schema { name: "DescribeAccountAttributesRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "AttributeNames", wire: "attributeName", ec2: "AttributeName", required: false, schema: &ACCOUNT_ATTRIBUTE_NAME_STRING_LIST },
+] } };
+pub static DESCRIBE_ACCOUNT_ATTRIBUTES_RESPONSE: Schema = Schema { name: "DescribeAccountAttributesResult", kind: Kind::Record { members: &[
+    Member { name: "AccountAttributes", wire: "accountAttributeSet", ec2: "AccountAttributeSet", required: false, schema: &ACCOUNT_ATTRIBUTE_LIST },
+] } };
 pub static DESCRIBE_ADDRESSES_REQUEST: Schema = Schema { name: "DescribeAddressesRequest", kind: Kind::Record { members: &[
     Member { name: "PublicIps", wire: "PublicIp", ec2: "PublicIp", required: false, schema: &PUBLIC_IP_STRING_LIST },
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -3800,6 +4345,28 @@ pub static DESCRIBE_AVAILABILITY_ZONES_REQUEST: Schema = Schema { name: "Describ
 pub static DESCRIBE_AVAILABILITY_ZONES_RESPONSE: Schema = Schema { name: "DescribeAvailabilityZonesResult", kind: Kind::Record { members: &[
     Member { name: "AvailabilityZones", wire: "availabilityZoneInfo", ec2: "AvailabilityZoneInfo", required: false, schema: &AVAILABILITY_ZONE_LIST },
 ] } };
+pub static DESCRIBE_DHCP_OPTIONS_REQUEST: Schema = Schema { name: "DescribeDhcpOptionsRequest", kind: Kind::Record { members: &[
+    Member { name: "DhcpOptionsIds", wire: "DhcpOptionsId", ec2: "DhcpOptionsId", required: false, schema: &DHCP_OPTIONS_ID_STRING_LIST },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_DHCP_OPTIONS_MAX_RESULTS },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_DHCP_OPTIONS_RESPONSE: Schema = Schema { name: "DescribeDhcpOptionsResult", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "DhcpOptions", wire: "dhcpOptionsSet", ec2: "DhcpOptionsSet", required: false, schema: &DHCP_OPTIONS_LIST },
+] } };
+pub static DESCRIBE_FLOW_LOGS_REQUEST: Schema = Schema { name: "DescribeFlowLogsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filter", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "FlowLogIds", wire: "FlowLogId", ec2: "FlowLogId", required: false, schema: &FLOW_LOG_ID_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_FLOW_LOGS_RESPONSE: Schema = Schema { name: "DescribeFlowLogsResult", kind: Kind::Record { members: &[
+    Member { name: "FlowLogs", wire: "flowLogSet", ec2: "FlowLogSet", required: false, schema: &FLOW_LOG_SET },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_IMAGES_REQUEST: Schema = Schema { name: "DescribeImagesRequest", kind: Kind::Record { members: &[
     Member { name: "ExecutableUsers", wire: "ExecutableBy", ec2: "ExecutableBy", required: false, schema: &EXECUTABLE_BY_STRING_LIST },
     Member { name: "ImageIds", wire: "ImageId", ec2: "ImageId", required: false, schema: &IMAGE_ID_STRING_LIST },
@@ -3814,6 +4381,41 @@ pub static DESCRIBE_IMAGES_REQUEST: Schema = Schema { name: "DescribeImagesReque
 pub static DESCRIBE_IMAGES_RESPONSE: Schema = Schema { name: "DescribeImagesResult", kind: Kind::Record { members: &[
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Images", wire: "imagesSet", ec2: "ImagesSet", required: false, schema: &IMAGE_LIST },
+] } };
+pub static DESCRIBE_INSTANCE_ATTRIBUTE_REQUEST: Schema = Schema { name: "DescribeInstanceAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID },
+    Member { name: "Attribute", wire: "attribute", ec2: "Attribute", required: true, schema: &INSTANCE_ATTRIBUTE_NAME },
+] } };
+pub static DESCRIBE_INSTANCE_ATTRIBUTE_RESPONSE: Schema = Schema { name: "InstanceAttribute", kind: Kind::Record { members: &[
+    Member { name: "BlockDeviceMappings", wire: "blockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &INSTANCE_BLOCK_DEVICE_MAPPING_LIST },
+    Member { name: "DisableApiTermination", wire: "disableApiTermination", ec2: "DisableApiTermination", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnaSupport", wire: "enaSupport", ec2: "EnaSupport", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "EnclaveOptions", wire: "enclaveOptions", ec2: "EnclaveOptions", required: false, schema: &ENCLAVE_OPTIONS },
+    Member { name: "EbsOptimized", wire: "ebsOptimized", ec2: "EbsOptimized", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceInitiatedShutdownBehavior", wire: "instanceInitiatedShutdownBehavior", ec2: "InstanceInitiatedShutdownBehavior", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "KernelId", wire: "kernel", ec2: "Kernel", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "ProductCodes", wire: "productCodes", ec2: "ProductCodes", required: false, schema: &PRODUCT_CODE_LIST },
+    Member { name: "RamdiskId", wire: "ramdisk", ec2: "Ramdisk", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "RootDeviceName", wire: "rootDeviceName", ec2: "RootDeviceName", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "SourceDestCheck", wire: "sourceDestCheck", ec2: "SourceDestCheck", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "SriovNetSupport", wire: "sriovNetSupport", ec2: "SriovNetSupport", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "UserData", wire: "userData", ec2: "UserData", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "DisableApiStop", wire: "disableApiStop", ec2: "DisableApiStop", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "Groups", wire: "groupSet", ec2: "GroupSet", required: false, schema: &GROUP_IDENTIFIER_LIST },
+] } };
+pub static DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_REQUEST: Schema = Schema { name: "DescribeInstanceCreditSpecificationsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID_STRING_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_RESPONSE: Schema = Schema { name: "DescribeInstanceCreditSpecificationsResult", kind: Kind::Record { members: &[
+    Member { name: "InstanceCreditSpecifications", wire: "instanceCreditSpecificationSet", ec2: "InstanceCreditSpecificationSet", required: false, schema: &INSTANCE_CREDIT_SPECIFICATION_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static DESCRIBE_INSTANCE_STATUS_REQUEST: Schema = Schema { name: "DescribeInstanceStatusRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: false, schema: &INSTANCE_ID_STRING_LIST },
@@ -3874,6 +4476,16 @@ pub static DESCRIBE_INTERNET_GATEWAYS_RESPONSE: Schema = Schema { name: "Describ
     Member { name: "InternetGateways", wire: "internetGatewaySet", ec2: "InternetGatewaySet", required: false, schema: &INTERNET_GATEWAY_LIST },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static DESCRIBE_KEY_PAIRS_REQUEST: Schema = Schema { name: "DescribeKeyPairsRequest", kind: Kind::Record { members: &[
+    Member { name: "KeyNames", wire: "KeyName", ec2: "KeyName", required: false, schema: &KEY_NAME_STRING_LIST },
+    Member { name: "KeyPairIds", wire: "KeyPairId", ec2: "KeyPairId", required: false, schema: &KEY_PAIR_ID_STRING_LIST },
+    Member { name: "IncludePublicKey", wire: "IncludePublicKey", ec2: "IncludePublicKey", required: false, schema: &BOOLEAN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+] } };
+pub static DESCRIBE_KEY_PAIRS_RESPONSE: Schema = Schema { name: "DescribeKeyPairsResult", kind: Kind::Record { members: &[
+    Member { name: "KeyPairs", wire: "keySet", ec2: "KeySet", required: false, schema: &KEY_PAIR_LIST },
+] } };
 pub static DESCRIBE_LAUNCH_TEMPLATE_VERSIONS_REQUEST: Schema = Schema { name: "DescribeLaunchTemplateVersionsRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
     Member { name: "LaunchTemplateId", wire: "LaunchTemplateId", ec2: "LaunchTemplateId", required: false, schema: &LAUNCH_TEMPLATE_ID },
@@ -3903,6 +4515,17 @@ pub static DESCRIBE_LAUNCH_TEMPLATES_REQUEST: Schema = Schema { name: "DescribeL
 pub static DESCRIBE_LAUNCH_TEMPLATES_RESPONSE: Schema = Schema { name: "DescribeLaunchTemplatesResult", kind: Kind::Record { members: &[
     Member { name: "LaunchTemplates", wire: "launchTemplates", ec2: "LaunchTemplates", required: false, schema: &LAUNCH_TEMPLATE_SET },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_MANAGED_PREFIX_LISTS_REQUEST: Schema = Schema { name: "DescribeManagedPrefixListsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &PREFIX_LIST_MAX_RESULTS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "PrefixListIds", wire: "PrefixListId", ec2: "PrefixListId", required: false, schema: &VALUE_STRING_LIST },
+] } };
+pub static DESCRIBE_MANAGED_PREFIX_LISTS_RESPONSE: Schema = Schema { name: "DescribeManagedPrefixListsResult", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &NEXT_TOKEN },
+    Member { name: "PrefixLists", wire: "prefixListSet", ec2: "PrefixListSet", required: false, schema: &MANAGED_PREFIX_LIST_SET },
 ] } };
 pub static DESCRIBE_NAT_GATEWAYS_REQUEST: Schema = Schema { name: "DescribeNatGatewaysRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -3937,6 +4560,17 @@ pub static DESCRIBE_NETWORK_INTERFACES_REQUEST: Schema = Schema { name: "Describ
 pub static DESCRIBE_NETWORK_INTERFACES_RESPONSE: Schema = Schema { name: "DescribeNetworkInterfacesResult", kind: Kind::Record { members: &[
     Member { name: "NetworkInterfaces", wire: "networkInterfaceSet", ec2: "NetworkInterfaceSet", required: false, schema: &NETWORK_INTERFACE_LIST },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_PREFIX_LISTS_REQUEST: Schema = Schema { name: "DescribePrefixListsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListIds", wire: "PrefixListId", ec2: "PrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID_STRING_LIST },
+] } };
+pub static DESCRIBE_PREFIX_LISTS_RESPONSE: Schema = Schema { name: "DescribePrefixListsResult", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixLists", wire: "prefixListSet", ec2: "PrefixListSet", required: false, schema: &PREFIX_LIST_SET },
 ] } };
 pub static DESCRIBE_REGIONS_REQUEST: Schema = Schema { name: "DescribeRegionsRequest", kind: Kind::Record { members: &[
     Member { name: "RegionNames", wire: "RegionName", ec2: "RegionName", required: false, schema: &REGION_NAME_STRING_LIST },
@@ -4029,6 +4663,18 @@ pub static DESCRIBE_TAGS_RESPONSE: Schema = Schema { name: "DescribeTagsResult",
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_DESCRIPTION_LIST },
 ] } };
+pub static DESCRIBE_VOLUMES_REQUEST: Schema = Schema { name: "DescribeVolumesRequest", kind: Kind::Record { members: &[
+    Member { name: "VolumeIds", wire: "VolumeId", ec2: "VolumeId", required: false, schema: &VOLUME_ID_STRING_LIST },
+    Member { name: "IncludeManagedResources", wire: "IncludeManagedResources", ec2: "IncludeManagedResources", required: false, schema: &BOOLEAN },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxResults", wire: "maxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+] } };
+pub static DESCRIBE_VOLUMES_RESPONSE: Schema = Schema { name: "DescribeVolumesResult", kind: Kind::Record { members: &[
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+    Member { name: "Volumes", wire: "volumeSet", ec2: "VolumeSet", required: false, schema: &VOLUME_LIST },
+] } };
 pub static DESCRIBE_VPC_ATTRIBUTE_REQUEST: Schema = Schema { name: "DescribeVpcAttributeRequest", kind: Kind::Record { members: &[
     Member { name: "Attribute", wire: "Attribute", ec2: "Attribute", required: true, schema: &VPC_ATTRIBUTE_NAME },
     Member { name: "VpcId", wire: "VpcId", ec2: "VpcId", required: true, schema: &VPC_ID },
@@ -4040,6 +4686,17 @@ pub static DESCRIBE_VPC_ATTRIBUTE_RESPONSE: Schema = Schema { name: "DescribeVpc
     Member { name: "EnableNetworkAddressUsageMetrics", wire: "enableNetworkAddressUsageMetrics", ec2: "EnableNetworkAddressUsageMetrics", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
     Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static DESCRIBE_VPC_ENDPOINTS_REQUEST: Schema = Schema { name: "DescribeVpcEndpointsRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcEndpointIds", wire: "VpcEndpointId", ec2: "VpcEndpointId", required: false, schema: &VPC_ENDPOINT_ID_LIST },
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "MaxResults", wire: "MaxResults", ec2: "MaxResults", required: false, schema: &INTEGER },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DESCRIBE_VPC_ENDPOINTS_RESPONSE: Schema = Schema { name: "DescribeVpcEndpointsResult", kind: Kind::Record { members: &[
+    Member { name: "VpcEndpoints", wire: "vpcEndpointSet", ec2: "VpcEndpointSet", required: false, schema: &VPC_ENDPOINT_SET },
+    Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
 pub static DESCRIBE_VPCS_REQUEST: Schema = Schema { name: "DescribeVpcsRequest", kind: Kind::Record { members: &[
     Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
     Member { name: "VpcIds", wire: "VpcId", ec2: "VpcId", required: false, schema: &VPC_ID_STRING_LIST },
@@ -4050,6 +4707,14 @@ pub static DESCRIBE_VPCS_REQUEST: Schema = Schema { name: "DescribeVpcsRequest",
 pub static DESCRIBE_VPCS_RESPONSE: Schema = Schema { name: "DescribeVpcsResult", kind: Kind::Record { members: &[
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
     Member { name: "Vpcs", wire: "vpcSet", ec2: "VpcSet", required: false, schema: &VPC_LIST },
+] } };
+pub static DESCRIBE_VPN_GATEWAYS_REQUEST: Schema = Schema { name: "DescribeVpnGatewaysRequest", kind: Kind::Record { members: &[
+    Member { name: "Filters", wire: "Filter", ec2: "Filter", required: false, schema: &FILTER_LIST },
+    Member { name: "VpnGatewayIds", wire: "VpnGatewayId", ec2: "VpnGatewayId", required: false, schema: &VPN_GATEWAY_ID_STRING_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+] } };
+pub static DESCRIBE_VPN_GATEWAYS_RESPONSE: Schema = Schema { name: "DescribeVpnGatewaysResult", kind: Kind::Record { members: &[
+    Member { name: "VpnGateways", wire: "vpnGatewaySet", ec2: "VpnGatewaySet", required: false, schema: &VPN_GATEWAY_LIST },
 ] } };
 pub static DETACH_INTERNET_GATEWAY_REQUEST: Schema = Schema { name: "DetachInternetGatewayRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -4093,6 +4758,39 @@ pub static GET_SPOT_PLACEMENT_SCORES_REQUEST: Schema = Schema { name: "GetSpotPl
 pub static GET_SPOT_PLACEMENT_SCORES_RESPONSE: Schema = Schema { name: "GetSpotPlacementScoresResult", kind: Kind::Record { members: &[
     Member { name: "SpotPlacementScores", wire: "spotPlacementScoreSet", ec2: "SpotPlacementScoreSet", required: false, schema: &SPOT_PLACEMENT_SCORES },
     Member { name: "NextToken", wire: "nextToken", ec2: "NextToken", required: false, schema: &STRING_SHAPE },
+] } };
+pub static IMPORT_KEY_PAIR_REQUEST: Schema = Schema { name: "ImportKeyPairRequest", kind: Kind::Record { members: &[
+    Member { name: "TagSpecifications", wire: "TagSpecification", ec2: "TagSpecification", required: false, schema: &TAG_SPECIFICATION_LIST },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: true, schema: &STRING_SHAPE },
+    Member { name: "PublicKeyMaterial", wire: "publicKeyMaterial", ec2: "PublicKeyMaterial", required: true, schema: &BLOB_SHAPE },
+] } };
+pub static IMPORT_KEY_PAIR_RESPONSE: Schema = Schema { name: "ImportKeyPairResult", kind: Kind::Record { members: &[
+    Member { name: "KeyFingerprint", wire: "keyFingerprint", ec2: "KeyFingerprint", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyPairId", wire: "keyPairId", ec2: "KeyPairId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+] } };
+pub static MODIFY_INSTANCE_ATTRIBUTE_REQUEST: Schema = Schema { name: "ModifyInstanceAttributeRequest", kind: Kind::Record { members: &[
+    Member { name: "SourceDestCheck", wire: "SourceDestCheck", ec2: "SourceDestCheck", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "DisableApiStop", wire: "DisableApiStop", ec2: "DisableApiStop", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "DryRun", wire: "dryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID },
+    Member { name: "Attribute", wire: "attribute", ec2: "Attribute", required: false, schema: &INSTANCE_ATTRIBUTE_NAME },
+    Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &MODIFY_INSTANCE_ATTRIBUTE_VALUE },
+    Member { name: "BlockDeviceMappings", wire: "blockDeviceMapping", ec2: "BlockDeviceMapping", required: false, schema: &INSTANCE_BLOCK_DEVICE_MAPPING_SPECIFICATION_LIST },
+    Member { name: "DisableApiTermination", wire: "disableApiTermination", ec2: "DisableApiTermination", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "InstanceType", wire: "instanceType", ec2: "InstanceType", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "Kernel", wire: "kernel", ec2: "Kernel", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "Ramdisk", wire: "ramdisk", ec2: "Ramdisk", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "UserData", wire: "userData", ec2: "UserData", required: false, schema: &BLOB_ATTRIBUTE_VALUE },
+    Member { name: "InstanceInitiatedShutdownBehavior", wire: "instanceInitiatedShutdownBehavior", ec2: "InstanceInitiatedShutdownBehavior", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "Groups", wire: "GroupId", ec2: "GroupId", required: false, schema: &GROUP_ID_STRING_LIST },
+    Member { name: "EbsOptimized", wire: "ebsOptimized", ec2: "EbsOptimized", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+    Member { name: "SriovNetSupport", wire: "sriovNetSupport", ec2: "SriovNetSupport", required: false, schema: &ATTRIBUTE_VALUE },
+    Member { name: "EnaSupport", wire: "enaSupport", ec2: "EnaSupport", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
+] } };
+pub static MODIFY_INSTANCE_ATTRIBUTE_RESPONSE: Schema = Schema { name: "ModifyInstanceAttributeResponse", kind: Kind::Record { members: &[
 ] } };
 pub static MODIFY_LAUNCH_TEMPLATE_REQUEST: Schema = Schema { name: "ModifyLaunchTemplateRequest", kind: Kind::Record { members: &[
     Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
@@ -4149,6 +4847,25 @@ pub static MODIFY_VPC_ATTRIBUTE_REQUEST: Schema = Schema { name: "ModifyVpcAttri
     Member { name: "EnableNetworkAddressUsageMetrics", wire: "EnableNetworkAddressUsageMetrics", ec2: "EnableNetworkAddressUsageMetrics", required: false, schema: &ATTRIBUTE_BOOLEAN_VALUE },
 ] } };
 pub static MODIFY_VPC_ATTRIBUTE_RESPONSE: Schema = Schema { name: "ModifyVpcAttributeResponse", kind: Kind::Record { members: &[
+] } };
+pub static MODIFY_VPC_ENDPOINT_REQUEST: Schema = Schema { name: "ModifyVpcEndpointRequest", kind: Kind::Record { members: &[
+    Member { name: "DryRun", wire: "DryRun", ec2: "DryRun", required: false, schema: &BOOLEAN },
+    Member { name: "VpcEndpointId", wire: "VpcEndpointId", ec2: "VpcEndpointId", required: true, schema: &VPC_ENDPOINT_ID },
+    Member { name: "ResetPolicy", wire: "ResetPolicy", ec2: "ResetPolicy", required: false, schema: &BOOLEAN },
+    Member { name: "PolicyDocument", wire: "PolicyDocument", ec2: "PolicyDocument", required: false, schema: &STRING_SHAPE },
+    Member { name: "AddRouteTableIds", wire: "AddRouteTableId", ec2: "AddRouteTableId", required: false, schema: &VPC_ENDPOINT_ROUTE_TABLE_ID_LIST },
+    Member { name: "RemoveRouteTableIds", wire: "RemoveRouteTableId", ec2: "RemoveRouteTableId", required: false, schema: &VPC_ENDPOINT_ROUTE_TABLE_ID_LIST },
+    Member { name: "AddSubnetIds", wire: "AddSubnetId", ec2: "AddSubnetId", required: false, schema: &VPC_ENDPOINT_SUBNET_ID_LIST },
+    Member { name: "RemoveSubnetIds", wire: "RemoveSubnetId", ec2: "RemoveSubnetId", required: false, schema: &VPC_ENDPOINT_SUBNET_ID_LIST },
+    Member { name: "AddSecurityGroupIds", wire: "AddSecurityGroupId", ec2: "AddSecurityGroupId", required: false, schema: &VPC_ENDPOINT_SECURITY_GROUP_ID_LIST },
+    Member { name: "RemoveSecurityGroupIds", wire: "RemoveSecurityGroupId", ec2: "RemoveSecurityGroupId", required: false, schema: &VPC_ENDPOINT_SECURITY_GROUP_ID_LIST },
+    Member { name: "IpAddressType", wire: "IpAddressType", ec2: "IpAddressType", required: false, schema: &IP_ADDRESS_TYPE },
+    Member { name: "DnsOptions", wire: "DnsOptions", ec2: "DnsOptions", required: false, schema: &DNS_OPTIONS_SPECIFICATION },
+    Member { name: "PrivateDnsEnabled", wire: "PrivateDnsEnabled", ec2: "PrivateDnsEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "SubnetConfigurations", wire: "SubnetConfiguration", ec2: "SubnetConfiguration", required: false, schema: &SUBNET_CONFIGURATIONS_LIST },
+] } };
+pub static MODIFY_VPC_ENDPOINT_RESPONSE: Schema = Schema { name: "ModifyVpcEndpointResult", kind: Kind::Record { members: &[
+    Member { name: "Return", wire: "return", ec2: "Return", required: false, schema: &BOOLEAN },
 ] } };
 pub static REBOOT_INSTANCES_REQUEST: Schema = Schema { name: "RebootInstancesRequest", kind: Kind::Record { members: &[
     Member { name: "InstanceIds", wire: "InstanceId", ec2: "InstanceId", required: true, schema: &INSTANCE_ID_STRING_LIST },
@@ -4392,6 +5109,17 @@ pub static ACCELERATOR_TOTAL_MEMORY_MIB_REQUEST: Schema = Schema { name: "Accele
 ] } };
 pub static ACCELERATOR_TYPE: Schema = Schema { name: "AcceleratorType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["gpu", "fpga", "inference", "media"] } };
 pub static ACCELERATOR_TYPE_SET: Schema = Schema { name: "AcceleratorTypeSet", kind: Kind::List { member: &ACCELERATOR_TYPE, name: "item", flat: false, min: None, max: None } };
+pub static ACCOUNT_ATTRIBUTE: Schema = Schema { name: "AccountAttribute", kind: Kind::Record { members: &[
+    Member { name: "AttributeName", wire: "attributeName", ec2: "AttributeName", required: false, schema: &STRING_SHAPE },
+    Member { name: "AttributeValues", wire: "attributeValueSet", ec2: "AttributeValueSet", required: false, schema: &ACCOUNT_ATTRIBUTE_VALUE_LIST },
+] } };
+pub static ACCOUNT_ATTRIBUTE_LIST: Schema = Schema { name: "AccountAttributeList", kind: Kind::List { member: &ACCOUNT_ATTRIBUTE, name: "item", flat: false, min: None, max: None } };
+pub static ACCOUNT_ATTRIBUTE_NAME: Schema = Schema { name: "AccountAttributeName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["supported-platforms", "default-vpc"] } };
+pub static ACCOUNT_ATTRIBUTE_NAME_STRING_LIST: Schema = Schema { name: "AccountAttributeNameStringList", kind: Kind::List { member: &ACCOUNT_ATTRIBUTE_NAME, name: "attributeName", flat: false, min: None, max: None } };
+pub static ACCOUNT_ATTRIBUTE_VALUE: Schema = Schema { name: "AccountAttributeValue", kind: Kind::Record { members: &[
+    Member { name: "AttributeValue", wire: "attributeValue", ec2: "AttributeValue", required: false, schema: &STRING_SHAPE },
+] } };
+pub static ACCOUNT_ATTRIBUTE_VALUE_LIST: Schema = Schema { name: "AccountAttributeValueList", kind: Kind::List { member: &ACCOUNT_ATTRIBUTE_VALUE, name: "item", flat: false, min: None, max: None } };
 pub static ADDITIONAL_FLEXIBLE_NETWORK_INTERFACES: Schema = Schema { name: "AdditionalFlexibleNetworkInterfaces", kind: Kind::Int { long: false, min: None, max: None } };
 pub static ADDRESS: Schema = Schema { name: "Address", kind: Kind::Record { members: &[
     Member { name: "AllocationId", wire: "allocationId", ec2: "AllocationId", required: false, schema: &STRING_SHAPE },
@@ -4512,6 +5240,10 @@ pub static BASELINE_PERFORMANCE_FACTORS_REQUEST: Schema = Schema { name: "Baseli
     Member { name: "Cpu", wire: "Cpu", ec2: "Cpu", required: false, schema: &CPU_PERFORMANCE_FACTOR_REQUEST },
 ] } };
 pub static BASELINE_THROUGHPUT_IN_M_BPS: Schema = Schema { name: "BaselineThroughputInMBps", kind: Kind::Float { min: None, max: None } };
+pub static BLOB_SHAPE: Schema = Schema { name: "Blob", kind: Kind::Blob { min: None, max: None } };
+pub static BLOB_ATTRIBUTE_VALUE: Schema = Schema { name: "BlobAttributeValue", kind: Kind::Record { members: &[
+    Member { name: "Value", wire: "value", ec2: "Value", required: false, schema: &BLOB_SHAPE },
+] } };
 pub static BLOCK_DEVICE_MAPPING: Schema = Schema { name: "BlockDeviceMapping", kind: Kind::Record { members: &[
     Member { name: "Ebs", wire: "ebs", ec2: "Ebs", required: false, schema: &EBS_BLOCK_DEVICE },
     Member { name: "NoDevice", wire: "noDevice", ec2: "NoDevice", required: false, schema: &STRING_SHAPE },
@@ -4662,6 +5394,8 @@ pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM: Schema = Schem
     Member { name: "VersionNumber", wire: "versionNumber", ec2: "VersionNumber", required: false, schema: &LONG },
 ] } };
 pub static DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_SET: Schema = Schema { name: "DeleteLaunchTemplateVersionsResponseSuccessSet", kind: Kind::List { member: &DELETE_LAUNCH_TEMPLATE_VERSIONS_RESPONSE_SUCCESS_ITEM, name: "item", flat: false, min: None, max: None } };
+pub static DESCRIBE_DHCP_OPTIONS_MAX_RESULTS: Schema = Schema { name: "DescribeDhcpOptionsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESCRIBE_INSTANCE_CREDIT_SPECIFICATIONS_MAX_RESULTS: Schema = Schema { name: "DescribeInstanceCreditSpecificationsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_INTERNET_GATEWAYS_MAX_RESULTS: Schema = Schema { name: "DescribeInternetGatewaysMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_LAUNCH_TEMPLATES_MAX_RESULTS: Schema = Schema { name: "DescribeLaunchTemplatesMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(200) } };
 pub static DESCRIBE_NAT_GATEWAYS_MAX_RESULTS: Schema = Schema { name: "DescribeNatGatewaysMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
@@ -4672,7 +5406,28 @@ pub static DESCRIBE_SECURITY_GROUP_RULES_MAX_RESULTS: Schema = Schema { name: "D
 pub static DESCRIBE_SECURITY_GROUPS_MAX_RESULTS: Schema = Schema { name: "DescribeSecurityGroupsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_SUBNETS_MAX_RESULTS: Schema = Schema { name: "DescribeSubnetsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
 pub static DESCRIBE_VPCS_MAX_RESULTS: Schema = Schema { name: "DescribeVpcsMaxResults", kind: Kind::Int { long: false, min: Some(5), max: Some(1000) } };
+pub static DESTINATION_FILE_FORMAT: Schema = Schema { name: "DestinationFileFormat", kind: Kind::Text { min: None, max: None, pattern: "", values: &["plain-text", "parquet"] } };
+pub static DESTINATION_OPTIONS_RESPONSE: Schema = Schema { name: "DestinationOptionsResponse", kind: Kind::Record { members: &[
+    Member { name: "FileFormat", wire: "fileFormat", ec2: "FileFormat", required: false, schema: &DESTINATION_FILE_FORMAT },
+    Member { name: "HiveCompatiblePartitions", wire: "hiveCompatiblePartitions", ec2: "HiveCompatiblePartitions", required: false, schema: &BOOLEAN },
+    Member { name: "PerHourPartition", wire: "perHourPartition", ec2: "PerHourPartition", required: false, schema: &BOOLEAN },
+] } };
 pub static DEVICE_TYPE: Schema = Schema { name: "DeviceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ebs", "instance-store"] } };
+pub static DHCP_CONFIGURATION: Schema = Schema { name: "DhcpConfiguration", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "key", ec2: "Key", required: false, schema: &STRING_SHAPE },
+    Member { name: "Values", wire: "valueSet", ec2: "ValueSet", required: false, schema: &DHCP_CONFIGURATION_VALUE_LIST },
+] } };
+pub static DHCP_CONFIGURATION_LIST: Schema = Schema { name: "DhcpConfigurationList", kind: Kind::List { member: &DHCP_CONFIGURATION, name: "item", flat: false, min: None, max: None } };
+pub static DHCP_CONFIGURATION_VALUE_LIST: Schema = Schema { name: "DhcpConfigurationValueList", kind: Kind::List { member: &ATTRIBUTE_VALUE, name: "item", flat: false, min: None, max: None } };
+pub static DHCP_OPTIONS: Schema = Schema { name: "DhcpOptions", kind: Kind::Record { members: &[
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "DhcpOptionsId", wire: "dhcpOptionsId", ec2: "DhcpOptionsId", required: false, schema: &STRING_SHAPE },
+    Member { name: "DhcpConfigurations", wire: "dhcpConfigurationSet", ec2: "DhcpConfigurationSet", required: false, schema: &DHCP_CONFIGURATION_LIST },
+] } };
+pub static DHCP_OPTIONS_ID: Schema = Schema { name: "DhcpOptionsId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DHCP_OPTIONS_ID_STRING_LIST: Schema = Schema { name: "DhcpOptionsIdStringList", kind: Kind::List { member: &DHCP_OPTIONS_ID, name: "DhcpOptionsId", flat: false, min: None, max: None } };
+pub static DHCP_OPTIONS_LIST: Schema = Schema { name: "DhcpOptionsList", kind: Kind::List { member: &DHCP_OPTIONS, name: "item", flat: false, min: None, max: None } };
 pub static DISK_COUNT: Schema = Schema { name: "DiskCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DISK_INFO: Schema = Schema { name: "DiskInfo", kind: Kind::Record { members: &[
     Member { name: "SizeInGB", wire: "sizeInGB", ec2: "SizeInGB", required: false, schema: &DISK_SIZE },
@@ -4682,6 +5437,24 @@ pub static DISK_INFO: Schema = Schema { name: "DiskInfo", kind: Kind::Record { m
 pub static DISK_INFO_LIST: Schema = Schema { name: "DiskInfoList", kind: Kind::List { member: &DISK_INFO, name: "item", flat: false, min: None, max: None } };
 pub static DISK_SIZE: Schema = Schema { name: "DiskSize", kind: Kind::Int { long: true, min: None, max: None } };
 pub static DISK_TYPE: Schema = Schema { name: "DiskType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hdd", "ssd"] } };
+pub static DNS_ENTRY: Schema = Schema { name: "DnsEntry", kind: Kind::Record { members: &[
+    Member { name: "DnsName", wire: "dnsName", ec2: "DnsName", required: false, schema: &STRING_SHAPE },
+    Member { name: "HostedZoneId", wire: "hostedZoneId", ec2: "HostedZoneId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static DNS_ENTRY_SET: Schema = Schema { name: "DnsEntrySet", kind: Kind::List { member: &DNS_ENTRY, name: "item", flat: false, min: None, max: None } };
+pub static DNS_OPTIONS: Schema = Schema { name: "DnsOptions", kind: Kind::Record { members: &[
+    Member { name: "DnsRecordIpType", wire: "dnsRecordIpType", ec2: "DnsRecordIpType", required: false, schema: &DNS_RECORD_IP_TYPE },
+    Member { name: "PrivateDnsOnlyForInboundResolverEndpoint", wire: "privateDnsOnlyForInboundResolverEndpoint", ec2: "PrivateDnsOnlyForInboundResolverEndpoint", required: false, schema: &BOOLEAN },
+    Member { name: "PrivateDnsPreference", wire: "privateDnsPreference", ec2: "PrivateDnsPreference", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateDnsSpecifiedDomains", wire: "privateDnsSpecifiedDomainSet", ec2: "PrivateDnsSpecifiedDomainSet", required: false, schema: &PRIVATE_DNS_SPECIFIED_DOMAIN_SET },
+] } };
+pub static DNS_OPTIONS_SPECIFICATION: Schema = Schema { name: "DnsOptionsSpecification", kind: Kind::Record { members: &[
+    Member { name: "DnsRecordIpType", wire: "DnsRecordIpType", ec2: "DnsRecordIpType", required: false, schema: &DNS_RECORD_IP_TYPE },
+    Member { name: "PrivateDnsOnlyForInboundResolverEndpoint", wire: "PrivateDnsOnlyForInboundResolverEndpoint", ec2: "PrivateDnsOnlyForInboundResolverEndpoint", required: false, schema: &BOOLEAN },
+    Member { name: "PrivateDnsPreference", wire: "PrivateDnsPreference", ec2: "PrivateDnsPreference", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrivateDnsSpecifiedDomains", wire: "PrivateDnsSpecifiedDomain", ec2: "PrivateDnsSpecifiedDomain", required: false, schema: &PRIVATE_DNS_SPECIFIED_DOMAIN_SET },
+] } };
+pub static DNS_RECORD_IP_TYPE: Schema = Schema { name: "DnsRecordIpType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ipv4", "dualstack", "ipv6", "service-defined"] } };
 pub static DOMAIN_TYPE: Schema = Schema { name: "DomainType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["vpc", "standard"] } };
 pub static DOUBLE: Schema = Schema { name: "Double", kind: Kind::Float { min: None, max: None } };
 pub static EBS_BLOCK_DEVICE: Schema = Schema { name: "EbsBlockDevice", kind: Kind::Record { members: &[
@@ -4740,6 +5513,10 @@ pub static EBS_INSTANCE_BLOCK_DEVICE: Schema = Schema { name: "EbsInstanceBlockD
     Member { name: "VolumeOwnerId", wire: "volumeOwnerId", ec2: "VolumeOwnerId", required: false, schema: &STRING_SHAPE },
     Member { name: "Operator", wire: "operator", ec2: "Operator", required: false, schema: &OPERATOR_RESPONSE },
     Member { name: "EbsCardIndex", wire: "ebsCardIndex", ec2: "EbsCardIndex", required: false, schema: &INTEGER },
+] } };
+pub static EBS_INSTANCE_BLOCK_DEVICE_SPECIFICATION: Schema = Schema { name: "EbsInstanceBlockDeviceSpecification", kind: Kind::Record { members: &[
+    Member { name: "VolumeId", wire: "volumeId", ec2: "VolumeId", required: false, schema: &VOLUME_ID },
+    Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
 ] } };
 pub static EBS_NVME_SUPPORT: Schema = Schema { name: "EbsNvmeSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported", "required"] } };
 pub static EBS_OPTIMIZED_INFO: Schema = Schema { name: "EbsOptimizedInfo", kind: Kind::Record { members: &[
@@ -4906,6 +5683,26 @@ pub static FLEET_SPOT_MAINTENANCE_STRATEGIES_REQUEST: Schema = Schema { name: "F
 ] } };
 pub static FLEET_TYPE: Schema = Schema { name: "FleetType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["request", "maintain", "instant"] } };
 pub static FLEXIBLE_ENA_QUEUES_SUPPORT: Schema = Schema { name: "FlexibleEnaQueuesSupport", kind: Kind::Text { min: None, max: None, pattern: "", values: &["unsupported", "supported"] } };
+pub static FLOW_LOG: Schema = Schema { name: "FlowLog", kind: Kind::Record { members: &[
+    Member { name: "CreationTime", wire: "creationTime", ec2: "CreationTime", required: false, schema: &MILLISECOND_DATE_TIME },
+    Member { name: "DeliverLogsErrorMessage", wire: "deliverLogsErrorMessage", ec2: "DeliverLogsErrorMessage", required: false, schema: &STRING_SHAPE },
+    Member { name: "DeliverLogsPermissionArn", wire: "deliverLogsPermissionArn", ec2: "DeliverLogsPermissionArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "DeliverCrossAccountRole", wire: "deliverCrossAccountRole", ec2: "DeliverCrossAccountRole", required: false, schema: &STRING_SHAPE },
+    Member { name: "DeliverLogsStatus", wire: "deliverLogsStatus", ec2: "DeliverLogsStatus", required: false, schema: &STRING_SHAPE },
+    Member { name: "FlowLogId", wire: "flowLogId", ec2: "FlowLogId", required: false, schema: &STRING_SHAPE },
+    Member { name: "FlowLogStatus", wire: "flowLogStatus", ec2: "FlowLogStatus", required: false, schema: &STRING_SHAPE },
+    Member { name: "LogGroupName", wire: "logGroupName", ec2: "LogGroupName", required: false, schema: &STRING_SHAPE },
+    Member { name: "ResourceId", wire: "resourceId", ec2: "ResourceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "TrafficType", wire: "trafficType", ec2: "TrafficType", required: false, schema: &TRAFFIC_TYPE },
+    Member { name: "LogDestinationType", wire: "logDestinationType", ec2: "LogDestinationType", required: false, schema: &LOG_DESTINATION_TYPE },
+    Member { name: "LogDestination", wire: "logDestination", ec2: "LogDestination", required: false, schema: &STRING_SHAPE },
+    Member { name: "LogFormat", wire: "logFormat", ec2: "LogFormat", required: false, schema: &STRING_SHAPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "MaxAggregationInterval", wire: "maxAggregationInterval", ec2: "MaxAggregationInterval", required: false, schema: &INTEGER },
+    Member { name: "DestinationOptions", wire: "destinationOptions", ec2: "DestinationOptions", required: false, schema: &DESTINATION_OPTIONS_RESPONSE },
+] } };
+pub static FLOW_LOG_ID_LIST: Schema = Schema { name: "FlowLogIdList", kind: Kind::List { member: &VPC_FLOW_LOG_ID, name: "item", flat: false, min: None, max: None } };
+pub static FLOW_LOG_SET: Schema = Schema { name: "FlowLogSet", kind: Kind::List { member: &FLOW_LOG, name: "item", flat: false, min: None, max: None } };
 pub static FPGA_DEVICE_COUNT: Schema = Schema { name: "FpgaDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static FPGA_DEVICE_INFO: Schema = Schema { name: "FpgaDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &FPGA_DEVICE_NAME },
@@ -4925,6 +5722,7 @@ pub static FPGA_INFO: Schema = Schema { name: "FpgaInfo", kind: Kind::Record { m
     Member { name: "TotalFpgaMemoryInMiB", wire: "totalFpgaMemoryInMiB", ec2: "TotalFpgaMemoryInMiB", required: false, schema: &TOTAL_FPGA_MEMORY },
 ] } };
 pub static FREE_TIER_ELIGIBLE_FLAG: Schema = Schema { name: "FreeTierEligibleFlag", kind: Kind::Bool };
+pub static GATEWAY_TYPE: Schema = Schema { name: "GatewayType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ipsec.1"] } };
 pub static GPU_DEVICE_COUNT: Schema = Schema { name: "GpuDeviceCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static GPU_DEVICE_INFO: Schema = Schema { name: "GpuDeviceInfo", kind: Kind::Record { members: &[
     Member { name: "Name", wire: "name", ec2: "Name", required: false, schema: &GPU_DEVICE_NAME },
@@ -4953,6 +5751,7 @@ pub static GROUP_IDENTIFIER: Schema = Schema { name: "GroupIdentifier", kind: Ki
     Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static GROUP_IDENTIFIER_LIST: Schema = Schema { name: "GroupIdentifierList", kind: Kind::List { member: &GROUP_IDENTIFIER, name: "item", flat: false, min: None, max: None } };
+pub static GROUP_IDENTIFIER_SET: Schema = Schema { name: "GroupIdentifierSet", kind: Kind::List { member: &SECURITY_GROUP_IDENTIFIER, name: "item", flat: false, min: None, max: None } };
 pub static GROUP_NAME_STRING_LIST: Schema = Schema { name: "GroupNameStringList", kind: Kind::List { member: &SECURITY_GROUP_NAME, name: "GroupName", flat: false, min: None, max: None } };
 pub static HIBERNATION_FLAG: Schema = Schema { name: "HibernationFlag", kind: Kind::Bool };
 pub static HIBERNATION_OPTIONS: Schema = Schema { name: "HibernationOptions", kind: Kind::Record { members: &[
@@ -5110,6 +5909,7 @@ pub static INSTANCE_ATTACHMENT_ENA_SRD_SPECIFICATION: Schema = Schema { name: "I
 pub static INSTANCE_ATTACHMENT_ENA_SRD_UDP_SPECIFICATION: Schema = Schema { name: "InstanceAttachmentEnaSrdUdpSpecification", kind: Kind::Record { members: &[
     Member { name: "EnaSrdUdpEnabled", wire: "enaSrdUdpEnabled", ec2: "EnaSrdUdpEnabled", required: false, schema: &BOOLEAN },
 ] } };
+pub static INSTANCE_ATTRIBUTE_NAME: Schema = Schema { name: "InstanceAttributeName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["instanceType", "kernel", "ramdisk", "userData", "disableApiTermination", "instanceInitiatedShutdownBehavior", "rootDeviceName", "blockDeviceMapping", "productCodes", "sourceDestCheck", "groupSet", "ebsOptimized", "sriovNetSupport", "enaSupport", "enclaveOptions", "disableApiStop"] } };
 pub static INSTANCE_AUTO_RECOVERY_STATE: Schema = Schema { name: "InstanceAutoRecoveryState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["disabled", "default"] } };
 pub static INSTANCE_BANDWIDTH_WEIGHTING: Schema = Schema { name: "InstanceBandwidthWeighting", kind: Kind::Text { min: None, max: None, pattern: "", values: &["default", "vpc-1", "ebs-1"] } };
 pub static INSTANCE_BLOCK_DEVICE_MAPPING: Schema = Schema { name: "InstanceBlockDeviceMapping", kind: Kind::Record { members: &[
@@ -5117,7 +5917,19 @@ pub static INSTANCE_BLOCK_DEVICE_MAPPING: Schema = Schema { name: "InstanceBlock
     Member { name: "Ebs", wire: "ebs", ec2: "Ebs", required: false, schema: &EBS_INSTANCE_BLOCK_DEVICE },
 ] } };
 pub static INSTANCE_BLOCK_DEVICE_MAPPING_LIST: Schema = Schema { name: "InstanceBlockDeviceMappingList", kind: Kind::List { member: &INSTANCE_BLOCK_DEVICE_MAPPING, name: "item", flat: false, min: None, max: None } };
+pub static INSTANCE_BLOCK_DEVICE_MAPPING_SPECIFICATION: Schema = Schema { name: "InstanceBlockDeviceMappingSpecification", kind: Kind::Record { members: &[
+    Member { name: "DeviceName", wire: "deviceName", ec2: "DeviceName", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ebs", wire: "ebs", ec2: "Ebs", required: false, schema: &EBS_INSTANCE_BLOCK_DEVICE_SPECIFICATION },
+    Member { name: "VirtualName", wire: "virtualName", ec2: "VirtualName", required: false, schema: &STRING_SHAPE },
+    Member { name: "NoDevice", wire: "noDevice", ec2: "NoDevice", required: false, schema: &STRING_SHAPE },
+] } };
+pub static INSTANCE_BLOCK_DEVICE_MAPPING_SPECIFICATION_LIST: Schema = Schema { name: "InstanceBlockDeviceMappingSpecificationList", kind: Kind::List { member: &INSTANCE_BLOCK_DEVICE_MAPPING_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_BOOT_MODE_VALUES: Schema = Schema { name: "InstanceBootModeValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["legacy-bios", "uefi"] } };
+pub static INSTANCE_CREDIT_SPECIFICATION: Schema = Schema { name: "InstanceCreditSpecification", kind: Kind::Record { members: &[
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "CpuCredits", wire: "cpuCredits", ec2: "CpuCredits", required: false, schema: &STRING_SHAPE },
+] } };
+pub static INSTANCE_CREDIT_SPECIFICATION_LIST: Schema = Schema { name: "InstanceCreditSpecificationList", kind: Kind::List { member: &INSTANCE_CREDIT_SPECIFICATION, name: "item", flat: false, min: None, max: None } };
 pub static INSTANCE_EVENT_ID: Schema = Schema { name: "InstanceEventId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static INSTANCE_GENERATION: Schema = Schema { name: "InstanceGeneration", kind: Kind::Text { min: None, max: None, pattern: "", values: &["current", "previous"] } };
 pub static INSTANCE_GENERATION_SET: Schema = Schema { name: "InstanceGenerationSet", kind: Kind::List { member: &INSTANCE_GENERATION, name: "item", flat: false, min: None, max: None } };
@@ -5466,6 +6278,7 @@ pub static INTERNET_GATEWAY_ATTACHMENT_LIST: Schema = Schema { name: "InternetGa
 pub static INTERNET_GATEWAY_ID: Schema = Schema { name: "InternetGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static INTERNET_GATEWAY_ID_LIST: Schema = Schema { name: "InternetGatewayIdList", kind: Kind::List { member: &INTERNET_GATEWAY_ID, name: "item", flat: false, min: None, max: None } };
 pub static INTERNET_GATEWAY_LIST: Schema = Schema { name: "InternetGatewayList", kind: Kind::List { member: &INTERNET_GATEWAY, name: "item", flat: false, min: None, max: None } };
+pub static IP_ADDRESS_TYPE: Schema = Schema { name: "IpAddressType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ipv4", "dualstack", "ipv6"] } };
 pub static IP_LIST: Schema = Schema { name: "IpList", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: None, max: None } };
 pub static IP_PERMISSION: Schema = Schema { name: "IpPermission", kind: Kind::Record { members: &[
     Member { name: "IpProtocol", wire: "ipProtocol", ec2: "IpProtocol", required: false, schema: &STRING_SHAPE },
@@ -5519,9 +6332,28 @@ pub static IPV6_RANGE: Schema = Schema { name: "Ipv6Range", kind: Kind::Record {
 ] } };
 pub static IPV6_RANGE_LIST: Schema = Schema { name: "Ipv6RangeList", kind: Kind::List { member: &IPV6_RANGE, name: "item", flat: false, min: None, max: None } };
 pub static KERNEL_ID: Schema = Schema { name: "KernelId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static KEY_FORMAT: Schema = Schema { name: "KeyFormat", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pem", "ppk"] } };
+pub static KEY_NAME_STRING_LIST: Schema = Schema { name: "KeyNameStringList", kind: Kind::List { member: &KEY_PAIR_NAME, name: "KeyName", flat: false, min: None, max: None } };
+pub static KEY_PAIR_ID: Schema = Schema { name: "KeyPairId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static KEY_PAIR_ID_STRING_LIST: Schema = Schema { name: "KeyPairIdStringList", kind: Kind::List { member: &KEY_PAIR_ID, name: "KeyPairId", flat: false, min: None, max: None } };
+pub static KEY_PAIR_INFO: Schema = Schema { name: "KeyPairInfo", kind: Kind::Record { members: &[
+    Member { name: "KeyPairId", wire: "keyPairId", ec2: "KeyPairId", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyType", wire: "keyType", ec2: "KeyType", required: false, schema: &KEY_TYPE },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "PublicKey", wire: "publicKey", ec2: "PublicKey", required: false, schema: &STRING_SHAPE },
+    Member { name: "CreateTime", wire: "createTime", ec2: "CreateTime", required: false, schema: &MILLISECOND_DATE_TIME },
+    Member { name: "KeyName", wire: "keyName", ec2: "KeyName", required: false, schema: &STRING_SHAPE },
+    Member { name: "KeyFingerprint", wire: "keyFingerprint", ec2: "KeyFingerprint", required: false, schema: &STRING_SHAPE },
+] } };
+pub static KEY_PAIR_LIST: Schema = Schema { name: "KeyPairList", kind: Kind::List { member: &KEY_PAIR_INFO, name: "item", flat: false, min: None, max: None } };
 pub static KEY_PAIR_NAME: Schema = Schema { name: "KeyPairName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static KEY_PAIR_NAME_WITH_RESOLVER: Schema = Schema { name: "KeyPairNameWithResolver", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static KEY_TYPE: Schema = Schema { name: "KeyType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["rsa", "ed25519"] } };
 pub static KMS_KEY_ID: Schema = Schema { name: "KmsKeyId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static LAST_ERROR: Schema = Schema { name: "LastError", kind: Kind::Record { members: &[
+    Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
+    Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
+] } };
 pub static LAUNCH_SPECIFICATION: Schema = Schema { name: "LaunchSpecification", kind: Kind::Record { members: &[
     Member { name: "UserData", wire: "userData", ec2: "UserData", required: false, schema: &SENSITIVE_USER_DATA },
     Member { name: "AddressingType", wire: "addressingType", ec2: "AddressingType", required: false, schema: &STRING_SHAPE },
@@ -5871,8 +6703,24 @@ pub static LOCAL_STORAGE_TYPE: Schema = Schema { name: "LocalStorageType", kind:
 pub static LOCAL_STORAGE_TYPE_SET: Schema = Schema { name: "LocalStorageTypeSet", kind: Kind::List { member: &LOCAL_STORAGE_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static LOCATION: Schema = Schema { name: "Location", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static LOCATION_TYPE: Schema = Schema { name: "LocationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["region", "availability-zone", "availability-zone-id", "outpost"] } };
+pub static LOG_DESTINATION_TYPE: Schema = Schema { name: "LogDestinationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["cloud-watch-logs", "s3", "kinesis-data-firehose"] } };
 pub static LOGICAL_GPU_COUNT: Schema = Schema { name: "LogicalGpuCount", kind: Kind::Int { long: false, min: None, max: None } };
 pub static LONG: Schema = Schema { name: "Long", kind: Kind::Int { long: true, min: None, max: None } };
+pub static MANAGED_PREFIX_LIST: Schema = Schema { name: "ManagedPrefixList", kind: Kind::Record { members: &[
+    Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &PREFIX_LIST_RESOURCE_ID },
+    Member { name: "AddressFamily", wire: "addressFamily", ec2: "AddressFamily", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &PREFIX_LIST_STATE },
+    Member { name: "StateMessage", wire: "stateMessage", ec2: "StateMessage", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListArn", wire: "prefixListArn", ec2: "PrefixListArn", required: false, schema: &RESOURCE_ARN },
+    Member { name: "PrefixListName", wire: "prefixListName", ec2: "PrefixListName", required: false, schema: &STRING_SHAPE },
+    Member { name: "MaxEntries", wire: "maxEntries", ec2: "MaxEntries", required: false, schema: &INTEGER },
+    Member { name: "Version", wire: "version", ec2: "Version", required: false, schema: &LONG },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpamPrefixListResolverTargetId", wire: "ipamPrefixListResolverTargetId", ec2: "IpamPrefixListResolverTargetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpamPrefixListResolverSyncEnabled", wire: "ipamPrefixListResolverSyncEnabled", ec2: "IpamPrefixListResolverSyncEnabled", required: false, schema: &BOOLEAN },
+] } };
+pub static MANAGED_PREFIX_LIST_SET: Schema = Schema { name: "ManagedPrefixListSet", kind: Kind::List { member: &MANAGED_PREFIX_LIST, name: "item", flat: false, min: None, max: None } };
 pub static MARKET_TYPE: Schema = Schema { name: "MarketType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "capacity-block", "interruptible-capacity-reservation"] } };
 pub static MAX_IPV4_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv4AddrPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
 pub static MAX_IPV6_ADDR_PER_INTERFACE: Schema = Schema { name: "MaxIpv6AddrPerInterface", kind: Kind::Int { long: false, min: None, max: None } };
@@ -5926,6 +6774,7 @@ pub static MEMORY_MIB_REQUEST: Schema = Schema { name: "MemoryMiBRequest", kind:
 ] } };
 pub static MEMORY_SIZE: Schema = Schema { name: "MemorySize", kind: Kind::Int { long: true, min: None, max: None } };
 pub static MILLISECOND_DATE_TIME: Schema = Schema { name: "MillisecondDateTime", kind: Kind::Time { format: TimeFormat::Default } };
+pub static MODIFY_INSTANCE_ATTRIBUTE_VALUE: Schema = Schema { name: "ModifyInstanceAttributeValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static MONITORING: Schema = Schema { name: "Monitoring", kind: Kind::Record { members: &[
     Member { name: "State", wire: "state", ec2: "State", required: false, schema: &MONITORING_STATE },
 ] } };
@@ -6230,12 +7079,21 @@ pub static PORT_RANGE: Schema = Schema { name: "PortRange", kind: Kind::Record {
     Member { name: "From", wire: "from", ec2: "From", required: false, schema: &INTEGER },
     Member { name: "To", wire: "to", ec2: "To", required: false, schema: &INTEGER },
 ] } };
+pub static PREFIX_LIST: Schema = Schema { name: "PrefixList", kind: Kind::Record { members: &[
+    Member { name: "Cidrs", wire: "cidrSet", ec2: "CidrSet", required: false, schema: &VALUE_STRING_LIST },
+    Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &STRING_SHAPE },
+    Member { name: "PrefixListName", wire: "prefixListName", ec2: "PrefixListName", required: false, schema: &STRING_SHAPE },
+] } };
 pub static PREFIX_LIST_ID: Schema = Schema { name: "PrefixListId", kind: Kind::Record { members: &[
     Member { name: "Description", wire: "description", ec2: "Description", required: false, schema: &STRING_SHAPE },
     Member { name: "PrefixListId", wire: "prefixListId", ec2: "PrefixListId", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static PREFIX_LIST_ID_LIST: Schema = Schema { name: "PrefixListIdList", kind: Kind::List { member: &PREFIX_LIST_ID, name: "item", flat: false, min: None, max: None } };
+pub static PREFIX_LIST_MAX_RESULTS: Schema = Schema { name: "PrefixListMaxResults", kind: Kind::Int { long: false, min: Some(1), max: Some(100) } };
 pub static PREFIX_LIST_RESOURCE_ID: Schema = Schema { name: "PrefixListResourceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static PREFIX_LIST_RESOURCE_ID_STRING_LIST: Schema = Schema { name: "PrefixListResourceIdStringList", kind: Kind::List { member: &PREFIX_LIST_RESOURCE_ID, name: "item", flat: false, min: None, max: None } };
+pub static PREFIX_LIST_SET: Schema = Schema { name: "PrefixListSet", kind: Kind::List { member: &PREFIX_LIST, name: "item", flat: false, min: None, max: None } };
+pub static PREFIX_LIST_STATE: Schema = Schema { name: "PrefixListState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"] } };
 pub static PRIVATE_DNS_NAME_OPTIONS_ON_LAUNCH: Schema = Schema { name: "PrivateDnsNameOptionsOnLaunch", kind: Kind::Record { members: &[
     Member { name: "HostnameType", wire: "hostnameType", ec2: "HostnameType", required: false, schema: &HOSTNAME_TYPE },
     Member { name: "EnableResourceNameDnsARecord", wire: "enableResourceNameDnsARecord", ec2: "EnableResourceNameDnsARecord", required: false, schema: &BOOLEAN },
@@ -6251,6 +7109,7 @@ pub static PRIVATE_DNS_NAME_OPTIONS_RESPONSE: Schema = Schema { name: "PrivateDn
     Member { name: "EnableResourceNameDnsARecord", wire: "enableResourceNameDnsARecord", ec2: "EnableResourceNameDnsARecord", required: false, schema: &BOOLEAN },
     Member { name: "EnableResourceNameDnsAAAARecord", wire: "enableResourceNameDnsAAAARecord", ec2: "EnableResourceNameDnsAAAARecord", required: false, schema: &BOOLEAN },
 ] } };
+pub static PRIVATE_DNS_SPECIFIED_DOMAIN_SET: Schema = Schema { name: "PrivateDnsSpecifiedDomainSet", kind: Kind::List { member: &STRING_SHAPE, name: "item", flat: false, min: Some(0), max: Some(10) } };
 pub static PRIVATE_IP_ADDRESS_COUNT: Schema = Schema { name: "PrivateIpAddressCount", kind: Kind::Int { long: false, min: Some(1), max: Some(31) } };
 pub static PRIVATE_IP_ADDRESS_SPECIFICATION: Schema = Schema { name: "PrivateIpAddressSpecification", kind: Kind::Record { members: &[
     Member { name: "Primary", wire: "primary", ec2: "Primary", required: false, schema: &BOOLEAN },
@@ -6387,6 +7246,8 @@ pub static RESERVATION_TYPE_LIST_REQUEST: Schema = Schema { name: "ReservationTy
 pub static RESERVED_CAPACITY_OPTIONS_REQUEST: Schema = Schema { name: "ReservedCapacityOptionsRequest", kind: Kind::Record { members: &[
     Member { name: "ReservationTypes", wire: "ReservationType", ec2: "ReservationType", required: false, schema: &RESERVATION_TYPE_LIST_REQUEST },
 ] } };
+pub static RESOURCE_ARN: Schema = Schema { name: "ResourceArn", kind: Kind::Text { min: Some(1), max: Some(1283), pattern: "", values: &[] } };
+pub static RESOURCE_CONFIGURATION_ARN: Schema = Schema { name: "ResourceConfigurationArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static RESOURCE_ID_LIST: Schema = Schema { name: "ResourceIdList", kind: Kind::List { member: &TAGGABLE_RESOURCE_ID, name: "member", flat: false, min: None, max: None } };
 pub static RESOURCE_TYPE: Schema = Schema { name: "ResourceType", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static RESPONSE_ERROR: Schema = Schema { name: "ResponseError", kind: Kind::Record { members: &[
@@ -6502,6 +7363,7 @@ pub static RUN_INSTANCES_MONITORING_ENABLED: Schema = Schema { name: "RunInstanc
     Member { name: "Enabled", wire: "enabled", ec2: "Enabled", required: true, schema: &BOOLEAN },
 ] } };
 pub static RUN_INSTANCES_USER_DATA: Schema = Schema { name: "RunInstancesUserData", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static SSE_TYPE: Schema = Schema { name: "SSEType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["sse-ebs", "sse-kms", "none"] } };
 pub static SECONDARY_INTERFACE_ID: Schema = Schema { name: "SecondaryInterfaceId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SECONDARY_INTERFACE_PRIVATE_IP_ADDRESS_SPECIFICATION: Schema = Schema { name: "SecondaryInterfacePrivateIpAddressSpecification", kind: Kind::Record { members: &[
     Member { name: "PrivateIpAddress", wire: "privateIpAddress", ec2: "PrivateIpAddress", required: false, schema: &STRING_SHAPE },
@@ -6529,6 +7391,10 @@ pub static SECURITY_GROUP: Schema = Schema { name: "SecurityGroup", kind: Kind::
 ] } };
 pub static SECURITY_GROUP_ID: Schema = Schema { name: "SecurityGroupId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SECURITY_GROUP_ID_STRING_LIST: Schema = Schema { name: "SecurityGroupIdStringList", kind: Kind::List { member: &SECURITY_GROUP_ID, name: "SecurityGroupId", flat: false, min: None, max: None } };
+pub static SECURITY_GROUP_IDENTIFIER: Schema = Schema { name: "SecurityGroupIdentifier", kind: Kind::Record { members: &[
+    Member { name: "GroupId", wire: "groupId", ec2: "GroupId", required: false, schema: &STRING_SHAPE },
+    Member { name: "GroupName", wire: "groupName", ec2: "GroupName", required: false, schema: &STRING_SHAPE },
+] } };
 pub static SECURITY_GROUP_LIST: Schema = Schema { name: "SecurityGroupList", kind: Kind::List { member: &SECURITY_GROUP, name: "item", flat: false, min: None, max: None } };
 pub static SECURITY_GROUP_NAME: Schema = Schema { name: "SecurityGroupName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SECURITY_GROUP_RULE: Schema = Schema { name: "SecurityGroupRule", kind: Kind::Record { members: &[
@@ -6573,6 +7439,7 @@ pub static SECURITY_GROUP_RULE_UPDATE_LIST: Schema = Schema { name: "SecurityGro
 pub static SECURITY_GROUP_STRING_LIST: Schema = Schema { name: "SecurityGroupStringList", kind: Kind::List { member: &SECURITY_GROUP_NAME, name: "SecurityGroup", flat: false, min: None, max: None } };
 pub static SENSITIVE_USER_DATA: Schema = Schema { name: "SensitiveUserData", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SERVICE_MANAGED: Schema = Schema { name: "ServiceManaged", kind: Kind::Text { min: None, max: None, pattern: "", values: &["alb", "nlb", "rnat", "rds"] } };
+pub static SERVICE_NETWORK_ARN: Schema = Schema { name: "ServiceNetworkArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SHUTDOWN_BEHAVIOR: Schema = Schema { name: "ShutdownBehavior", kind: Kind::Text { min: None, max: None, pattern: "", values: &["stop", "terminate"] } };
 pub static SNAPSHOT_ID: Schema = Schema { name: "SnapshotId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SPOT_ALLOCATION_STRATEGY: Schema = Schema { name: "SpotAllocationStrategy", kind: Kind::Text { min: None, max: None, pattern: "", values: &["lowest-price", "diversified", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized"] } };
@@ -6653,6 +7520,7 @@ pub static SPOT_PRICE: Schema = Schema { name: "SpotPrice", kind: Kind::Record {
     Member { name: "Timestamp", wire: "timestamp", ec2: "Timestamp", required: false, schema: &DATE_TIME },
 ] } };
 pub static SPOT_PRICE_HISTORY_LIST: Schema = Schema { name: "SpotPriceHistoryList", kind: Kind::List { member: &SPOT_PRICE, name: "item", flat: false, min: None, max: None } };
+pub static STATE: Schema = Schema { name: "State", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"] } };
 pub static STATE_REASON: Schema = Schema { name: "StateReason", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
     Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
@@ -6691,9 +7559,20 @@ pub static SUBNET_CIDR_BLOCK_STATE: Schema = Schema { name: "SubnetCidrBlockStat
     Member { name: "StatusMessage", wire: "statusMessage", ec2: "StatusMessage", required: false, schema: &STRING_SHAPE },
 ] } };
 pub static SUBNET_CIDR_BLOCK_STATE_CODE: Schema = Schema { name: "SubnetCidrBlockStateCode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["associating", "associated", "disassociating", "disassociated", "failing", "failed"] } };
+pub static SUBNET_CONFIGURATION: Schema = Schema { name: "SubnetConfiguration", kind: Kind::Record { members: &[
+    Member { name: "SubnetId", wire: "SubnetId", ec2: "SubnetId", required: false, schema: &SUBNET_ID },
+    Member { name: "Ipv4", wire: "Ipv4", ec2: "Ipv4", required: false, schema: &STRING_SHAPE },
+    Member { name: "Ipv6", wire: "Ipv6", ec2: "Ipv6", required: false, schema: &STRING_SHAPE },
+] } };
+pub static SUBNET_CONFIGURATIONS_LIST: Schema = Schema { name: "SubnetConfigurationsList", kind: Kind::List { member: &SUBNET_CONFIGURATION, name: "item", flat: false, min: None, max: None } };
 pub static SUBNET_ID: Schema = Schema { name: "SubnetId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static SUBNET_ID_LIST: Schema = Schema { name: "SubnetIdList", kind: Kind::List { member: &SUBNET_ID, name: "AssociatedSubnetId", flat: false, min: None, max: None } };
 pub static SUBNET_ID_STRING_LIST: Schema = Schema { name: "SubnetIdStringList", kind: Kind::List { member: &SUBNET_ID, name: "SubnetId", flat: false, min: None, max: None } };
+pub static SUBNET_IP_PREFIXES: Schema = Schema { name: "SubnetIpPrefixes", kind: Kind::Record { members: &[
+    Member { name: "SubnetId", wire: "subnetId", ec2: "SubnetId", required: false, schema: &STRING_SHAPE },
+    Member { name: "IpPrefixes", wire: "ipPrefixSet", ec2: "IpPrefixSet", required: false, schema: &VALUE_STRING_LIST },
+] } };
+pub static SUBNET_IP_PREFIXES_LIST: Schema = Schema { name: "SubnetIpPrefixesList", kind: Kind::List { member: &SUBNET_IP_PREFIXES, name: "item", flat: false, min: None, max: None } };
 pub static SUBNET_IPV6_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "SubnetIpv6CidrBlockAssociation", kind: Kind::Record { members: &[
     Member { name: "AssociationId", wire: "associationId", ec2: "AssociationId", required: false, schema: &SUBNET_CIDR_ASSOCIATION_ID },
     Member { name: "Ipv6CidrBlock", wire: "ipv6CidrBlock", ec2: "Ipv6CidrBlock", required: false, schema: &STRING_SHAPE },
@@ -6748,7 +7627,17 @@ pub static TOTAL_LOCAL_STORAGE_GB_REQUEST: Schema = Schema { name: "TotalLocalSt
 pub static TOTAL_MEDIA_MEMORY: Schema = Schema { name: "TotalMediaMemory", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TOTAL_NEURON_MEMORY: Schema = Schema { name: "TotalNeuronMemory", kind: Kind::Int { long: false, min: None, max: None } };
 pub static TPM_SUPPORT_VALUES: Schema = Schema { name: "TpmSupportValues", kind: Kind::Text { min: None, max: None, pattern: "", values: &["v2.0"] } };
+pub static TRAFFIC_TYPE: Schema = Schema { name: "TrafficType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["ACCEPT", "REJECT", "ALL"] } };
 pub static TRANSIT_GATEWAY_ID: Schema = Schema { name: "TransitGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static UNSUCCESSFUL_ITEM: Schema = Schema { name: "UnsuccessfulItem", kind: Kind::Record { members: &[
+    Member { name: "Error", wire: "error", ec2: "Error", required: false, schema: &UNSUCCESSFUL_ITEM_ERROR },
+    Member { name: "ResourceId", wire: "resourceId", ec2: "ResourceId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static UNSUCCESSFUL_ITEM_ERROR: Schema = Schema { name: "UnsuccessfulItemError", kind: Kind::Record { members: &[
+    Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
+    Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },
+] } };
+pub static UNSUCCESSFUL_ITEM_SET: Schema = Schema { name: "UnsuccessfulItemSet", kind: Kind::List { member: &UNSUCCESSFUL_ITEM, name: "item", flat: false, min: None, max: None } };
 pub static USAGE_CLASS_TYPE: Schema = Schema { name: "UsageClassType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["spot", "on-demand", "capacity-block"] } };
 pub static USAGE_CLASS_TYPE_LIST: Schema = Schema { name: "UsageClassTypeList", kind: Kind::List { member: &USAGE_CLASS_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static USER_ID_GROUP_PAIR: Schema = Schema { name: "UserIdGroupPair", kind: Kind::Record { members: &[
@@ -6790,6 +7679,46 @@ pub static VERSION_STRING_LIST: Schema = Schema { name: "VersionStringList", kin
 pub static VIRTUALIZATION_TYPE: Schema = Schema { name: "VirtualizationType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["hvm", "paravirtual"] } };
 pub static VIRTUALIZATION_TYPE_LIST: Schema = Schema { name: "VirtualizationTypeList", kind: Kind::List { member: &VIRTUALIZATION_TYPE, name: "item", flat: false, min: None, max: None } };
 pub static VIRTUALIZATION_TYPE_SET: Schema = Schema { name: "VirtualizationTypeSet", kind: Kind::List { member: &VIRTUALIZATION_TYPE, name: "item", flat: false, min: Some(0), max: Some(2) } };
+pub static VOLUME: Schema = Schema { name: "Volume", kind: Kind::Record { members: &[
+    Member { name: "AvailabilityZoneId", wire: "availabilityZoneId", ec2: "AvailabilityZoneId", required: false, schema: &STRING_SHAPE },
+    Member { name: "OutpostArn", wire: "outpostArn", ec2: "OutpostArn", required: false, schema: &STRING_SHAPE },
+    Member { name: "SourceVolumeId", wire: "sourceVolumeId", ec2: "SourceVolumeId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Iops", wire: "iops", ec2: "Iops", required: false, schema: &INTEGER },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "VolumeType", wire: "volumeType", ec2: "VolumeType", required: false, schema: &VOLUME_TYPE },
+    Member { name: "FastRestored", wire: "fastRestored", ec2: "FastRestored", required: false, schema: &BOOLEAN },
+    Member { name: "MultiAttachEnabled", wire: "multiAttachEnabled", ec2: "MultiAttachEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "Throughput", wire: "throughput", ec2: "Throughput", required: false, schema: &INTEGER },
+    Member { name: "SseType", wire: "sseType", ec2: "SseType", required: false, schema: &SSE_TYPE },
+    Member { name: "Operator", wire: "operator", ec2: "Operator", required: false, schema: &OPERATOR_RESPONSE },
+    Member { name: "VolumeInitializationRate", wire: "volumeInitializationRate", ec2: "VolumeInitializationRate", required: false, schema: &INTEGER },
+    Member { name: "VolumeId", wire: "volumeId", ec2: "VolumeId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Size", wire: "size", ec2: "Size", required: false, schema: &INTEGER },
+    Member { name: "SnapshotId", wire: "snapshotId", ec2: "SnapshotId", required: false, schema: &STRING_SHAPE },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "status", ec2: "Status", required: false, schema: &VOLUME_STATE },
+    Member { name: "CreateTime", wire: "createTime", ec2: "CreateTime", required: false, schema: &DATE_TIME },
+    Member { name: "Attachments", wire: "attachmentSet", ec2: "AttachmentSet", required: false, schema: &VOLUME_ATTACHMENT_LIST },
+    Member { name: "Encrypted", wire: "encrypted", ec2: "Encrypted", required: false, schema: &BOOLEAN },
+    Member { name: "KmsKeyId", wire: "kmsKeyId", ec2: "KmsKeyId", required: false, schema: &STRING_SHAPE },
+] } };
+pub static VOLUME_ATTACHMENT: Schema = Schema { name: "VolumeAttachment", kind: Kind::Record { members: &[
+    Member { name: "DeleteOnTermination", wire: "deleteOnTermination", ec2: "DeleteOnTermination", required: false, schema: &BOOLEAN },
+    Member { name: "AssociatedResource", wire: "associatedResource", ec2: "AssociatedResource", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceOwningService", wire: "instanceOwningService", ec2: "InstanceOwningService", required: false, schema: &STRING_SHAPE },
+    Member { name: "EbsCardIndex", wire: "ebsCardIndex", ec2: "EbsCardIndex", required: false, schema: &INTEGER },
+    Member { name: "VolumeId", wire: "volumeId", ec2: "VolumeId", required: false, schema: &STRING_SHAPE },
+    Member { name: "InstanceId", wire: "instanceId", ec2: "InstanceId", required: false, schema: &STRING_SHAPE },
+    Member { name: "Device", wire: "device", ec2: "Device", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "status", ec2: "Status", required: false, schema: &VOLUME_ATTACHMENT_STATE },
+    Member { name: "AttachTime", wire: "attachTime", ec2: "AttachTime", required: false, schema: &DATE_TIME },
+] } };
+pub static VOLUME_ATTACHMENT_LIST: Schema = Schema { name: "VolumeAttachmentList", kind: Kind::List { member: &VOLUME_ATTACHMENT, name: "item", flat: false, min: None, max: None } };
+pub static VOLUME_ATTACHMENT_STATE: Schema = Schema { name: "VolumeAttachmentState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["attaching", "attached", "detaching", "detached", "busy"] } };
+pub static VOLUME_ID: Schema = Schema { name: "VolumeId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static VOLUME_ID_STRING_LIST: Schema = Schema { name: "VolumeIdStringList", kind: Kind::List { member: &VOLUME_ID, name: "VolumeId", flat: false, min: None, max: None } };
+pub static VOLUME_LIST: Schema = Schema { name: "VolumeList", kind: Kind::List { member: &VOLUME, name: "item", flat: false, min: None, max: None } };
+pub static VOLUME_STATE: Schema = Schema { name: "VolumeState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["creating", "available", "in-use", "deleting", "deleted", "error"] } };
 pub static VOLUME_TYPE: Schema = Schema { name: "VolumeType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"] } };
 pub static VPC: Schema = Schema { name: "Vpc", kind: Kind::Record { members: &[
     Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
@@ -6805,6 +7734,11 @@ pub static VPC: Schema = Schema { name: "Vpc", kind: Kind::Record { members: &[
     Member { name: "CidrBlock", wire: "cidrBlock", ec2: "CidrBlock", required: false, schema: &STRING_SHAPE },
     Member { name: "DhcpOptionsId", wire: "dhcpOptionsId", ec2: "DhcpOptionsId", required: false, schema: &STRING_SHAPE },
 ] } };
+pub static VPC_ATTACHMENT: Schema = Schema { name: "VpcAttachment", kind: Kind::Record { members: &[
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &ATTACHMENT_STATUS },
+] } };
+pub static VPC_ATTACHMENT_LIST: Schema = Schema { name: "VpcAttachmentList", kind: Kind::List { member: &VPC_ATTACHMENT, name: "item", flat: false, min: None, max: None } };
 pub static VPC_ATTRIBUTE_NAME: Schema = Schema { name: "VpcAttributeName", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"] } };
 pub static VPC_CIDR_ASSOCIATION_ID: Schema = Schema { name: "VpcCidrAssociationId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "VpcCidrBlockAssociation", kind: Kind::Record { members: &[
@@ -6857,7 +7791,41 @@ pub static VPC_ENCRYPTION_CONTROL_EXCLUSIONS: Schema = Schema { name: "VpcEncryp
 pub static VPC_ENCRYPTION_CONTROL_ID: Schema = Schema { name: "VpcEncryptionControlId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ENCRYPTION_CONTROL_MODE: Schema = Schema { name: "VpcEncryptionControlMode", kind: Kind::Text { min: None, max: None, pattern: "", values: &["monitor", "enforce"] } };
 pub static VPC_ENCRYPTION_CONTROL_STATE: Schema = Schema { name: "VpcEncryptionControlState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"] } };
+pub static VPC_ENDPOINT: Schema = Schema { name: "VpcEndpoint", kind: Kind::Record { members: &[
+    Member { name: "VpcEndpointId", wire: "vpcEndpointId", ec2: "VpcEndpointId", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcEndpointType", wire: "vpcEndpointType", ec2: "VpcEndpointType", required: false, schema: &VPC_ENDPOINT_TYPE },
+    Member { name: "VpcId", wire: "vpcId", ec2: "VpcId", required: false, schema: &STRING_SHAPE },
+    Member { name: "ServiceName", wire: "serviceName", ec2: "ServiceName", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &STATE },
+    Member { name: "PolicyDocument", wire: "policyDocument", ec2: "PolicyDocument", required: false, schema: &STRING_SHAPE },
+    Member { name: "RouteTableIds", wire: "routeTableIdSet", ec2: "RouteTableIdSet", required: false, schema: &VALUE_STRING_LIST },
+    Member { name: "SubnetIds", wire: "subnetIdSet", ec2: "SubnetIdSet", required: false, schema: &VALUE_STRING_LIST },
+    Member { name: "Groups", wire: "groupSet", ec2: "GroupSet", required: false, schema: &GROUP_IDENTIFIER_SET },
+    Member { name: "IpAddressType", wire: "ipAddressType", ec2: "IpAddressType", required: false, schema: &IP_ADDRESS_TYPE },
+    Member { name: "DnsOptions", wire: "dnsOptions", ec2: "DnsOptions", required: false, schema: &DNS_OPTIONS },
+    Member { name: "PrivateDnsEnabled", wire: "privateDnsEnabled", ec2: "PrivateDnsEnabled", required: false, schema: &BOOLEAN },
+    Member { name: "RequesterManaged", wire: "requesterManaged", ec2: "RequesterManaged", required: false, schema: &BOOLEAN },
+    Member { name: "NetworkInterfaceIds", wire: "networkInterfaceIdSet", ec2: "NetworkInterfaceIdSet", required: false, schema: &VALUE_STRING_LIST },
+    Member { name: "DnsEntries", wire: "dnsEntrySet", ec2: "DnsEntrySet", required: false, schema: &DNS_ENTRY_SET },
+    Member { name: "CreationTimestamp", wire: "creationTimestamp", ec2: "CreationTimestamp", required: false, schema: &MILLISECOND_DATE_TIME },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "OwnerId", wire: "ownerId", ec2: "OwnerId", required: false, schema: &STRING_SHAPE },
+    Member { name: "LastError", wire: "lastError", ec2: "LastError", required: false, schema: &LAST_ERROR },
+    Member { name: "Ipv4Prefixes", wire: "ipv4PrefixSet", ec2: "Ipv4PrefixSet", required: false, schema: &SUBNET_IP_PREFIXES_LIST },
+    Member { name: "Ipv6Prefixes", wire: "ipv6PrefixSet", ec2: "Ipv6PrefixSet", required: false, schema: &SUBNET_IP_PREFIXES_LIST },
+    Member { name: "FailureReason", wire: "failureReason", ec2: "FailureReason", required: false, schema: &STRING_SHAPE },
+    Member { name: "ServiceNetworkArn", wire: "serviceNetworkArn", ec2: "ServiceNetworkArn", required: false, schema: &SERVICE_NETWORK_ARN },
+    Member { name: "ResourceConfigurationArn", wire: "resourceConfigurationArn", ec2: "ResourceConfigurationArn", required: false, schema: &RESOURCE_CONFIGURATION_ARN },
+    Member { name: "ServiceRegion", wire: "serviceRegion", ec2: "ServiceRegion", required: false, schema: &STRING_SHAPE },
+] } };
 pub static VPC_ENDPOINT_ID: Schema = Schema { name: "VpcEndpointId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static VPC_ENDPOINT_ID_LIST: Schema = Schema { name: "VpcEndpointIdList", kind: Kind::List { member: &VPC_ENDPOINT_ID, name: "item", flat: false, min: None, max: None } };
+pub static VPC_ENDPOINT_ROUTE_TABLE_ID_LIST: Schema = Schema { name: "VpcEndpointRouteTableIdList", kind: Kind::List { member: &ROUTE_TABLE_ID, name: "item", flat: false, min: None, max: None } };
+pub static VPC_ENDPOINT_SECURITY_GROUP_ID_LIST: Schema = Schema { name: "VpcEndpointSecurityGroupIdList", kind: Kind::List { member: &SECURITY_GROUP_ID, name: "item", flat: false, min: None, max: None } };
+pub static VPC_ENDPOINT_SET: Schema = Schema { name: "VpcEndpointSet", kind: Kind::List { member: &VPC_ENDPOINT, name: "item", flat: false, min: None, max: None } };
+pub static VPC_ENDPOINT_SUBNET_ID_LIST: Schema = Schema { name: "VpcEndpointSubnetIdList", kind: Kind::List { member: &SUBNET_ID, name: "item", flat: false, min: None, max: None } };
+pub static VPC_ENDPOINT_TYPE: Schema = Schema { name: "VpcEndpointType", kind: Kind::Text { min: None, max: None, pattern: "", values: &["Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"] } };
+pub static VPC_FLOW_LOG_ID: Schema = Schema { name: "VpcFlowLogId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ID: Schema = Schema { name: "VpcId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_ID_STRING_LIST: Schema = Schema { name: "VpcIdStringList", kind: Kind::List { member: &VPC_ID, name: "VpcId", flat: false, min: None, max: None } };
 pub static VPC_IPV6_CIDR_BLOCK_ASSOCIATION: Schema = Schema { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Record { members: &[
@@ -6873,6 +7841,19 @@ pub static VPC_IPV6_CIDR_BLOCK_ASSOCIATION_SET: Schema = Schema { name: "VpcIpv6
 pub static VPC_LIST: Schema = Schema { name: "VpcList", kind: Kind::List { member: &VPC, name: "item", flat: false, min: None, max: None } };
 pub static VPC_PEERING_CONNECTION_ID: Schema = Schema { name: "VpcPeeringConnectionId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static VPC_STATE: Schema = Schema { name: "VpcState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pending", "available"] } };
+pub static VPN_GATEWAY: Schema = Schema { name: "VpnGateway", kind: Kind::Record { members: &[
+    Member { name: "AmazonSideAsn", wire: "amazonSideAsn", ec2: "AmazonSideAsn", required: false, schema: &LONG },
+    Member { name: "Tags", wire: "tagSet", ec2: "TagSet", required: false, schema: &TAG_LIST },
+    Member { name: "VpnGatewayId", wire: "vpnGatewayId", ec2: "VpnGatewayId", required: false, schema: &STRING_SHAPE },
+    Member { name: "State", wire: "state", ec2: "State", required: false, schema: &VPN_STATE },
+    Member { name: "Type", wire: "type", ec2: "Type", required: false, schema: &GATEWAY_TYPE },
+    Member { name: "AvailabilityZone", wire: "availabilityZone", ec2: "AvailabilityZone", required: false, schema: &STRING_SHAPE },
+    Member { name: "VpcAttachments", wire: "attachments", ec2: "Attachments", required: false, schema: &VPC_ATTACHMENT_LIST },
+] } };
+pub static VPN_GATEWAY_ID: Schema = Schema { name: "VpnGatewayId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static VPN_GATEWAY_ID_STRING_LIST: Schema = Schema { name: "VpnGatewayIdStringList", kind: Kind::List { member: &VPN_GATEWAY_ID, name: "VpnGatewayId", flat: false, min: None, max: None } };
+pub static VPN_GATEWAY_LIST: Schema = Schema { name: "VpnGatewayList", kind: Kind::List { member: &VPN_GATEWAY, name: "item", flat: false, min: None, max: None } };
+pub static VPN_STATE: Schema = Schema { name: "VpnState", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pending", "available", "deleting", "deleted"] } };
 pub static WORKLOAD: Schema = Schema { name: "Workload", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static WORKLOADS_LIST: Schema = Schema { name: "WorkloadsList", kind: Kind::List { member: &WORKLOAD, name: "item", flat: false, min: None, max: None } };
 pub static ZONE_ID_STRING_LIST: Schema = Schema { name: "ZoneIdStringList", kind: Kind::List { member: &STRING_SHAPE, name: "ZoneId", flat: false, min: None, max: None } };

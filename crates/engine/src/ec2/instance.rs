@@ -96,9 +96,7 @@ pub(super) fn terminate(
         return Err(super::missing("InstanceId"));
     }
     let ids = existing(cx, &request.instance_ids)?;
-    // The protection is against people: Auto Scaling terminates protected instances all the same (EC2 guide,
-    // termination protection).
-    if !matches!(caller, Caller::Service(_)) {
+    if heeds_protection(caller) {
         let protected = |id: &&InstanceId| {
             cx.ec2.instances.get(id).is_some_and(|each| each.termination_protection && each.is_alive())
         };
@@ -115,6 +113,12 @@ pub(super) fn terminate(
     dry_run(request.dry_run)?;
     let terminating_instances = ids.into_iter().map(|id| terminate_one(cx, id)).collect();
     Ok(TerminateInstancesResponse { terminating_instances: Some(terminating_instances) })
+}
+
+/// Protection is against people and what acts in their name: Auto Scaling terminates protected instances all the same
+/// (EC2 guide, termination protection).
+pub(super) fn heeds_protection(caller: &Caller) -> bool {
+    !matches!(caller, Caller::Service(_)) || *caller == Caller::CLOUDFORMATION
 }
 
 fn terminate_one(cx: &mut Engine, id: InstanceId) -> InstanceStateChange {
@@ -312,6 +316,24 @@ fn network_interface(cx: &Engine, instance: &Instance) -> InstanceNetworkInterfa
     }
 }
 
+/// The id of its root volume.
+pub(super) fn volume_id(instance: &Instance) -> String {
+    format!("vol-0{:016x}", instance.volume)
+}
+
+pub(super) fn mappings(instance: &Instance) -> Vec<InstanceBlockDeviceMapping> {
+    vec![InstanceBlockDeviceMapping {
+        device_name: Some("/dev/xvda".into()),
+        ebs: Some(EbsInstanceBlockDevice {
+            attach_time: Some(instance.launched_at),
+            delete_on_termination: Some(instance.root.delete_on_termination),
+            status: Some(AttachmentStatus::Attached),
+            volume_id: Some(volume_id(instance)),
+            ..Default::default()
+        }),
+    }]
+}
+
 /// How it is known outside.
 fn public(cx: &Engine, instance: &Instance) -> Option<InstanceNetworkInterfaceAssociation> {
     let association = association_of_instance(cx, instance)?;
@@ -404,16 +426,7 @@ fn described(cx: &Engine, instance: &Instance) -> ec2::Instance {
         ..Default::default()
     };
     if !ended {
-        described.block_device_mappings = Some(vec![InstanceBlockDeviceMapping {
-            device_name: Some("/dev/xvda".into()),
-            ebs: Some(EbsInstanceBlockDevice {
-                attach_time: Some(instance.launched_at),
-                delete_on_termination: Some(true),
-                status: Some(AttachmentStatus::Attached),
-                volume_id: Some(format!("vol-0{:016x}", instance.volume)),
-                ..Default::default()
-            }),
-        }]);
+        described.block_device_mappings = Some(mappings(instance));
         described.network_interfaces = Some(vec![network_interface(cx, instance)]);
         described.security_groups = Some(identifiers(cx, &instance.security_groups));
         described.source_dest_check = Some(instance.source_dest_check);
@@ -476,7 +489,7 @@ pub(super) fn fields(cx: &Engine, instance: &Instance, name: &str, put: &mut dyn
         "state-reason-message" => instance.state_reason.iter().for_each(|reason| put(&reason.message)),
         "tenancy" => put("default"),
         "virtualization-type" => put("hvm"),
-        "block-device-mapping.volume-id" if here => put(&format!("vol-0{:016x}", instance.volume)),
+        "block-device-mapping.volume-id" if here => put(&volume_id(instance)),
         "block-device-mapping.device-name" if here => put("/dev/xvda"),
         "dns-name" => {
             let name = public(cx, instance).and_then(|each| each.public_dns_name);

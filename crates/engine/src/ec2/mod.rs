@@ -2,13 +2,16 @@
 //!
 //! Rows are in `rows`, one file for each subject beside it; [`Ec2`] owns the tables.
 
+mod account;
 mod bill;
 mod event;
 mod filter;
 mod fleet;
 mod image;
 mod instance;
+mod instance_attribute;
 mod instance_type;
+mod key_pair;
 mod launch_template;
 mod metadata;
 mod network;
@@ -22,6 +25,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 mod user_data;
+mod volume;
 mod zone;
 
 use capstan_model::Time;
@@ -35,17 +39,19 @@ pub use fleet::Fleet;
 pub(crate) use image::{AmazonLinux, Release, releases};
 pub use image::{DOCKER_VERSION, ECS_AGENT_VERSION};
 pub(crate) use instance::{instance_running, instance_terminated};
+pub use key_pair::KeyPair;
 pub use metadata::{identity_document, metadata};
 pub use network::{
     AclEntry, Address, AddressAssociation, Cidr, DhcpOptions, InterfaceIndex, InternetGateway, NatGateway,
     Network, NetworkAcl, NetworkInterface, Peer, RouteTable, RouteTableUse, RouteTarget, RuleIndex,
-    SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcBlock,
+    SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcBlock, VpcEndpoint,
 };
 pub use rows::*;
 pub use spot::{Cause, Interruption, NOTICE, PoolInUse, Spot, SpotRequest, Stage};
 pub(crate) use spot::{Offer, Preference, Quotes, depth, interrupt, order};
 pub(crate) use stop::instance_stopped;
 pub use user_data::ecs_config;
+pub use volume::RootVolume;
 
 /// The tables of this room.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +60,7 @@ pub struct Ec2 {
     launch_templates: Table<LaunchTemplate>,
     launch_template_versions: Table<LaunchTemplateVersion>,
     network: Network,
+    key_pairs: Table<KeyPair>,
     spot_requests: Table<SpotRequest>,
     spot_pools: Table<PoolInUse>,
     fleets: Table<Fleet>,
@@ -73,6 +80,14 @@ impl Ec2 {
     /// By template id and version number.
     pub fn launch_template_versions(&self) -> &Table<LaunchTemplateVersion> {
         &self.launch_template_versions
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub fn key_pairs(&self) -> &Table<KeyPair> {
+        &self.key_pairs
     }
 
     pub fn vpcs(&self) -> &Table<Vpc> {
@@ -114,6 +129,7 @@ impl Ec2 {
         let due = [
             self.instances.next_due(),
             self.network.nat_gateways.next_due(),
+            self.network.endpoints.next_due(),
             self.spot_pools.next_due(),
             self.spot_requests.next_due(),
         ];
@@ -126,6 +142,7 @@ tables!(Ec2 {
     launch_templates,
     launch_template_versions,
     network,
+    key_pairs,
     spot_requests,
     spot_pools,
     fleets,
@@ -149,6 +166,7 @@ pub(crate) fn handle(
         CancelSpotInstanceRequests => spot::cancel,
         CreateFleet => fleet::create,
         CreateInternetGateway => network::gateway::create,
+        CreateKeyPair => key_pair::create,
         CreateLaunchTemplate => launch_template::create,
         CreateLaunchTemplateVersion => launch_template::create_version,
         CreateNatGateway => network::nat_gateway::create,
@@ -161,7 +179,9 @@ pub(crate) fn handle(
         CreateSubnet => network::subnet::create,
         CreateTags => tag::create,
         CreateVpc => network::vpc::create,
+        CreateVpcEndpoint => network::endpoint::create,
         DeleteInternetGateway => network::gateway::delete,
+        DeleteKeyPair => key_pair::delete,
         DeleteLaunchTemplate => launch_template::delete,
         DeleteLaunchTemplateVersions => launch_template::delete_versions,
         DeleteNatGateway => network::nat_gateway::delete,
@@ -174,20 +194,29 @@ pub(crate) fn handle(
         DeleteSubnet => network::subnet::delete,
         DeleteTags => tag::delete,
         DeleteVpc => network::vpc::delete,
+        DeleteVpcEndpoints => network::endpoint::delete,
+        DescribeAccountAttributes => account::describe_attributes,
         DescribeAddresses => network::address::describe,
         DescribeAddressesAttribute => network::address::describe_attributes,
         DescribeAvailabilityZones => zone::describe_availability_zones,
+        DescribeDhcpOptions => network::dhcp_options::describe,
+        DescribeFlowLogs => network::dhcp_options::describe_flow_logs,
         DescribeImages => image::describe,
+        DescribeInstanceAttribute => instance_attribute::describe,
+        DescribeInstanceCreditSpecifications => instance_attribute::describe_credits,
         DescribeInstanceStatus => status::describe,
         DescribeInstanceTypeOfferings => instance_type::describe_offerings,
         DescribeInstanceTypes => instance_type::describe,
         DescribeInstances => instance::describe,
         DescribeInternetGateways => network::gateway::describe,
+        DescribeKeyPairs => key_pair::describe,
         DescribeLaunchTemplateVersions => launch_template::describe_versions,
         DescribeLaunchTemplates => launch_template::describe,
+        DescribeManagedPrefixLists => network::prefix_list::describe_managed,
         DescribeNatGateways => network::nat_gateway::describe,
         DescribeNetworkAcls => network::network_acl::describe,
         DescribeNetworkInterfaces => network::interface::describe,
+        DescribePrefixLists => network::prefix_list::describe,
         DescribeRegions => zone::describe_regions,
         DescribeRouteTables => network::route_table::describe,
         DescribeSecurityGroupRules => network::rule::describe,
@@ -196,18 +225,24 @@ pub(crate) fn handle(
         DescribeSpotPriceHistory => spot::history,
         DescribeSubnets => network::subnet::describe,
         DescribeTags => tag::describe,
+        DescribeVolumes => volume::describe,
         DescribeVpcAttribute => network::vpc::describe_attribute,
+        DescribeVpcEndpoints => network::endpoint::describe,
         DescribeVpcs => network::vpc::describe,
+        DescribeVpnGateways => network::dhcp_options::describe_vpn_gateways,
         DetachInternetGateway => network::gateway::detach,
         DisassociateAddress => network::address::disassociate,
         DisassociateRouteTable => network::route_table::disassociate,
         DisassociateVpcCidrBlock => network::vpc::disassociate_block,
         GetSpotPlacementScores => spot::scores,
+        ImportKeyPair => key_pair::import,
+        ModifyInstanceAttribute => instance_attribute::modify,
         ModifyLaunchTemplate => launch_template::modify,
         ModifyNetworkInterfaceAttribute => network::interface::modify,
         ModifySecurityGroupRules => network::rule::modify,
         ModifySubnetAttribute => network::subnet::modify,
         ModifyVpcAttribute => network::vpc::modify_attribute,
+        ModifyVpcEndpoint => network::endpoint::modify,
         RebootInstances => stop::reboot,
         ReleaseAddress => network::address::release,
         ReplaceNetworkAclAssociation => network::network_acl::replace_association,
@@ -227,8 +262,8 @@ pub(crate) fn handle(
 }
 
 /// Does what is due first: a terminated instance is forgotten, an interruption goes on, a pool has changed, a Spot request is
-/// looked at, a NAT gateway
-/// is ready or gone.
+/// looked at, a NAT gateway or an
+/// endpoint is ready or gone.
 pub(crate) fn on_due(cx: &mut Engine) {
     let now = cx.now;
     if let Some((time, id)) = cx.ec2.instances.first_due()
@@ -247,6 +282,10 @@ pub(crate) fn on_due(cx: &mut Engine) {
         && time <= now
     {
         network::nat_gateway::due(cx, &id);
+    } else if let Some((time, id)) = cx.ec2.network.endpoints.first_due()
+        && time <= now
+    {
+        network::endpoint::due(cx, &id);
     } else if let Some((_, id)) = cx.ec2.spot_requests.first_due() {
         spot::evaluate(cx, &id);
     }
@@ -361,6 +400,7 @@ pub const INERT: &[(&str, &str)] = &[
         "rules are kept and no packet is held against them: tasks run on this machine",
     ),
     ("CreateNatGateway.*", "the gateway has its addresses and its states; no packet goes through it"),
+    ("CreateKeyPair.*", "the private key is noise: nothing listens for SSH"),
     ("CreateNetworkAclEntry.*", "entries are kept and no packet is held against them"),
     ("CreateNetworkInterface.ConnectionTrackingSpecification", "there are no connections to track"),
     ("CreateNetworkInterface.Operator", "not modelled"),
@@ -374,7 +414,10 @@ pub const INERT: &[(&str, &str)] = &[
     ("ModifyVpcAttribute.EnableDnsSupport", "shown; there is no resolver"),
     ("ModifyVpcAttribute.EnableNetworkAddressUsageMetrics", "shown; the metrics are not published"),
     ("RunInstances.AdditionalInfo", "reserved by AWS"),
-    ("RunInstances.BlockDeviceMappings", "instances have one root volume; volumes are not modelled"),
+    (
+        "RunInstances.BlockDeviceMappings",
+        "instances have one root volume, told with its size and type; tasks write to this machine's disk",
+    ),
     ("RunInstances.CapacityReservationSpecification", "there are no capacity reservations"),
     ("RunInstances.CpuOptions", "instances have the type's cores and threads"),
     ("RunInstances.CreditSpecification", "burstable types never run out of credits"),
@@ -384,17 +427,16 @@ pub const INERT: &[(&str, &str)] = &[
         "RequestSpotInstances.LaunchSpecification.*",
         "what RunInstances lists as without effect has none from a Spot request either",
     ),
-    ("RunInstances.DisableApiStop", "instances can be stopped"),
     ("RunInstances.ElasticGpuSpecification", "not modelled"),
     ("RunInstances.ElasticInferenceAccelerators", "not modelled"),
     ("RunInstances.EnablePrimaryIpv6", "the network has no IPv6"),
     ("RunInstances.EnclaveOptions", "not modelled"),
     ("RunInstances.HibernationOptions", "instances do not hibernate"),
-    ("RunInstances.InstanceInitiatedShutdownBehavior", "an instance that ends is terminated"),
+    ("RunInstances.InstanceInitiatedShutdownBehavior", "shown; an instance that ends is terminated"),
     ("RunInstances.Ipv6AddressCount", "the network has no IPv6"),
     ("RunInstances.Ipv6Addresses", "the network has no IPv6"),
     ("RunInstances.KernelId", "not modelled"),
-    ("RunInstances.KeyName", "shown; key pairs are not kept and nothing listens for SSH"),
+    ("RunInstances.KeyName", "shown; nothing listens for SSH, and a key pair of that name need not exist"),
     ("RunInstances.LicenseSpecifications", "not modelled"),
     ("RunInstances.MaintenanceOptions", "not modelled"),
     (

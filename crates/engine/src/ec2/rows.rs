@@ -12,7 +12,7 @@ use capstan_shapes::ec2::{InstanceMetadataOptionsResponse, InstanceStateName, Re
 use crate::kernel::{NoIndex, Row};
 
 use super::spot::{Spot, Stage};
-use super::{Release, user_data};
+use super::{Release, RootVolume, user_data};
 
 /// Tags by key.
 pub type Tags = BTreeMap<String, String>;
@@ -69,6 +69,11 @@ pub struct Instance {
     pub ebs_optimized: bool,
     /// DisableApiTermination: a user's TerminateInstances is refused.
     pub termination_protection: bool,
+    /// DisableApiStop: a user's StopInstances is refused.
+    pub stop_protection: bool,
+    /// What a shutdown from inside is meant to do; otherwise it stops.
+    pub ends_on_shutdown: bool,
+    pub root: RootVolume,
     /// Whether its interface takes only packets to or from itself.
     pub source_dest_check: bool,
     /// Given at launch; an Elastic IP address takes its place.

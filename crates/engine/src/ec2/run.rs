@@ -14,15 +14,17 @@ use capstan_shapes::ec2::{
     InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataOptionsResponse,
     InstanceMetadataOptionsState, InstanceMetadataProtocolState, InstanceMetadataTagsState,
     InstanceNetworkInterfaceSpecification, InstanceStateName, MarketType, RESPONSE_LAUNCH_TEMPLATE_DATA,
-    RUN_INSTANCES_REQUEST, RunInstancesRequest, RunInstancesResponse, SpotInstanceType, TagSpecification,
+    RUN_INSTANCES_REQUEST, RunInstancesRequest, RunInstancesResponse, ShutdownBehavior, SpotInstanceType,
+    TagSpecification,
 };
 
 use crate::kernel::{Effect, Event, overlay, recast};
 use crate::{Caller, Engine, fis};
 
 use super::{
-    AmazonLinux, GROUP_TAG, Instance, InstanceIndex, LaunchedFrom, Release, Spot, StateReason, Subnet, Tags,
-    draw_id, dry_run, image, instance, invalid, launch_template, missing, network, spot, tag,
+    AmazonLinux, GROUP_TAG, Instance, InstanceIndex, LaunchedFrom, Release, RootVolume, Spot, StateReason,
+    Subnet, Tags, draw_id, dry_run, image, instance, invalid, launch_template, missing, network, spot, tag,
+    volume,
 };
 
 /// Bytes of user data before base64 (EC2 guide, user-data).
@@ -159,6 +161,7 @@ struct Plan {
     release: &'static Release,
     subnet: Subnet,
     private_ip: Option<Ipv4Addr>,
+    root: RootVolume,
     /// Whether instances get public addresses.
     public_ip: bool,
     security_groups: Vec<String>,
@@ -187,6 +190,8 @@ struct Common {
     monitoring: bool,
     ebs_optimized: bool,
     termination_protection: bool,
+    stop_protection: bool,
+    ends_on_shutdown: bool,
 }
 
 /// Holds a request against what there is.
@@ -204,6 +209,7 @@ fn plan(
     if !instance_type.architectures.contains(&release.architecture) {
         return Err(invalid(architecture_mismatch(instance_type, release)));
     }
+    let root = volume::root(release, request.block_device_mappings.as_ref())?;
     let (min, max) = counts(request.min_count, request.max_count)?;
     let interface = interface(&request)?;
     let subnet = subnet(cx, &request, &interface, instance_type)?;
@@ -242,6 +248,8 @@ fn plan(
         monitoring: request.monitoring.is_some_and(|monitoring| monitoring.enabled),
         ebs_optimized: request.ebs_optimized == Some(true),
         termination_protection: request.disable_api_termination == Some(true),
+        stop_protection: request.disable_api_stop == Some(true),
+        ends_on_shutdown: request.instance_initiated_shutdown_behavior == Some(ShutdownBehavior::Terminate),
     };
     Ok(Plan {
         count: max.min(free).min(spare),
@@ -249,6 +257,7 @@ fn plan(
         instance_type,
         image,
         release,
+        root,
         public_ip: interface.associate_public_ip_address.unwrap_or(subnet.public_addresses),
         subnet,
         private_ip,
@@ -309,6 +318,9 @@ fn launch(
         monitoring: common.monitoring,
         ebs_optimized: common.ebs_optimized,
         termination_protection: common.termination_protection,
+        stop_protection: common.stop_protection,
+        ends_on_shutdown: common.ends_on_shutdown,
+        root: plan.root.clone(),
         source_dest_check: true,
         public_ip,
         wants_public_ip: plan.public_ip,
@@ -331,7 +343,7 @@ fn launch(
 const TAGGABLE: &[&str] =
     &["elastic-gpu", "instance", "network-interface", "spot-instances-request", "volume"];
 
-fn architecture_mismatch(instance_type: &InstanceType, release: &Release) -> String {
+pub(super) fn architecture_mismatch(instance_type: &InstanceType, release: &Release) -> String {
     let of_type: Vec<&str> = instance_type.architectures.iter().map(|each| each.as_str()).collect();
     format!(
         "The architecture '{}' of the specified instance type does not match the architecture '{}' of the specified \

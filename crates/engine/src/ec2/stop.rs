@@ -12,13 +12,13 @@ use capstan_shapes::ec2::{
 };
 
 use super::instance::{announce, existing, gmt, state};
-use super::{Instance, StateReason, dry_run, missing, network, spot};
+use super::{Instance, StateReason, dry_run, instance, missing, network, spot};
 use crate::kernel::Effect;
 use crate::{Caller, Engine, fis};
 
 pub(super) fn stop(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: StopInstancesRequest,
 ) -> Result<StopInstancesResponse, Refusal> {
     if request.instance_ids.is_empty() {
@@ -27,6 +27,15 @@ pub(super) fn stop(
     let ids = existing(cx, &request.instance_ids)?;
     for id in &ids {
         let row = cx.ec2.instances.get(id).expect("the ids have been looked up");
+        if row.stop_protection && instance::heeds_protection(caller) && row.is_alive() {
+            return Err(Refusal::new(
+                "OperationNotPermitted",
+                format!(
+                    "The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try \
+                     again."
+                ),
+            ));
+        }
         if matches!(row.state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated) {
             return Err(incorrect(row, "stopped"));
         }

@@ -12,7 +12,8 @@ use crate::kernel::Effect;
 use crate::{Caller, Engine};
 
 use super::filter::{Filters, TAGS};
-use super::{Tags, at_least_five, dry_run, instance, invalid, launch_template, page_of};
+use super::network::resource::{Resource as _, Tagged as _};
+use super::{KeyPair, Tags, at_least_five, dry_run, instance, invalid, launch_template, page_of};
 
 /// Tags that a resource can have, those of AWS not counted (EC2 guide, tag-restrictions).
 const TAGS_MAX: usize = 50;
@@ -143,6 +144,7 @@ pub(super) fn describe(
     resources.extend(ec2.instances.iter().map(|each| (each.id.to_string(), "instance", &each.tags)));
     let templates = ec2.launch_templates.iter();
     resources.extend(templates.map(|each| (each.id.clone(), "launch-template", &each.tags)));
+    ec2.key_pairs.each(&mut |id, tags| resources.push((id.to_owned(), KeyPair::KIND, tags)));
     for table in ec2.network.tables() {
         table.each(&mut |id, tags| resources.push((id.to_owned(), table.kind(), tags)));
     }
@@ -185,6 +187,7 @@ fn tags_of<'a>(cx: &'a Engine, id: &String) -> Result<&'a Tags, Refusal> {
             Ok(&ec2.instances.get(&found[0]).expect("it has just been found").tags)
         }
         "lt" => launch_template::find(ec2, Some(id), None).map(|each| &each.tags),
+        "key" => ec2.key_pairs.tags(id),
         prefix => match ec2.network.tables().into_iter().find(|table| table.prefix() == prefix) {
             Some(table) => table.tags(id),
             None => Err(Refusal::new("InvalidID", format!("The ID '{id}' is not valid"))),
@@ -203,6 +206,7 @@ fn change(cx: &mut Engine, id: &String, change: impl Fn(&mut Tags)) {
     if let Some(mut row) = cx.ec2.launch_templates.edit(id) {
         return change(&mut row.tags);
     }
+    cx.ec2.key_pairs.change_tags(id, &mut |tags| change(tags));
     for table in cx.ec2.network.tables_mut() {
         table.change_tags(id, &mut |tags| change(tags));
     }

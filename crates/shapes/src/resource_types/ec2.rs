@@ -196,6 +196,21 @@ static INTERNET_GATEWAY__TAG: Schema = Schema { name: "Tag", kind: Kind::Record 
     Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: None, max: Some(256), pattern: "", values: &[] } }),
 ] } };
 
+pub(super) static KEY_PAIR: ResourceType = ResourceType { name: "AWS::EC2::KeyPair", properties: &KEY_PAIR_PROPERTIES, create_only: &["KeyName", "KeyType", "KeyFormat", "PublicKeyMaterial", "Tags"], conditional_create_only: &[], read_only: &["KeyPairId", "KeyFingerprint"], identifier: &["KeyName"], tags: Some("Tags"), system_tags: false };
+static KEY_PAIR_PROPERTIES: Schema = Schema { name: "AWS::EC2::KeyPair", kind: Kind::Record { members: &[
+    Member::of("KeyFingerprint", false, &TEXT),
+    Member::of("KeyFormat", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pem", "ppk"] } }),
+    Member::of("KeyName", true, &TEXT),
+    Member::of("KeyPairId", false, &TEXT),
+    Member::of("KeyType", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["rsa", "ed25519"] } }),
+    Member::of("PublicKeyMaterial", false, &TEXT),
+    Member::of("Tags", false, &Schema { name: "", kind: Kind::List { member: &KEY_PAIR__TAG, name: "", flat: false, min: None, max: None } }),
+] } };
+static KEY_PAIR__TAG: Schema = Schema { name: "Tag", kind: Kind::Record { members: &[
+    Member::of("Key", true, &Schema { name: "", kind: Kind::Text { min: Some(1), max: Some(128), pattern: "", values: &[] } }),
+    Member::of("Value", true, &Schema { name: "", kind: Kind::Text { min: Some(0), max: Some(256), pattern: "", values: &[] } }),
+] } };
+
 pub(super) static LAUNCH_TEMPLATE: ResourceType = ResourceType { name: "AWS::EC2::LaunchTemplate", properties: &LAUNCH_TEMPLATE_PROPERTIES, create_only: &["LaunchTemplateName"], conditional_create_only: &[], read_only: &["DefaultVersionNumber", "LaunchTemplateId", "LatestVersionNumber"], identifier: &["LaunchTemplateId"], tags: None, system_tags: false };
 static LAUNCH_TEMPLATE_PROPERTIES: Schema = Schema { name: "AWS::EC2::LaunchTemplate", kind: Kind::Record { members: &[
     Member::of("DefaultVersionNumber", false, &TEXT),
@@ -727,6 +742,23 @@ static VPC__VPC_ENCRYPTION_CONTROL: Schema = Schema { name: "VpcEncryptionContro
     Member::of("VpcId", false, &TEXT),
     Member::of("VpcLatticeExclusion", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enable", "disable"] } }),
     Member::of("VpcPeeringExclusion", false, &Schema { name: "", kind: Kind::Text { min: None, max: None, pattern: "", values: &["enable", "disable"] } }),
+] } };
+
+pub(super) static VPC_CIDR_BLOCK: ResourceType = ResourceType { name: "AWS::EC2::VPCCidrBlock", properties: &VPC_CIDR_BLOCK_PROPERTIES, create_only: &["Ipv6Pool", "VpcId", "AmazonProvidedIpv6CidrBlock", "Ipv6CidrBlock", "CidrBlock", "Ipv4IpamPoolId", "Ipv4NetmaskLength", "Ipv6IpamPoolId", "Ipv6NetmaskLength", "Ipv6CidrBlockNetworkBorderGroup"], conditional_create_only: &[], read_only: &["Id", "Ipv6AddressAttribute", "IpSource"], identifier: &["Id", "VpcId"], tags: None, system_tags: false };
+static VPC_CIDR_BLOCK_PROPERTIES: Schema = Schema { name: "AWS::EC2::VPCCidrBlock", kind: Kind::Record { members: &[
+    Member::of("AmazonProvidedIpv6CidrBlock", false, &BOOL),
+    Member::of("CidrBlock", false, &TEXT),
+    Member::of("Id", false, &TEXT),
+    Member::of("IpSource", false, &TEXT),
+    Member::of("Ipv4IpamPoolId", false, &TEXT),
+    Member::of("Ipv4NetmaskLength", false, &INT),
+    Member::of("Ipv6AddressAttribute", false, &TEXT),
+    Member::of("Ipv6CidrBlock", false, &TEXT),
+    Member::of("Ipv6CidrBlockNetworkBorderGroup", false, &TEXT),
+    Member::of("Ipv6IpamPoolId", false, &TEXT),
+    Member::of("Ipv6NetmaskLength", false, &INT),
+    Member::of("Ipv6Pool", false, &TEXT),
+    Member::of("VpcId", true, &TEXT),
 ] } };
 
 pub(super) static VPC_ENDPOINT: ResourceType = ResourceType { name: "AWS::EC2::VPCEndpoint", properties: &VPC_ENDPOINT_PROPERTIES, create_only: &["ServiceName", "VpcEndpointType", "VpcId", "ServiceNetworkArn", "ResourceConfigurationArn", "ServiceRegion", "DnsOptions/PrivateDnsPreference", "DnsOptions/PrivateDnsSpecifiedDomains"], conditional_create_only: &[], read_only: &["NetworkInterfaceIds", "CreationTimestamp", "DnsEntries", "Id"], identifier: &["Id"], tags: Some("Tags"), system_tags: true };

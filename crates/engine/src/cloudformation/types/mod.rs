@@ -5,6 +5,7 @@ mod autoscaling;
 mod cdk;
 mod cloudwatch;
 mod common;
+mod ec2;
 mod ecs;
 mod elb;
 mod events;
@@ -14,6 +15,7 @@ mod launch_configuration;
 mod logs;
 mod sqs;
 mod ssm;
+mod vpc_restrict_default_sg;
 
 use super::resource::Handler;
 
@@ -23,6 +25,13 @@ const HANDLERS: &[&[Handler]] = &[
     autoscaling::HANDLERS,
     cdk::HANDLERS,
     cloudwatch::HANDLERS,
+    ec2::ACCESS,
+    ec2::ADDRESSES,
+    ec2::ENDPOINTS,
+    ec2::INSTANCES,
+    ec2::LAUNCH_TEMPLATES,
+    ec2::ROUTES,
+    ec2::VPCS,
     ecs::HANDLERS,
     elb::HANDLERS,
     events::HANDLERS,
@@ -32,6 +41,7 @@ const HANDLERS: &[&[Handler]] = &[
     sqs::HANDLERS,
     iam::HANDLERS,
     ssm::HANDLERS,
+    vpc_restrict_default_sg::HANDLERS,
 ];
 
 /// The handler of that resource type.

@@ -116,7 +116,11 @@ pub(super) fn of_id(cx: &Engine, id: &str) -> Result<Found, Refusal> {
 }
 
 /// Groups of a request: all in the VPC; its default group when there are none.
-fn groups(cx: &Engine, vpc: &str, ids: Option<Vec<String>>) -> Result<Vec<String>, Refusal> {
+pub(in crate::ec2) fn groups(
+    cx: &Engine,
+    vpc: &str,
+    ids: Option<Vec<String>>,
+) -> Result<Vec<String>, Refusal> {
     let ids = ids.unwrap_or_default();
     for id in &ids {
         if cx.ec2.network.security_group(id)?.vpc != vpc {

@@ -5,10 +5,13 @@
 
 pub(super) mod address;
 mod cidr;
+pub(super) mod dhcp_options;
+pub(super) mod endpoint;
 pub(super) mod gateway;
 pub(super) mod interface;
 pub(super) mod nat_gateway;
 pub(super) mod network_acl;
+pub(super) mod prefix_list;
 pub(super) mod resource;
 pub(super) mod route;
 pub(super) mod route_table;
@@ -47,6 +50,7 @@ pub struct Network {
     pub(super) interfaces: Table<NetworkInterface>,
     pub(super) acls: Table<NetworkAcl>,
     pub(super) dhcp_options: Table<DhcpOptions>,
+    pub(super) endpoints: Table<VpcEndpoint>,
 }
 
 tables!(Network {
@@ -61,11 +65,12 @@ tables!(Network {
     interfaces,
     acls,
     dhcp_options,
+    endpoints,
 });
 
 impl Network {
     /// Every table, by what its rows have in common.
-    pub(super) fn tables(&self) -> [&dyn Tagged; 11] {
+    pub(super) fn tables(&self) -> [&dyn Tagged; 12] {
         [
             &self.vpcs,
             &self.subnets,
@@ -78,10 +83,11 @@ impl Network {
             &self.interfaces,
             &self.acls,
             &self.dhcp_options,
+            &self.endpoints,
         ]
     }
 
-    pub(super) fn tables_mut(&mut self) -> [&mut dyn Tagged; 11] {
+    pub(super) fn tables_mut(&mut self) -> [&mut dyn Tagged; 12] {
         [
             &mut self.vpcs,
             &mut self.subnets,
@@ -94,7 +100,49 @@ impl Network {
             &mut self.interfaces,
             &mut self.acls,
             &mut self.dhcp_options,
+            &mut self.endpoints,
         ]
+    }
+
+    pub fn vpcs(&self) -> &Table<Vpc> {
+        &self.vpcs
+    }
+
+    pub fn subnets(&self) -> &Table<Subnet> {
+        &self.subnets
+    }
+
+    pub fn security_groups(&self) -> &Table<SecurityGroup> {
+        &self.security_groups
+    }
+
+    /// Rules of security groups.
+    pub fn rules(&self) -> &Table<SecurityGroupRule> {
+        &self.rules
+    }
+
+    /// Elastic IP addresses.
+    pub fn addresses(&self) -> &Table<Address> {
+        &self.addresses
+    }
+
+    pub fn nat_gateways(&self) -> &Table<NatGateway> {
+        &self.nat_gateways
+    }
+
+    /// Network interfaces that are no instance's first one.
+    pub fn interfaces(&self) -> &Table<NetworkInterface> {
+        &self.interfaces
+    }
+
+    /// Network ACLs.
+    pub fn acls(&self) -> &Table<NetworkAcl> {
+        &self.acls
+    }
+
+    /// VPC endpoints.
+    pub fn endpoints(&self) -> &Table<VpcEndpoint> {
+        &self.endpoints
     }
 
     /// The row of that id, or EC2's refusal.

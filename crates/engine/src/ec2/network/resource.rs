@@ -5,10 +5,10 @@ use capstan_shapes::ec2::Filter;
 
 use super::{
     Address, DhcpOptions, InternetGateway, NatGateway, NetworkAcl, NetworkInterface, RouteTable,
-    SecurityGroup, SecurityGroupRule, Subnet, Vpc,
+    SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcEndpoint,
 };
 use crate::ec2::filter::Filters;
-use crate::ec2::{Tags, at_least_five, dry_run, page_of};
+use crate::ec2::{KeyPair, Tags, at_least_five, dry_run, page_of};
 use crate::kernel::{Page, Row, Table};
 
 /// A resource with an id of its own and tags.
@@ -90,6 +90,8 @@ resources! {
     SecurityGroupRule { "sgr" "security-group-rule" "InvalidSecurityGroupRuleId" "security group rule" }
     Subnet { "subnet" "subnet" "InvalidSubnetID" "subnet" }
     Vpc { "vpc" "vpc" "InvalidVpcID" "vpc" }
+    VpcEndpoint { "vpce" "vpc-endpoint" "InvalidVpcEndpointId" "Vpc Endpoint", client_token }
+    KeyPair { "key" "key-pair" "InvalidKeyPairId" "key pair" }
 }
 
 /// A table of resources, whatever their kind.

@@ -9,7 +9,7 @@ use capstan_shapes::ec2::{
 };
 
 use super::resource::find;
-use super::{Cidr, InternetGateway, RouteTable, RouteTarget, cidr, gateway, vpc};
+use super::{Cidr, InternetGateway, RouteTable, RouteTarget, cidr, gateway, prefix_list, vpc};
 use crate::ec2::{dry_run, instance, invalid, missing};
 use crate::kernel::recast;
 use crate::{Caller, Engine};
@@ -208,7 +208,15 @@ pub(super) fn described(cx: &Engine, table: &RouteTable) -> Vec<Route> {
         }
         route
     });
-    local.chain(own).collect()
+    let endpoints = cx.ec2.network.endpoints.iter().filter(|row| row.route_tables.contains(&table.id));
+    let endpoints = endpoints.map(|row| Route {
+        destination_prefix_list_id: Some(prefix_list::id_of(&row.service)),
+        gateway_id: Some(row.id.clone()),
+        origin: Some(RouteOrigin::CreateRoute),
+        state: Some(RouteState::Active),
+        ..Route::default()
+    });
+    local.chain(own).chain(endpoints).collect()
 }
 
 /// Whether a target is there and serves the table's VPC; a route to another one is a black hole (VPC guide, route

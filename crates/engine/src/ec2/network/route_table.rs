@@ -53,6 +53,12 @@ pub(in crate::ec2) fn delete(
     }
     dry_run(request.dry_run)?;
     cx.ec2.network.route_tables.remove(&id);
+    let through = cx.ec2.network.endpoints.iter().filter(|row| row.route_tables.contains(&id));
+    for endpoint in through.map(|row| row.id.clone()).collect::<Vec<_>>() {
+        if let Some(mut row) = cx.ec2.network.endpoints.edit(&endpoint) {
+            row.route_tables.retain(|table| *table != id);
+        }
+    }
     Ok(DeleteRouteTableResponse {})
 }
 

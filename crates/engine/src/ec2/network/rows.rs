@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use capstan_model::{AvailabilityZone, InstanceId, Time};
 use capstan_shapes::ec2::{
     ConnectivityType, HostnameType, IcmpTypeCode, NatGatewayState, NetworkInterfaceType, PortRange,
-    RuleAction, Tenancy,
+    RuleAction, State, Tenancy, VpcEndpointType,
 };
 
 use super::Cidr;
@@ -264,6 +264,45 @@ pub struct AclEntry {
     pub ipv6_cidr: Option<String>,
     pub ports: Option<PortRange>,
     pub icmp: Option<IcmpTypeCode>,
+}
+
+/// A way to a service from inside a VPC.
+#[derive(Clone, Debug)]
+pub struct VpcEndpoint {
+    pub id: String,
+    pub vpc: String,
+    /// `Gateway` or `Interface`.
+    pub kind: VpcEndpointType,
+    /// `com.amazonaws.eu-west-1.s3`
+    pub service: String,
+    pub state: State,
+    /// JSON; nothing is held against it.
+    pub policy: String,
+    /// Of a gateway.
+    pub route_tables: Vec<String>,
+    /// Of an interface endpoint: subnets and the interfaces in them.
+    pub interfaces: Vec<(String, String)>,
+    pub groups: Vec<String>,
+    pub private_dns: bool,
+    pub created_at: Time,
+    /// When it becomes available, or is gone.
+    pub due_at: Option<Time>,
+    pub client_token: Option<String>,
+    pub tags: Tags,
+}
+
+impl Row for VpcEndpoint {
+    type Key = String;
+    type Index = NoIndex;
+    const TABLE: &'static str = "ec2.vpc-endpoints";
+
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.due_at
+    }
 }
 
 /// What instances are told by DHCP.

@@ -131,6 +131,7 @@ pub(in crate::ec2) fn delete(
         || network.route_tables.iter().any(|row| row.vpc == id && row.id != main)
         || network.security_groups.iter().any(|row| row.vpc == id && row.name != "default")
         || network.acls.iter().any(|row| row.vpc == id && !row.is_default)
+        || network.endpoints.iter().any(|row| row.vpc == id)
         || network.nat_gateways.iter().any(|row| row.vpc == id && row.state != NatGatewayState::Deleted);
     if needed {
         return Err(in_use("vpc", &id));
