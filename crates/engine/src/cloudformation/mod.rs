@@ -60,6 +60,7 @@ pub struct CloudFormation {
     stacks: Table<Stack>,
     resources: Table<StackResource>,
     events: Table<StackEvent>,
+    rolling_updates: Table<rolling_update::RollingUpdate>,
     signals: Table<Signal>,
 }
 
@@ -85,7 +86,7 @@ impl CloudFormation {
     }
 }
 
-tables!(CloudFormation { change_sets, stacks, resources, events, signals });
+tables!(CloudFormation { change_sets, stacks, resources, events, rolling_updates, signals });
 
 pub(crate) fn handle(
     cx: &mut Engine,

@@ -120,7 +120,7 @@ fn names(json: &Json) -> Option<Vec<String>> {
 
 fn update_group(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<(), Refusal> {
     let name = new.physical_id.clone();
-    rolling_update::begin(cx, old, new);
+    rolling_update::begin(cx, old, new)?;
     let mut wanted = as_request(&cleared(old, new));
     // CreateAutoScalingGroup would take these, UpdateAutoScalingGroup does not have them.
     let sizes = ["MinSize", "MaxSize", "DesiredCapacity"];

@@ -17,6 +17,8 @@ mod sqs;
 mod ssm;
 mod vpc_restrict_default_sg;
 
+pub(super) use autoscaling::failing as failing_group;
+
 use super::resource::Handler;
 
 /// Every resource type that templates may use, one list for each service.
