@@ -1,5 +1,7 @@
 """Every paginator that botocore has for these operations gives each item once, in pages of the size asked for."""
 
+import json
+
 import jmespath
 import pytest
 
@@ -52,8 +54,26 @@ IAM = [
     *[Step("ssm", "PutParameter", {"Name": "/pages/p0", "Value": str(n), "Overwrite": True}) for n in range(4)],
 ]
 
+# Answers hold 100 stacks, resources, exports or change sets, whatever is asked for.
+MARK = {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "x"}}
+EXPORTS = json.dumps({
+    "Resources": {f"Mark{n}": MARK for n in range(110)},
+    "Outputs": {f"Out{n}": {"Value": str(n), "Export": {"Name": f"pages-{n}"}} for n in range(110)},
+})  # fmt: skip
+IMPORT = json.dumps({"Resources": {"Mark": {**MARK, "Properties": {"Analytics": {"Fn::ImportValue": "pages-0"}}}}})
+STACKS = [
+    Step("cloudformation", "CreateChangeSet", {"StackName": "pages", "ChangeSetName": "pages", "ChangeSetType": "CREATE", "TemplateBody": EXPORTS}),
+    Step("cloudformation", "ExecuteChangeSet", {"StackName": "pages", "ChangeSetName": "pages"}),
+    *[Step("cloudformation", "CreateStack", {"StackName": f"pages-{n}", "TemplateBody": IMPORT}) for n in range(110)],
+    *[
+        Step("cloudformation", "CreateChangeSet", {"StackName": "pages-reviewed", "ChangeSetName": f"set-{n}", "ChangeSetType": "CREATE", "TemplateBody": IMPORT})
+        for n in range(110)
+    ],
+]
+
 BUILD = [
     *IAM,
+    *STACKS,
     Step(
         "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
         keep={"ami": "Parameter.Value"},
@@ -201,6 +221,14 @@ PAGED = {
     ("fis", "ListExperimentTemplates"): ({}, 2),
     ("fis", "ListExperiments"): ({}, 2),
     ("fis", "ListExperimentResolvedTargets"): ({"experimentId": "$experiment"}, 2),
+    ("cloudformation", "DescribeChangeSet"): ({"StackName": "pages", "ChangeSetName": "pages"}, None),
+    ("cloudformation", "DescribeStackEvents"): ({"StackName": "pages"}, None),
+    ("cloudformation", "DescribeStacks"): ({}, None),
+    ("cloudformation", "ListChangeSets"): ({"StackName": "pages-reviewed"}, None),
+    ("cloudformation", "ListExports"): ({}, None),
+    ("cloudformation", "ListImports"): ({"ExportName": "pages-0"}, None),
+    ("cloudformation", "ListStackResources"): ({"StackName": "pages"}, None),
+    ("cloudformation", "ListStacks"): ({}, None),
     ("cloudwatch", "DescribeAlarmHistory"): ({}, 2),
     ("cloudwatch", "DescribeAlarms"): ({}, 2),
     ("cloudwatch", "ListDashboards"): ({}, None),

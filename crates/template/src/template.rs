@@ -293,7 +293,8 @@ impl Template {
     /// The resources that exist under these conditions, each with those of them that it needs first. Free of cycles.
     ///
     /// # Errors
-    /// `Circular dependency between resources` for a cycle that only these conditions close.
+    /// `Circular dependency between resources` for a cycle that only these conditions close; references to resources that
+    /// do not exist under them.
     pub fn dependencies(
         &self,
         conditions: &BTreeMap<String, bool>,
@@ -312,7 +313,43 @@ impl Template {
             })
             .collect();
         self.acyclic(&edges)?;
+        self.refuse_absent(&present, conditions)?;
         Ok(edges)
+    }
+
+    /// Refuses references to resources whose condition is false, where these conditions take the branch that has them.
+    /// DependsOn may name them.
+    fn refuse_absent(
+        &self,
+        present: &BTreeSet<&str>,
+        conditions: &BTreeMap<String, bool>,
+    ) -> Result<(), TemplateError> {
+        let absent = |expression: &Expression| {
+            let references = expression.references_under(conditions);
+            let ids =
+                references.resources.into_iter().chain(references.attributes.into_iter().map(|(id, _)| id));
+            let ids = ids.filter(|id| !present.contains(id)).map(str::to_owned).collect::<BTreeSet<_>>();
+            (!ids.is_empty()).then(|| ids.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        let unresolved = |ids: String, block: &str, name: &str, line: usize| {
+            TemplateError::new(format!(
+                "Template format error: Unresolved resource dependencies [{ids}] in the {block} block of the template"
+            ))
+            .within(name)
+            .within(block)
+            .on_line(line)
+        };
+        for declaration in self.resources.iter().filter(|it| present.contains(it.logical_id.as_str())) {
+            if let Some(ids) = declaration.expressions().find_map(|(_, expression)| absent(expression)) {
+                return Err(unresolved(ids, "Resources", &declaration.logical_id, declaration.line));
+            }
+        }
+        for output in self.outputs.iter().filter(|it| holds(it.condition.as_deref(), conditions)) {
+            if let Some(ids) = absent(&output.value) {
+                return Err(unresolved(ids, "Outputs", &output.name, output.line));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses cycles that stand whatever the conditions are.

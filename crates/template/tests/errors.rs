@@ -289,6 +289,36 @@ Resources:
 }
 
 #[test]
+fn resources_that_do_not_exist_cannot_be_referred_to() {
+    let text = "
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Gone: {Type: A::B::C, Condition: Never}
+  Sure: {Type: A::B::C, DependsOn: Gone, Properties: {X: !If [Never, !Ref Gone, 1]}}
+Outputs:
+  Out: {Value: !Ref Gone, Condition: Never}
+";
+    let no = std::collections::BTreeMap::from([("Never".to_owned(), false)]);
+    let dependencies = |text: &str| {
+        let template = Template::parse(text).expect("valid in form");
+        template.dependencies(&no).map(|it| it.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(dependencies(text), Ok(1));
+    assert_eq!(
+        dependencies(&text.replace("!If [Never, !Ref Gone, 1]", "!Sub '${Gone.Arn}'")),
+        Err("Template format error: Unresolved resource dependencies [Gone] in the Resources block of the template \
+             (/Resources/Sure, line 5)"
+            .to_owned())
+    );
+    assert_eq!(
+        dependencies(&text.replace("!Ref Gone, Condition: Never", "!Ref Gone")),
+        Err("Template format error: Unresolved resource dependencies [Gone] in the Outputs block of the template \
+             (/Outputs/Out, line 7)"
+            .to_owned())
+    );
+}
+
+#[test]
 fn limits_hold() {
     let resources = |count: usize| {
         let all = (0..count).map(|index| format!("  R{index}: {{Type: A::B::C}}\n")).collect::<String>();

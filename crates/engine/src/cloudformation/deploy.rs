@@ -470,11 +470,10 @@ fn desire(cx: &Engine, id: &StackId, declaration: &Declaration) -> Result<Desire
 /// What the declaration says in that scope.
 pub(super) fn resolve(declaration: &Declaration, scope: &Scope<'_>) -> Result<Desired, String> {
     let resolve = |expression: &Expression| expression.resolve(scope).map_err(|error| error.to_string());
-    let properties = resolve(&declaration.properties)?.unwrap_or_else(|| Json::Object(Map::new()));
-    let properties = match (resource_type(&declaration.resource_type), properties) {
-        (Some(schema), properties) => property::coerce(schema, &declaration.logical_id, properties)?,
-        (None, Json::Object(properties)) => properties,
-        (None, _) => Map::new(),
+    let properties = declaration.properties_in(scope).map_err(|error| error.to_string())?;
+    let properties = match resource_type(&declaration.resource_type) {
+        Some(schema) => property::coerce(schema, &declaration.logical_id, Json::Object(properties))?,
+        None => properties,
     };
     let policy = |expression: Option<&Expression>| match expression {
         Some(expression) => resolve(expression).map(Option::unwrap_or_default),

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use capstan_template::{Expression, Scope, Template};
-use serde_json::Value as Json;
+use capstan_template::{Scope, Template};
 
 use super::definition::Prepared;
 use super::operation;
-use super::resource::scalar;
 use super::rows::{Output, StackId, StackIndex};
 use super::world::{StackWorld, export};
 use crate::Engine;
@@ -92,22 +90,11 @@ fn values(template: &Template, scope: &Scope<'_>) -> Result<Vec<Output>, String>
         if !declared.condition.as_ref().is_none_or(holds) {
             continue;
         }
-        let text = |expression: &Expression, what: &str| {
-            let value = expression.resolve(scope).map_err(|error| error.to_string())?;
-            match value {
-                Some(value @ (Json::String(_) | Json::Number(_) | Json::Bool(_))) => Ok(scalar(&value)),
-                _ => Err(format!(
-                    "Template format error: The {what} field of every Outputs member must evaluate to a String; {} \
-                     does not.",
-                    declared.name
-                )),
-            }
-        };
         outputs.push(Output {
             key: declared.name.clone(),
-            value: text(&declared.value, "Value")?,
+            value: declared.value_in(scope).map_err(|error| error.to_string())?,
             description: declared.description.clone(),
-            export: declared.export.as_ref().map(|export| text(export, "Export Name")).transpose()?,
+            export: declared.export_in(scope).map_err(|error| error.to_string())?,
         });
     }
     Ok(outputs)

@@ -63,6 +63,12 @@ fn error(line: usize, message: impl Into<String>) -> TemplateError {
     TemplateError::new(message).on_line(line)
 }
 
+/// Macros are refused by name.
+fn no_transform(argument: &Node, line: usize) -> TemplateError {
+    let name = argument.get("Name").and_then(Node::as_text).unwrap_or("Fn::Transform");
+    error(line, format!("No transform named {name} found."))
+}
+
 impl<'a> Compiler<'a> {
     pub(crate) fn new(names: &'a Names, place: Place) -> Self {
         Self { names, place, unresolved: Vec::new(), unresolved_conditions: Vec::new() }
@@ -94,6 +100,9 @@ impl<'a> Compiler<'a> {
 
     fn members(&mut self, entries: &[Entry]) -> Result<Vec<(String, Expression)>, TemplateError> {
         let compile = |entry: &Entry| {
+            if entry.key == "Fn::Transform" {
+                return Err(no_transform(&entry.node, entry.line));
+            }
             if entry.key.starts_with("Fn::") {
                 return Err(error(
                     entry.line,
@@ -296,10 +305,7 @@ impl<'a> Compiler<'a> {
                     _ => Err(wrong(&format!("{name} requires a list argument with two texts"))),
                 }
             }
-            "Fn::Transform" => {
-                let macro_name = argument.get("Name").and_then(Node::as_text).unwrap_or("Fn::Transform");
-                Err(error(line, format!("No transform named {macro_name} found.")))
-            }
+            "Fn::Transform" => Err(no_transform(argument, line)),
             "Fn::Equals"
             | "Fn::And"
             | "Fn::Or"
