@@ -7,7 +7,7 @@ use capstan_shapes::{Call, Refusal, Request, Response};
 
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
 use crate::{
-    Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
+    Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecr, ecs, elb,
     events, fis, iam, logs, s3, sqs, ssm, sts,
 };
 
@@ -72,6 +72,7 @@ pub struct Engine {
     pub(crate) fis: fis::Fis,
     pub(crate) iam: iam::Iam,
     pub(crate) logs: logs::Logs,
+    pub(crate) ecr: ecr::Ecr,
     pub(crate) s3: s3::S3,
     pub(crate) sqs: sqs::Sqs,
     pub(crate) ssm: ssm::Ssm,
@@ -104,6 +105,7 @@ impl Engine {
             fis: fis::Fis::default(),
             iam: iam::Iam::default(),
             logs: logs::Logs::default(),
+            ecr: ecr::Ecr::default(),
             s3: s3::S3::default(),
             sqs: sqs::Sqs::default(),
             ssm: ssm::Ssm::default(),
@@ -176,6 +178,10 @@ impl Engine {
         &self.logs
     }
 
+    pub fn ecr(&self) -> &ecr::Ecr {
+        &self.ecr
+    }
+
     pub fn s3(&self) -> &s3::S3 {
         &self.s3
     }
@@ -208,6 +214,8 @@ impl Engine {
         self.fis.tell(&mut put);
         self.iam.tell(&mut put);
         self.logs.tell(&mut put);
+        self.ecr.tell(&mut put);
+        self.s3.tell(&mut put);
         self.sqs.tell(&mut put);
         self.ssm.tell(&mut put);
         self.sts.tell(&mut put);
@@ -228,6 +236,7 @@ impl Engine {
         self.fis.record_changes(on);
         self.iam.record_changes(on);
         self.logs.record_changes(on);
+        self.ecr.record_changes(on);
         self.s3.record_changes(on);
         self.sqs.record_changes(on);
         self.ssm.record_changes(on);
@@ -265,6 +274,7 @@ impl Engine {
             self.fis.take_changed(&mut put);
             self.iam.take_changed(&mut put);
             self.logs.take_changed(&mut put);
+            self.ecr.take_changed(&mut put);
             self.s3.take_changed(&mut put);
             self.sqs.take_changed(&mut put);
             self.ssm.take_changed(&mut put);
@@ -370,6 +380,7 @@ impl Engine {
                 cloudwatch::handle(self, caller, request).map(Response::Cloudwatch)
             }
             Request::Ec2(request) => ec2::handle(self, caller, request).map(Response::Ec2),
+            Request::Ecr(request) => ecr::handle(self, caller, request).map(Response::Ecr),
             Request::Ecs(request) => ecs::handle(self, caller, request).map(Response::Ecs),
             Request::Elbv2(request) => elb::handle(self, caller, request).map(Response::Elbv2),
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),

@@ -3,7 +3,7 @@
 use capstan_model::Arn;
 
 use crate::{
-    Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elb,
+    Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecr, ecs, elb,
     events, fis, iam, logs, s3, sqs, ssm, sts,
 };
 
@@ -46,6 +46,7 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("cloudtrail", cloudtrail::INERT),
         ("cloudwatch", cloudwatch::INERT),
         ("ec2", ec2::INERT),
+        ("ecr", ecr::INERT),
         ("ecs", ecs::INERT),
         ("elbv2", elb::INERT),
         ("events", events::INERT),

@@ -20,6 +20,7 @@ pub mod cloudformation;
 pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod ec2;
+pub mod ecr;
 pub mod ecs;
 pub mod elb;
 pub mod events;

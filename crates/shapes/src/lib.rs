@@ -28,6 +28,8 @@ pub mod cloudwatch;
 #[rustfmt::skip]
 pub mod ec2;
 #[rustfmt::skip]
+pub mod ecr;
+#[rustfmt::skip]
 pub mod ecs;
 #[rustfmt::skip]
 pub mod elbv2;
@@ -67,6 +69,7 @@ services! {
     Cloudtrail cloudtrail,
     Cloudwatch cloudwatch,
     Ec2 ec2,
+    Ecr ecr,
     Ecs ecs,
     Elbv2 elbv2,
     Events events,

@@ -21,7 +21,7 @@ pub(crate) fn refusal(service: &Service, violations: &[Violation]) -> Refusal {
         ("s3", Some(violation)) => s3(violation),
         ("sqs", Some(violation)) => sqs(violation),
         ("cloudtrail", Some(violation)) => cloudtrail(violation, violations),
-        ("ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
+        ("ecr" | "ecs" | "logs", _) => Refusal::new("InvalidParameterException", common(violations)),
         // Services of the query protocol say it so, those of JSON so.
         _ if service.protocols.contains(&Protocol::AwsQuery) => {
             Refusal::new("ValidationError", common(violations))

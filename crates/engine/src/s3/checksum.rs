@@ -291,7 +291,7 @@ mod tests {
         };
         check(Algorithm::Crc32, "123456789", "y/Q5Jg==");
         check(Algorithm::Crc32c, "123456789", "4waSgw==");
-        check(Algorithm::Crc64nvme, "123456789", "rosUhgp5mYg=");
+        check(Algorithm::Crc64nvme, "123456789", "rosUhgp5mIg=");
         check(Algorithm::Sha1, "abc", "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
         check(Algorithm::Sha256, "abc", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
         check(Algorithm::Md5, "", "1B2M2Y8AsgTpgAmY7PhCfg==");

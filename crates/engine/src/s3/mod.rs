@@ -29,7 +29,7 @@ use std::sync::Arc;
 use capstan_model::Time;
 use capstan_shapes::{Refusal, s3};
 
-use crate::kernel::{Table, dispatch};
+use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
 pub use checksum::{Checksum, bytes_to_digest, digested};
@@ -99,6 +99,8 @@ pub struct S3 {
     stored_bytes: u64,
 }
 
+tables!(S3 { buckets, objects, uploads });
+
 impl S3 {
     pub fn buckets(&self) -> &Table<Bucket> {
         &self.buckets
@@ -152,18 +154,6 @@ impl S3 {
 
     pub(crate) fn next_due(&self) -> Option<Time> {
         [self.objects.next_due(), self.uploads.next_due()].into_iter().flatten().min()
-    }
-
-    pub(crate) fn record_changes(&mut self, on: bool) {
-        self.buckets.record_changes(on);
-        self.objects.record_changes(on);
-        self.uploads.record_changes(on);
-    }
-
-    pub(crate) fn take_changed(&mut self, put: &mut dyn FnMut(&'static str, String)) {
-        self.buckets.take_changed(put);
-        self.objects.take_changed(put);
-        self.uploads.take_changed(put);
     }
 }
 

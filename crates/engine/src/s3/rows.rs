@@ -71,6 +71,10 @@ impl Row for Object {
         (Arc::clone(&self.bucket), Arc::clone(&self.name), Reverse(self.serial))
     }
 
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{} version {}", self.bucket, self.name, self.version))
+    }
+
     fn deadline(&self) -> Option<Time> {
         self.expires
     }
@@ -149,6 +153,10 @@ impl Row for Upload {
 
     fn key(&self) -> Self::Key {
         (Arc::clone(&self.bucket), Arc::clone(&self.name), Arc::clone(&self.id))
+    }
+
+    fn resource(&self) -> Option<String> {
+        Some(format!("{}/{} upload {}", self.bucket, self.name, self.id))
     }
 
     fn deadline(&self) -> Option<Time> {

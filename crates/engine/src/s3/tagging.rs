@@ -74,7 +74,7 @@ pub(super) fn put_bucket(
     owned(cx, &request.bucket, request.expected_bucket_owner.as_deref())?;
     let tags = request.tagging.tag_set;
     check(&tags, OF_BUCKET)?;
-    if tags.iter().any(|tag| tag.key.starts_with("aws:")) && !matches!(caller, Caller::Service(_)) {
+    if tags.iter().any(|tag| !caller.may_tag(&tag.key)) {
         return Err(Refusal::new("InvalidTag", "System tags cannot be added/updated by requester"));
     }
     if let Some(mut bucket) = cx.s3.buckets.edit(&Arc::from(request.bucket)) {

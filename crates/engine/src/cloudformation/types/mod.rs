@@ -6,6 +6,7 @@ mod cdk;
 mod cloudwatch;
 mod common;
 mod ec2;
+mod ecr;
 mod ecs;
 mod elb;
 mod events;
@@ -13,6 +14,7 @@ mod fis;
 mod iam;
 mod launch_configuration;
 mod logs;
+mod s3;
 mod sqs;
 mod ssm;
 mod vpc_restrict_default_sg;
@@ -34,12 +36,14 @@ const HANDLERS: &[&[Handler]] = &[
     ec2::LAUNCH_TEMPLATES,
     ec2::ROUTES,
     ec2::VPCS,
+    ecr::HANDLERS,
     ecs::HANDLERS,
     elb::HANDLERS,
     events::HANDLERS,
     fis::HANDLERS,
     launch_configuration::HANDLERS,
     logs::HANDLERS,
+    s3::HANDLERS,
     sqs::HANDLERS,
     iam::HANDLERS,
     ssm::HANDLERS,
