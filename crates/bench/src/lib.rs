@@ -1,6 +1,6 @@
 //! Benchmarks against the budgets of the design, side by side with a peer in one run on one machine.
 //!
-//! [`placement`] and [`day`] measure the engine in this process; [`load`] and [`server`] measure whole servers, ours and
+//! [`placement`], [`stacks`] and [`day`] measure the engine in this process; [`load`] and [`server`] measure whole servers, ours and
 //! moto's, with the same requests; [`proxy`] measures the balancer beside other proxies.
 
 pub mod day;
@@ -8,6 +8,7 @@ pub mod load;
 pub mod placement;
 pub mod proxy;
 pub mod server;
+pub mod stacks;
 pub mod table;
 
 use capstan_model::Time;

@@ -1,4 +1,4 @@
-//! `capstan-bench [--capstan PATH] [api] [start] [proxy] [placement] [day]`: measures, and prints a table. Without a name
+//! `capstan-bench [--capstan PATH] [api] [start] [proxy] [placement] [stacks] [day]`: measures, and prints a table. Without a name
 //! everything is measured. The peer is the program that `MOTO_SERVER` names; of the balancer it is nginx and HAProxy,
 //! where they are installed. Always ends with success: a benchmark is no test.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use capstan_bench::load::{self, Load, ecs_request};
 use capstan_bench::server::{Program, Running};
 use capstan_bench::table::{Row, grouped, render};
-use capstan_bench::{day, placement, proxy};
+use capstan_bench::{day, placement, proxy, stacks};
 
 const CONNECTIONS: usize = 16;
 const LOAD_FOR: Duration = Duration::from_secs(5);
@@ -19,6 +19,7 @@ const LOAD_FOR: Duration = Duration::from_secs(5);
 const IDLE_AFTER: Duration = Duration::from_secs(2);
 const INSTANCES: usize = 10_000;
 const TASKS: usize = 100_000;
+const STACKS: usize = 1_000;
 
 fn main() {
     let mut capstan = std::env::current_exe().unwrap_or_default().with_file_name("capstan");
@@ -50,6 +51,9 @@ fn main() {
     }
     if wanted("placement") {
         rows.extend(placements());
+    }
+    if wanted("stacks") {
+        rows.extend(templates());
     }
     if wanted("day") {
         rows.extend(a_day());
@@ -241,6 +245,20 @@ fn placements() -> Vec<Row> {
         }
     };
     paths.into_iter().map(row).collect()
+}
+
+fn templates() -> Vec<Row> {
+    let made = stacks::run(STACKS);
+    let row =
+        |what: String, measured: String| Row { what, measured, peer: String::new(), budget: "", kept: None };
+    let memory = made.grown_kib.map_or_else(String::new, |kib| format!("{:.1} MiB", kib as f64 / 1_024.0));
+    vec![
+        row(
+            format!("stacks of {} resources, in virtual time", stacks::RESOURCES),
+            format!("{} /s", grouped(made.per_second())),
+        ),
+        row(format!("  memory of {} of them, with what they made", grouped(made.stacks as f64)), memory),
+    ]
 }
 
 fn a_day() -> Vec<Row> {

@@ -65,9 +65,7 @@ impl Running {
 
     /// Resident memory in KiB, as the kernel counts it now.
     pub fn resident_kib(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse().ok()
+        resident_kib(&self.child.id().to_string())
     }
 }
 
@@ -76,6 +74,13 @@ impl Drop for Running {
         let _ended_already = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Resident memory of a process (`self` for this one), KiB.
+pub(crate) fn resident_kib(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// A port of the loopback address at which nobody listens.
