@@ -67,7 +67,8 @@ fn status(engine: &mut Engine, name: &str) -> StackStatus {
     call(engine, request).stacks.unwrap_or_default().remove(0).stack_status
 }
 
-/// A cluster with two task definitions, a group with its role, and alarms, logs, rules, queues and parameters around them.
+/// A cluster, a launch template with its role, and task definitions, logs, queues, alarms and parameters around them: as
+/// many as fit a thousand times into an account's quotas.
 fn template() -> String {
     let mut text = String::from(
         "Resources:
@@ -84,13 +85,6 @@ fn template() -> String {
         InstanceType: m5.large
         ImageId: '{{resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id}}'
         UserData: !Base64 {'Fn::Sub': 'echo ECS_CLUSTER=${Cluster} >> /etc/ecs/ecs.config'}
-  Group:
-    Type: AWS::AutoScaling::AutoScalingGroup
-    Properties:
-      MinSize: 0
-      MaxSize: 10
-      AvailabilityZones: !GetAZs ''
-      LaunchTemplate: {LaunchTemplateId: !Ref Launch, Version: !GetAtt Launch.LatestVersionNumber}
 ",
     );
     let repeated = [
@@ -100,10 +94,14 @@ fn template() -> String {
         ),
         ("Logs", "AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}"),
         ("Queue", "AWS::SQS::Queue"),
-        ("Rule", "AWS::Events::Rule, Properties: {ScheduleExpression: rate(1 day), State: DISABLED}"),
+        (
+            "Alarm",
+            "AWS::CloudWatch::Alarm, Properties: {Namespace: n, MetricName: m, Statistic: Sum, Period: 86400, \
+             EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}",
+        ),
         ("Parameter", "AWS::SSM::Parameter, Properties: {Type: String, Value: !GetAtt Cluster.Arn}"),
     ];
-    for number in 0..RESOURCES - 5 {
+    for number in 0..RESOURCES - 4 {
         let (name, resource) = repeated[number % repeated.len()];
         // Each waits for one of those before it.
         let needs = if number < repeated.len() {
