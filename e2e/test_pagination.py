@@ -17,6 +17,8 @@ FIXED = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:pages"
 
+SCALED = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+
 EXPERIMENT = {
     "description": "stops nothing", "stopConditions": [{"source": "none"}], "roleArn": "arn:aws:iam::000000000000:role/fis",
     "targets": {"T": {"resourceType": "aws:ec2:subnet", "filters": [{"path": "State", "values": ["available"]}], "selectionMode": "ALL"}},
@@ -101,6 +103,15 @@ BUILD = [
              "PolicyType": "SimpleScaling", "AdjustmentType": "ChangeInCapacity", "ScalingAdjustment": 1})
         for n in range(5)
     ],
+    *[Step("autoscaling", "CreateLaunchConfiguration", {"LaunchConfigurationName": f"lc-{n}", "ImageId": "$ami", "InstanceType": "t3.small"}) for n in range(5)],
+    *[
+        Step("autoscaling", "PutScheduledUpdateGroupAction", {"AutoScalingGroupName": "group-0", "ScheduledActionName": f"action-{n}", "Recurrence": "0 1 * * *", "MinSize": 0})
+        for n in range(5)
+    ],
+    *[
+        Step("autoscaling", "PutNotificationConfiguration", {"AutoScalingGroupName": f"group-{n}", "TopicARN": "arn:aws:sns:us-east-1:000000000000:t", "NotificationTypes": ["autoscaling:TEST_NOTIFICATION"]})
+        for n in range(5)
+    ],
     *[Step("elbv2", "CreateLoadBalancer", {"Name": f"balancer-{n}", "Subnets": "$subnets"}, keep={f"lb{n}": "LoadBalancers[0].LoadBalancerArn"}) for n in range(5)],
     *[Step("elbv2", "CreateTargetGroup", {"Name": f"targets-{n}", **TG}, keep={f"tg{n}": "TargetGroups[0].TargetGroupArn"}) for n in range(5)],
     *[Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb0", "Protocol": "HTTP", "Port": 8000 + n, "DefaultActions": FIXED}, keep={f"l{n}": "Listeners[0].ListenerArn"}) for n in range(5)],
@@ -142,6 +153,17 @@ BUILD = [
         for n in range(5)
     ],
     Step("ecs", "ListTasks", {"cluster": "cluster-0"}, after=180, expect={"length(taskArns)": 5}),
+    *[Step("application-autoscaling", "RegisterScalableTarget", {**SCALED, "ResourceId": f"service/cluster-0/service-{n}", "MinCapacity": 2, "MaxCapacity": 3}) for n in range(5)],
+    *[
+        Step("application-autoscaling", "PutScalingPolicy", {**SCALED, "ResourceId": "service/cluster-0/service-0", "PolicyName": f"policy-{n}", "StepScalingPolicyConfiguration": {
+            "AdjustmentType": "ExactCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]}})
+        for n in range(5)
+    ],
+    *[
+        Step("application-autoscaling", "PutScheduledAction", {**SCALED, "ResourceId": "service/cluster-0/service-0", "ScheduledActionName": f"action-{n}",
+             "Schedule": "cron(0 1 * * ? *)", "ScalableTargetAction": {"MinCapacity": 1}})
+        for n in range(5)
+    ],
     *[Step("logs", "CreateLogGroup", {"logGroupName": f"group-{n}"}) for n in range(5)],
     *[Step("logs", "CreateLogStream", {"logGroupName": "group-0", "logStreamName": f"stream-{n}"}) for n in range(5)],
     *[
@@ -189,6 +211,13 @@ PAGED = {
     ("ecs", "ListServices"): ({"cluster": "cluster-0"}, 2),
     ("ecs", "ListAccountSettings"): ({"effectiveSettings": True}, 2),
     ("ecs", "ListAttributes"): ({"cluster": "cluster-0", "targetType": "container-instance", "attributeName": "n"}, 2),
+    ("application-autoscaling", "DescribeScalableTargets"): ({"ServiceNamespace": "ecs"}, 2),
+    ("application-autoscaling", "DescribeScalingActivities"): ({"ServiceNamespace": "ecs"}, 2),
+    ("application-autoscaling", "DescribeScalingPolicies"): ({"ServiceNamespace": "ecs"}, 2),
+    ("application-autoscaling", "DescribeScheduledActions"): ({"ServiceNamespace": "ecs"}, 2),
+    ("autoscaling", "DescribeLaunchConfigurations"): ({}, 2),
+    ("autoscaling", "DescribeNotificationConfigurations"): ({}, 2),
+    ("autoscaling", "DescribeScheduledActions"): ({}, 2),
     ("autoscaling", "DescribeAutoScalingGroups"): ({}, 2),
     ("autoscaling", "DescribeAutoScalingInstances"): ({}, 2),
     ("autoscaling", "DescribePolicies"): ({}, 2),

@@ -154,6 +154,45 @@ BUILD = [
     Step("autoscaling", "TerminateInstanceInAutoScalingGroup", {"InstanceId": "$held", "ShouldDecrementDesiredCapacity": True}, expect={"Activity.StatusCode": "InProgress"}),
 ]
 
+TOPIC = {**GROUP, "TopicARN": "arn:aws:sns:us-east-1:000000000000:topic"}
+
+# Launch configurations, scheduled actions, notifications.
+BUILD += [
+    Step(
+        "autoscaling", "CreateLaunchConfiguration",
+        {
+            "LaunchConfigurationName": "old", "ImageId": "$ami", "InstanceType": "t3.small", "KeyName": "key", "SpotPrice": "0.05",
+            "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30, "VolumeType": "gp3"}}],
+            "MetadataOptions": {"HttpTokens": "required"}, "IamInstanceProfile": "profile", "UserData": "IyEvYmluL2Jhc2gK",
+        },
+    ),
+    Step(
+        "autoscaling", "DescribeLaunchConfigurations", {"LaunchConfigurationNames": ["old"]},
+        expect={"LaunchConfigurations[].[LaunchConfigurationName, InstanceType, SpotPrice, InstanceMonitoring.Enabled]": [["old", "t3.small", "0.05", True]]},
+    ),
+    Step("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": "old", "LaunchConfigurationName": "old", "MinSize": 0, "MaxSize": 1, "VPCZoneIdentifier": "$subnet"}),
+    Step(
+        "autoscaling", "DescribeAutoScalingGroups", {"AutoScalingGroupNames": ["old"]},
+        expect={"AutoScalingGroups[].[LaunchConfigurationName, LaunchTemplate]": [["old", None]]},
+    ),
+    Step("autoscaling", "PutScheduledUpdateGroupAction", {**GROUP, "ScheduledActionName": "daily", "Recurrence": "0 9 * * 1-5", "TimeZone": "Etc/UTC", "MinSize": 1}),
+    Step(
+        "autoscaling", "BatchPutScheduledUpdateGroupAction",
+        {**GROUP, "ScheduledUpdateGroupActions": [{"ScheduledActionName": "nightly", "Recurrence": "0 1 * * *", "DesiredCapacity": 1}, {"ScheduledActionName": "never"}]},
+        expect={"FailedScheduledUpdateGroupActions[].[ScheduledActionName, ErrorCode]": [["never", "ValidationError"]]},
+    ),
+    Step(
+        "autoscaling", "DescribeScheduledActions", GROUP,
+        expect={"ScheduledUpdateGroupActions[].[ScheduledActionName, Recurrence, MinSize, DesiredCapacity]": [["daily", "0 9 * * 1-5", 1, None], ["nightly", "0 1 * * *", None, 1]]},
+    ),
+    Step("autoscaling", "DeleteScheduledAction", {**GROUP, "ScheduledActionName": "daily"}),
+    Step("autoscaling", "BatchDeleteScheduledAction", {**GROUP, "ScheduledActionNames": ["nightly", "never"]}, expect={"FailedScheduledActions[].ScheduledActionName": ["never"]}),
+    Step("autoscaling", "PutNotificationConfiguration", {**TOPIC, "NotificationTypes": ["autoscaling:EC2_INSTANCE_LAUNCH", "autoscaling:EC2_INSTANCE_TERMINATE"]}),
+    Step("autoscaling", "DescribeNotificationConfigurations", {"AutoScalingGroupNames": ["conformance"]}, expect={"length(NotificationConfigurations)": 2}),
+    Step("autoscaling", "DeleteNotificationConfiguration", TOPIC),
+    Step("autoscaling", "DescribeAutoScalingNotificationTypes", expect={"length(AutoScalingNotificationTypes)": 5}),
+]
+
 # The cooldown of the group runs when the errors are caused.
 BUILD += [
     Step("autoscaling", "UpdateAutoScalingGroup", {**GROUP, "DefaultCooldown": 86400}),
@@ -172,6 +211,24 @@ ERRORS = {
         ("CreateAutoScalingGroup", {"AutoScalingGroupName": "x", "MinSize": 0, "MaxSize": 1}, "ValidationError"),
         ("CreateAutoScalingGroup", {**NEW, "TerminationPolicies": ["Whim"]}, "ValidationError"),
         ("CreateAutoScalingGroup", {"MinSize": 0, "MaxSize": 1}, "ValidationError"),
+        ("CreateAutoScalingGroup", {"AutoScalingGroupName": "x", "MinSize": 0, "MaxSize": 1, "LaunchConfigurationName": "none"}, "ValidationError"),
+        ("CreateLaunchConfiguration", {"LaunchConfigurationName": "old", "ImageId": "$ami", "InstanceType": "t3.small"}, "AlreadyExists"),
+        ("CreateLaunchConfiguration", {"LaunchConfigurationName": "new", "InstanceType": "t3.small"}, "ValidationError"),
+        ("CreateLaunchConfiguration", {"LaunchConfigurationName": "new", "InstanceId": "$member"}, "ValidationError"),
+        ("DeleteLaunchConfiguration", {"LaunchConfigurationName": "old"}, "ResourceInUse"),
+        ("DeleteLaunchConfiguration", {"LaunchConfigurationName": "none"}, "ValidationError"),
+        ("DescribeLaunchConfigurations", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("PutScheduledUpdateGroupAction", {**NONE, "ScheduledActionName": "a", "Recurrence": "0 1 * * *", "MinSize": 1}, "ValidationError"),
+        ("PutScheduledUpdateGroupAction", {**GROUP, "ScheduledActionName": "a", "Recurrence": "daily", "MinSize": 1}, "ValidationError"),
+        ("PutScheduledUpdateGroupAction", {**GROUP, "ScheduledActionName": "a", "StartTime": "2020-01-01T00:00:00Z", "MinSize": 1}, "ValidationError"),
+        ("BatchPutScheduledUpdateGroupAction", {**NONE, "ScheduledUpdateGroupActions": []}, "ValidationError"),
+        ("DescribeScheduledActions", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("DeleteScheduledAction", {**GROUP, "ScheduledActionName": "none"}, "ValidationError"),
+        ("BatchDeleteScheduledAction", {**NONE, "ScheduledActionNames": ["a"]}, "ValidationError"),
+        ("PutNotificationConfiguration", {**TOPIC, "NotificationTypes": ["autoscaling:NEVER"]}, "ValidationError"),
+        ("PutNotificationConfiguration", {**TOPIC, "TopicARN": "topic", "NotificationTypes": ["autoscaling:TEST_NOTIFICATION"]}, "ValidationError"),
+        ("DescribeNotificationConfigurations", {"NextToken": "not ours"}, "InvalidNextToken"),
+        ("DeleteNotificationConfiguration", TOPIC, "ValidationError"),
         ("UpdateAutoScalingGroup", {**NONE, "MaxSize": 1}, "ValidationError"),
         ("DeleteAutoScalingGroup", NONE, "ValidationError"),
         ("DeleteAutoScalingGroup", GROUP, "ResourceInUse"),
@@ -232,5 +289,7 @@ CLEAN = [
     Step("autoscaling", "DeleteLifecycleHook", HOOK),
     Step("autoscaling", "DeleteAutoScalingGroup", {**GROUP, "ForceDelete": True}),
     Step("autoscaling", "DeleteAutoScalingGroup", {"AutoScalingGroupName": "mixed"}),
+    Step("autoscaling", "DeleteAutoScalingGroup", {"AutoScalingGroupName": "old"}),
+    Step("autoscaling", "DeleteLaunchConfiguration", {"LaunchConfigurationName": "old"}),
     Step("autoscaling", "DescribeAutoScalingGroups", after=600, expect={"AutoScalingGroups": []}),
 ]

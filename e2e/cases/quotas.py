@@ -10,7 +10,14 @@ ALARM = {
     "ComparisonOperator": "GreaterThanThreshold",
 }  # fmt: skip
 
+SCALED = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount", "ResourceId": "service/default/scaled"}
+TASK = [{"name": "a", "image": "b", "memory": 16}]
+
 BUILD = [
+    Step("ecs", "CreateCluster", {}),
+    Step("ecs", "RegisterTaskDefinition", {"family": "scaled", "containerDefinitions": TASK}),
+    Step("ecs", "CreateService", {"serviceName": "scaled", "taskDefinition": "scaled", "desiredCount": 0}),
+    Step("application-autoscaling", "RegisterScalableTarget", {**SCALED, "MinCapacity": 0, "MaxCapacity": 1}),
     Step("ec2", "DescribeSubnets", keep={"subnets": "Subnets[:2].SubnetId", "subnet": "Subnets[0].SubnetId", "vpc": "Subnets[0].VpcId"}),
     Step("ec2", "CreateLaunchTemplate", {"LaunchTemplateName": "quotas", "LaunchTemplateData": {"InstanceType": "m5.large"}}),
     Step("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": "first", "MinSize": 0, "MaxSize": 1, "LaunchTemplate": TEMPLATE, "VPCZoneIdentifier": "$subnet"}),
@@ -22,6 +29,22 @@ BUILD = [
 ]
 
 QUOTAS = [
+    (
+        "application-autoscaling", "PutScalingPolicy",
+        lambda n: {**SCALED, "PolicyName": f"p{n}", "StepScalingPolicyConfiguration": {"AdjustmentType": "ExactCapacity", "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]}},
+        50, "LimitExceededException",
+    ),
+    (
+        "application-autoscaling", "PutScheduledAction",
+        lambda n: {**SCALED, "ScheduledActionName": f"a{n}", "Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 0}},
+        200, "LimitExceededException",
+    ),
+    ("autoscaling", "CreateLaunchConfiguration", lambda n: {"LaunchConfigurationName": f"lc{n}", "ImageId": "ami-00000000", "InstanceType": "m5.large"}, 200, "LimitExceeded"),
+    (
+        "autoscaling", "PutScheduledUpdateGroupAction",
+        lambda n: {"AutoScalingGroupName": "first", "ScheduledActionName": f"a{n}", "Recurrence": "0 1 * * *", "MinSize": 0},
+        125, "LimitExceeded",
+    ),
     (
         "autoscaling", "PutLifecycleHook",
         lambda n: {"AutoScalingGroupName": "first", "LifecycleHookName": f"h{n}", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING"},

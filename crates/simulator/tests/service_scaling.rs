@@ -198,9 +198,12 @@ fn all_policies_must_agree_to_scale_in_and_deployments_hold_it_up() {
         resource_id: resource(),
         ..Default::default()
     };
+    // The deployment is young when the alarm asks again.
+    world.call(metric(10.0)).expect("a point");
+    world.advance(Span::from_secs(40));
     world.call(delete).expect("deleted");
     update(&mut world, |request| request.force_new_deployment = Some(true));
-    load(&mut world, 10.0, 1);
+    world.advance(Span::from_secs(20));
     let told = activities(&mut world, true);
     assert!(told[0].contains("TargetServicePutResourceAsUnscalable"), "{told:#?}");
     load(&mut world, 10.0, 10);
