@@ -62,5 +62,5 @@ eval "$("$capstan" env --endpoint "$endpoint")"
 
 export PATH="$cache/venv/bin:$cache/node_modules/.bin:$PATH" PYTHONDONTWRITEBYTECODE=1
 # Neither looks for newer versions, nor tells anybody that it was used.
-export CDK_DISABLE_CLI_TELEMETRY=true JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1
+export CDK_DISABLE_CLI_TELEMETRY=true JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION=1 JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION=1 JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1
 python3 -u "$here/story.py" "$work"

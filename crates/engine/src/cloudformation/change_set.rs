@@ -122,8 +122,6 @@ fn refuse_imports(request: &CreateChangeSetRequest) -> Result<(), Refusal> {
         "ChangeSetType IMPORT"
     } else if request.resources_to_import.as_ref().is_some_and(|list| !list.is_empty()) {
         "ResourcesToImport"
-    } else if request.import_existing_resources == Some(true) {
-        "ImportExistingResources"
     } else if request.deployment_mode.is_some() {
         "DeploymentMode"
     } else {

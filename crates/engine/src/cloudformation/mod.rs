@@ -44,6 +44,10 @@ pub use rows::{ChangeSet, Signal, Stack, StackEvent, StackId, StackIndex, StackR
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
+    (
+        "CreateChangeSet.ImportExistingResources",
+        "resources of the same name that exist already are not imported: their creation fails",
+    ),
     ("CreateChangeSet.IncludeNestedStacks", "kept and shown; there are no nested stacks"),
     ("CreateChangeSet.ResourceTypes", "permissions are not enforced"),
     ("CreateStack.NotificationARNs", "kept and shown; nothing is published"),
