@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// Spot Instances that one action of a fault injection experiment may interrupt; AWS's console has 5
     #[arg(long, default_value_t = 100)]
     fis_spot_targets: usize,
+    /// Takes templates with resource types that are not built, too, and puts placeholders in their place
+    #[arg(long)]
+    lenient_templates: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -110,6 +113,7 @@ fn options(args: &Args) -> Result<Options, String> {
     config.region = region;
     config.account.clone_from(&args.account);
     config.fis_spot_targets = args.fis_spot_targets;
+    config.lenient_templates = args.lenient_templates;
     config.market = spot_market(&args.spot_market, args.seed)?;
     let capstan_exe = this_program()?;
     Ok(Options {

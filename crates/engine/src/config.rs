@@ -20,6 +20,8 @@ pub struct Config {
     /// Spot Instances that one action of an experiment may interrupt: AWS's quota, 100 today, 5 in its console and older
     /// pages (FIS guide, fis-quotas).
     pub fis_spot_targets: usize,
+    /// Whether stacks may have resources of types that Capstan does not have: placeholders stand for them.
+    pub lenient_templates: bool,
 }
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             market: Market::Calm,
             trail: false,
             fis_spot_targets: crate::fis::SPOT_TARGETS,
+            lenient_templates: false,
         }
     }
 }

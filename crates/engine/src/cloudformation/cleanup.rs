@@ -77,9 +77,9 @@ fn delete(cx: &mut Engine, id: &StackId, at: usize) -> bool {
     let Doom::Deleting(since) = doomed.state else { return false };
     let waited = cx.now - since;
     let resource = deploy::view(cx, id, &doomed.logical_id, &doomed.made);
-    let progress = match types::handler(&doomed.made.resource_type) {
-        Some(handler) if !doomed.made.physical_id.is_empty() => (handler.delete)(cx, &resource),
-        _ => Ok(Progress::Done),
+    let progress = match doomed.made.physical_id.as_str() {
+        "" => Ok(Progress::Done),
+        _ => (types::of(&doomed.made.resource_type).delete)(cx, &resource),
     };
     let reason = match progress {
         Ok(Progress::Done) => return gone(cx, id, at, &doomed),

@@ -67,13 +67,17 @@ pub(super) fn prepare(
 
 /// Refuses a template with types that Capstan does not have.
 pub(super) fn refuse_unknown_types(cx: &Engine, template: &Template) -> Result<(), Refusal> {
+    if cx.config.lenient_templates {
+        return Ok(());
+    }
     let (custom, unknown): (Vec<&str>, Vec<&str>) = unknown_types(template)
         .into_iter()
         .partition(|name| name.starts_with("Custom::") || *name == "AWS::CloudFormation::CustomResource");
     let page = format!("{}/_capstan/coverage", cx.config.endpoint);
     if !unknown.is_empty() {
         return Err(invalid(format!(
-            "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}.",
+            "Template format error: Unrecognized resource types: [{}]. Which types there are stands at {page}; a \
+             server that runs with --lenient-templates puts placeholders in the others' place.",
             unknown.join(", ")
         )));
     }

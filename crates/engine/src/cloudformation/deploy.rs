@@ -118,7 +118,7 @@ fn start(cx: &mut Engine, id: &StackId, logical_id: &str) {
     let depends_on = operation.dependencies.get(logical_id).cloned().unwrap_or_default();
     let key = (StackId::clone(id), logical_id.to_owned());
     let made = cx.cloudformation.resources.get(&key).and_then(|row| row.made.clone());
-    let Some(handler) = types::handler(&declaration.resource_type) else { return };
+    let handler = types::of(&declaration.resource_type);
     let desired = match desire(cx, id, declaration) {
         Ok(desired) => desired,
         Err(reason) => {
@@ -337,7 +337,7 @@ fn poll(cx: &mut Engine, id: &StackId, logical_id: &str) -> bool {
     let key = (StackId::clone(id), logical_id.to_owned());
     let Some(row) = cx.cloudformation.resources.get(&key) else { return false };
     let (Some(work), Some(made)) = (row.work, row.made.clone()) else { return false };
-    let Some(handler) = types::handler(&made.resource_type) else { return false };
+    let handler = types::of(&made.resource_type);
     let resource = view(cx, id, logical_id, &made);
     let progress = (handler.stable)(cx, &resource).and_then(|progress| match progress {
         Progress::Done if work.what == Failed::Create => signal::received(cx, id, &resource, work.since),

@@ -4,8 +4,6 @@
 //! dependencies first (`deploy.rs`), what is left over is deleted dependents first (`cleanup.rs`), and what fails is
 //! brought back (`rollback.rs`). Which calls a resource needs is for its type's handler (`types/`).
 
-#![allow(dead_code)]
-
 mod capability;
 mod change_set;
 mod cleanup;

@@ -7,6 +7,7 @@ use capstan_template::{Lookup, World};
 use serde_json::Value as Json;
 
 use super::rows::{StackId, StackIndex};
+use super::types;
 use crate::Engine;
 
 /// What a definition would do to resources that others refer to.
@@ -96,7 +97,10 @@ impl World for StackWorld<'_> {
         if self.preview.is_some_and(|preview| preview.moves(logical_id, attribute)) {
             return Lookup::Later;
         }
-        self.lookup(logical_id, |made| made.attributes.get(attribute).cloned())
+        self.lookup(logical_id, |made| match types::handler(&made.resource_type) {
+            Some(_) => made.attributes.get(attribute).cloned(),
+            None => Some(types::placeholder_attribute(&made.physical_id, attribute)),
+        })
     }
 
     fn export(&self, name: &str) -> Option<String> {

@@ -281,9 +281,6 @@ Resources:
       LaunchTemplate: {LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}
 ";
     let mut engine = engine();
-    if super::super::types::handler("AWS::EC2::LaunchTemplate").is_none() {
-        return;
-    }
     create(&mut engine, "group", GROUP);
     assert_eq!(settle(&mut engine, "group"), "CREATE_COMPLETE");
     ok(&mut engine, request("group", ChangeSetType::Update, &GROUP.replace("t3.micro", "t3.small")));

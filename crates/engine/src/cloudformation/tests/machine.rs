@@ -280,3 +280,35 @@ fn exports_in_use_stay() {
     super::pass(&mut engine, super::Span::from_secs(10));
     assert_eq!(engine.resources().get("cloudformation.stacks"), Some(&vec!["other".to_owned()]));
 }
+
+#[test]
+fn types_that_are_not_built_are_refused_by_name_or_get_placeholders() {
+    let template = "
+Resources:
+  Desk: {Type: AWS::Cloud9::EnvironmentEC2, Properties: {InstanceType: t3.small}}
+  Mine: {Type: Custom::Mine, Properties: {ServiceToken: !GetAtt Desk.Arn}}
+Outputs:
+  Arn: {Value: !GetAtt Desk.Arn}
+";
+    let request = || CreateStackRequest {
+        stack_name: "it".to_owned(),
+        template_body: Some(template.to_owned()),
+        ..Default::default()
+    };
+    let message = "Unrecognized resource types: [AWS::Cloud9::EnvironmentEC2]";
+    refused(&mut engine(), request(), "ValidationError", message);
+    let custom = CreateStackRequest {
+        template_body: Some("Resources: {Mine: {Type: Custom::Mine}}".to_owned()),
+        ..request()
+    };
+    refused(&mut engine(), custom, "ValidationError", "no behaviour is built in for [Custom::Mine]");
+    let mut config = crate::Config::new(1);
+    config.lenient_templates = true;
+    let mut engine = crate::Engine::new(config, super::Time::from_secs(1_000_000));
+    super::ok(&mut engine, request());
+    assert_eq!(settle(&mut engine, "it"), "CREATE_COMPLETE");
+    let value = describe(&mut engine, "it").outputs.unwrap().remove(0).output_value.unwrap();
+    assert!(value.starts_with("it-Desk-") && value.ends_with(".Arn"), "{value}");
+    delete(&mut engine, "it");
+    assert!(!engine.resources().contains_key("cloudformation.stacks"));
+}

@@ -14,12 +14,15 @@ mod fis;
 mod iam;
 mod launch_configuration;
 mod logs;
+mod placeholder;
 mod s3;
 mod sqs;
 mod ssm;
 mod vpc_restrict_default_sg;
 
 pub(super) use autoscaling::failing as failing_group;
+
+pub(super) use placeholder::{PLACEHOLDER, attribute as placeholder_attribute};
 
 use super::resource::Handler;
 
@@ -58,4 +61,9 @@ pub(crate) fn handler(type_name: &str) -> Option<&'static Handler> {
         return Some(handler);
     }
     HANDLERS.iter().copied().flatten().find(|handler| handler.type_name == type_name)
+}
+
+/// The handler of a resource type in a template that was taken: where there is none, templates are taken leniently.
+pub(crate) fn of(type_name: &str) -> &'static Handler {
+    handler(type_name).unwrap_or(&PLACEHOLDER)
 }
