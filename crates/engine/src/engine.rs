@@ -421,6 +421,7 @@ impl Engine {
             autoscaling::on_event(self, &event);
             application_autoscaling::on_event(self, &event);
             fis::on_event(self, &event);
+            cloudformation::on_event(self, &event);
             cloudtrail::on_event(self, &event);
         }
     }

@@ -38,6 +38,8 @@ use capstan_shapes::{Refusal, cloudformation};
 use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
+pub(crate) use signal::on_event;
+
 pub use rows::{ChangeSet, Signal, Stack, StackEvent, StackId, StackIndex, StackResource};
 
 /// Settings that are taken and do nothing, and why.

@@ -10,7 +10,8 @@ use serde_json::Value as Json;
 use super::resource::{Progress, Resource, scalar};
 use super::rows::{Signal, StackId};
 use super::{definition, stack};
-use crate::{Caller, Engine};
+use crate::kernel::Event;
+use crate::{Caller, Engine, ec2};
 
 /// What a creation policy waits without saying how long (CloudFormation guide, CreationPolicy).
 const TIMEOUT: Span = Span::from_mins(5);
@@ -45,6 +46,22 @@ pub(super) fn signal(
         time,
     });
     Ok(SignalResourceResponse {})
+}
+
+/// An instance that has started sends the signals that its user data ends with.
+pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
+    let Event::InstanceState { instance, state: "running" } = event else { return };
+    let user_data = cx.ec2.instances().get(instance).and_then(|row| row.user_data.as_deref());
+    for sent in user_data.map(ec2::cfn_signals).unwrap_or_default() {
+        let request = SignalResourceRequest {
+            stack_name: sent.stack,
+            logical_resource_id: sent.resource,
+            unique_id: instance.to_string(),
+            status: ResourceSignalStatus::Success,
+        };
+        // Nobody may be waiting any more; the command would print that, and nobody reads it.
+        let _unread = cx.call(Caller::Agent(*instance), request);
+    }
 }
 
 /// The signals that came for a resource since then: successes and failures.

@@ -50,7 +50,7 @@ pub use rows::*;
 pub use spot::{Cause, Interruption, NOTICE, PoolInUse, Spot, SpotRequest, Stage};
 pub(crate) use spot::{Offer, Preference, Quotes, depth, interrupt, order};
 pub(crate) use stop::instance_stopped;
-pub use user_data::ecs_config;
+pub use user_data::{CfnSignal, cfn_signals, ecs_config};
 pub use volume::RootVolume;
 
 /// The tables of this room.

@@ -29,6 +29,36 @@ pub fn ecs_config(user_data: &str) -> BTreeMap<String, String> {
     config
 }
 
+/// A `cfn-signal` in user data: to which resource of which stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CfnSignal {
+    pub stack: String,
+    pub resource: String,
+}
+
+/// The signals that user data sends when it is through. What comes before them is taken to succeed, since no shell runs it.
+pub fn cfn_signals(user_data: &str) -> Vec<CfnSignal> {
+    let joined = user_data.replace("\r\n", "\n").replace("\\\n", " ");
+    let mut signals = Vec::new();
+    for line in joined.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        for command in commands(line) {
+            let Some(start) = command.iter().position(|word| word.ends_with("cfn-signal")) else { continue };
+            let option = |name: &str| {
+                let words = &command[start..];
+                let at = words.iter().position(|word| word == name).map(|at| at + 1);
+                let after = at.and_then(|at| words.get(at)).cloned();
+                after.or_else(|| {
+                    words.iter().find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+                })
+            };
+            if let (Some(stack), Some(resource)) = (option("--stack"), option("--resource")) {
+                signals.push(CfnSignal { stack, resource });
+            }
+        }
+    }
+    signals
+}
+
 /// The word that ends the here-document which begins on that line.
 fn here_document(line: &str) -> Option<String> {
     let (_, after) = line.split_once("<<")?;
@@ -112,6 +142,23 @@ mod tests {
         let expected: BTreeMap<String, String> =
             expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!(ecs_config(user_data), expected, "{user_data}");
+    }
+
+    #[test]
+    fn signals() {
+        let check = |text: &str, expected: &[(&str, &str)]| {
+            let found = cfn_signals(text);
+            let found: Vec<_> = found.iter().map(|it| (it.stack.as_str(), it.resource.as_str())).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check(
+            "yum update -y\n/opt/aws/bin/cfn-signal -e $? --stack shop --resource Group --region us-east-1\n",
+            &[("shop", "Group")],
+        );
+        check("cfn-signal --success true \\\n --stack=shop --resource='Group'", &[("shop", "Group")]);
+        check("cfn-init -v && cfn-signal --stack a --resource B", &[("a", "B")]);
+        check("# cfn-signal --stack a --resource B", &[]);
+        check("cfn-signal --stack a", &[]);
     }
 
     #[test]

@@ -312,3 +312,39 @@ Outputs:
     delete(&mut engine, "it");
     assert!(!engine.resources().contains_key("cloudformation.stacks"));
 }
+
+#[test]
+fn a_group_waits_for_the_signals_of_its_instances() {
+    let template = |sends: &str| {
+        format!(
+            "
+Resources:
+  Template:
+    Type: AWS::EC2::LaunchTemplate
+    Properties:
+      LaunchTemplateData:
+        InstanceType: t3.small
+        ImageId: '{{{{resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id}}}}'
+        UserData: !Base64 {{'Fn::Sub': '{sends}'}}
+  Group:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    CreationPolicy: {{ResourceSignal: {{Count: 2, Timeout: PT10M}}}}
+    Properties:
+      MinSize: 2
+      MaxSize: 2
+      AvailabilityZones: !GetAZs ''
+      LaunchTemplate: {{LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}}
+"
+        )
+    };
+    let cases = [
+        ("/opt/aws/bin/cfn-signal -e 0 --stack ${AWS::StackName} --resource Group", true),
+        ("echo ready", false),
+    ];
+    for (sends, complete) in cases {
+        let mut world = engine();
+        create(&mut world, "it", &template(sends));
+        super::start_instances(&mut world);
+        assert_eq!(settle(&mut world, "it") == "CREATE_COMPLETE", complete, "{sends}");
+    }
+}

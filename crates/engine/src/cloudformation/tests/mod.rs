@@ -16,7 +16,7 @@ use capstan_shapes::cloudformation::{
 };
 
 use crate::testing::{call, ok, pass};
-use crate::{Config, Engine};
+use crate::{Config, Engine, Fact, Input};
 
 fn engine() -> Engine {
     Engine::new(Config::new(1), Time::from_secs(1_000_000))
@@ -49,6 +49,14 @@ fn delete(engine: &mut Engine, name: &str) {
 fn describe(engine: &mut Engine, name: &str) -> Stack {
     let request = DescribeStacksRequest { stack_name: Some(name.to_owned()), next_token: None };
     ok(engine, request).stacks.unwrap().remove(0)
+}
+
+/// Says that every instance that waits for its machine has got it.
+fn start_instances(engine: &mut Engine) {
+    let waiting: Vec<_> = engine.ec2().instances().iter().map(|instance| instance.id).collect();
+    for instance in waiting {
+        let _ = engine.step(engine.now(), Input::Fact(Fact::InstanceRunning { instance }));
+    }
 }
 
 /// Lets time pass until nothing is done to the stack.
