@@ -27,6 +27,10 @@ pub const INERT: &[(&str, &str)] = &[
         "steps take the alarm's newest datapoint",
     ),
     (
+        "PutScheduledAction.Timezone",
+        "about 150 IANA names with today's rules of summer time, and fixed offsets; others are refused by name",
+    ),
+    (
         "RegisterScalableTarget.RoleARN",
         "services are scaled by the service-linked role, as AWS does it, and roles are not checked",
     ),

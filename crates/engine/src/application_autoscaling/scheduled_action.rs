@@ -8,7 +8,7 @@ use super::rows::{Name, ScheduledAction};
 use super::{
     activity, capacity, check_scaled, limit_exceeded, number, object_not_found, page_of, target, validation,
 };
-use crate::schedule::{Schedule, zone};
+use crate::schedule::{Schedule, Zone};
 use crate::{Caller, Engine};
 
 /// Scheduled actions of a target (Application Auto Scaling quotas).
@@ -16,11 +16,11 @@ const PER_TARGET_MAX: usize = 200;
 
 /// When the action happens next after `now`.
 fn next(action: &ScheduledAction, now: Time) -> Option<Time> {
-    let zone = action.timezone.as_deref().map_or(Some(Span::ZERO), zone)?;
+    let zone = action.timezone.as_deref().map_or(Some(Zone::UTC), Zone::named)?;
     let since = action.start.unwrap_or(action.created);
     // What falls on the very start counts.
     let after = action.start.map_or(now, |start| now.max(start - Span::from_micros(1)));
-    let at = action.schedule.next_in(zone, since, after)?;
+    let at = action.schedule.next_in(&zone, since, after)?;
     action.end.is_none_or(|end| at <= end).then_some(at)
 }
 
@@ -49,9 +49,9 @@ pub(super) fn put(
         ))
     })?;
     let timezone = request.timezone.or_else(|| before.as_ref().and_then(|before| before.timezone.clone()));
-    if let Some(name) = timezone.as_deref().filter(|name| zone(name).is_none()) {
+    if let Some(name) = timezone.as_deref().filter(|name| Zone::named(name).is_none()) {
         return Err(validation(format!(
-            "Timezone {name} is not one that Capstan knows: use UTC or a fixed offset such as Etc/GMT+5"
+            "Timezone {name} is not one that Capstan knows: use a name such as Europe/Berlin, UTC, or a fixed offset such as Etc/GMT+5"
         )));
     }
     let start = request.start_time.or_else(|| before.as_ref().and_then(|before| before.start));

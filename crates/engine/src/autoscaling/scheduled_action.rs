@@ -6,7 +6,7 @@ use capstan_shapes::{Refusal, autoscaling as shapes};
 use super::rows::{Name, ScheduledAction};
 use super::{group, invalid, invalid_token};
 use crate::kernel::page;
-use crate::schedule::{Cron, zone};
+use crate::schedule::{Cron, Zone};
 use crate::{Caller, Engine};
 
 /// Scheduled actions of a group (Auto Scaling quotas).
@@ -17,10 +17,10 @@ fn next(action: &ScheduledAction, now: Time) -> Option<Time> {
     let at = match &action.recurrence {
         None => action.start.filter(|start| *start > now)?,
         Some((_, cron)) => {
-            let zone = action.zone.as_ref().map_or(Span::ZERO, |(_, zone)| *zone);
+            let zone = action.zone.as_ref().map_or(Zone::UTC, |(_, zone)| *zone);
             // What falls on the very start counts.
             let after = action.start.map_or(now, |start| now.max(start - Span::from_micros(1)));
-            cron.next(after + zone)? - zone
+            cron.next_in(&zone, after)?
         }
     };
     action.end.is_none_or(|end| at <= end).then_some(at)
@@ -86,12 +86,12 @@ fn put_one(
     let zone = match given.time_zone.filter(|name| !name.is_empty()) {
         None => None,
         Some(name) => {
-            let ahead = zone(&name).ok_or_else(|| {
+            let zone = Zone::named(&name).ok_or_else(|| {
                 invalid(format!(
-                    "TimeZone {name} is not one that Capstan knows: use UTC or a fixed offset such as Etc/GMT+5"
+                    "TimeZone {name} is not one that Capstan knows: use a name such as Europe/Berlin, UTC, or a fixed offset such as Etc/GMT+5"
                 ))
             })?;
-            Some((name, ahead))
+            Some((name, zone))
         }
     };
     if given.start_time.is_some_and(|start| start <= cx.now) && recurrence.is_none() {

@@ -158,7 +158,7 @@ fn tell(cx: &mut Engine, record: &Record, read_only: bool) {
         What::Call { .. } => "AWS API Call via CloudTrail",
         What::Service { .. } => "AWS Service Event via CloudTrail",
     };
-    publish(cx, record.bus_source(), detail_type, |cx| Published {
+    publish(cx, &record.bus_source(), detail_type, |cx| Published {
         resources: Vec::new(),
         detail: record::json(cx, record),
         time: Some(record.time),

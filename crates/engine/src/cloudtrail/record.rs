@@ -61,32 +61,16 @@ impl Record {
         format!("{endpoint}.amazonaws.com")
     }
 
-    /// On EventBridge: `aws.ecs`.
-    pub(super) fn bus_source(&self) -> &'static str {
-        let service = match &self.what {
-            What::Call { request, .. } => request.service().name,
-            What::Service { source, .. } => source,
-        };
-        match service {
-            "application-autoscaling" => "aws.application-autoscaling",
-            "autoscaling" => "aws.autoscaling",
-            "cloudtrail" => "aws.cloudtrail",
-            "cloudwatch" => "aws.monitoring",
-            "ec2" => "aws.ec2",
-            "ecs" => "aws.ecs",
-            "elbv2" => "aws.elasticloadbalancing",
-            "events" => "aws.events",
-            "fis" => "aws.fis",
-            "iam" => "aws.iam",
-            "logs" => "aws.logs",
-            "sqs" => "aws.sqs",
-            "ssm" => "aws.ssm",
-            "sts" => "aws.sts",
-            other => {
-                debug_assert!(!SERVICES.iter().any(|service| service.name == other), "{other} has no source");
-                "aws"
+    /// On EventBridge: `aws.` and the name under which calls to the service are signed (`aws.ecs`, `aws.monitoring`).
+    pub(super) fn bus_source(&self) -> String {
+        let signing = match &self.what {
+            What::Call { request, .. } => request.service().signing,
+            What::Service { source, .. } => {
+                let service = SERVICES.iter().find(|service| service.name == *source);
+                service.map_or(*source, |service| service.signing)
             }
-        }
+        };
+        format!("aws.{signing}")
     }
 
     /// A UUID that follows from the record's place: nothing needs to be drawn or kept for it.

@@ -110,8 +110,8 @@ pub(crate) struct Published {
 /// without rules pays one look at an empty table.
 pub(crate) fn publish(
     cx: &mut Engine,
-    source: &'static str,
-    detail_type: &'static str,
+    source: &str,
+    detail_type: &str,
     event: impl FnOnce(&Engine) -> Published,
 ) {
     if !cx.events.wants(source, detail_type) {

@@ -3,6 +3,8 @@
 
 use capstan_model::{Span, Time};
 
+use super::Zone;
+
 /// The moments at which something happens again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cron {
@@ -167,6 +169,16 @@ fn years(text: &str) -> Option<Years> {
 const DAY: Span = Span::from_hours(24);
 
 impl Cron {
+    /// The first moment after `now` at which the clocks of a zone show what the fields say.
+    pub fn next_in(&self, zone: &Zone, now: Time) -> Option<Time> {
+        let mut local = self.next(zone.local(now))?;
+        // Where clocks go back, what they show for the second time has been before.
+        while zone.utc(local) <= now {
+            local = self.next(local)?;
+        }
+        Some(zone.utc(local))
+    }
+
     /// The first moment after `now`, in UTC; `None` when there is none any more.
     pub fn next(&self, now: Time) -> Option<Time> {
         let now = now.next_multiple(Span::from_mins(1));

@@ -1,10 +1,12 @@
 //! Schedule expressions, as EventBridge rules and the scheduled actions of both scaling services have them.
 
 mod cron;
+mod zone;
 
 use capstan_model::{Span, Time};
 
 pub use cron::Cron;
+pub use zone::Zone;
 
 /// When something happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +34,13 @@ impl Schedule {
         inside("cron").and_then(Cron::parse).map(|cron| Self::Cron(Box::new(cron)))
     }
 
-    /// The first moment after `now` when what the expression says is said in a time zone that far ahead of UTC.
-    pub fn next_in(&self, zone: Span, since: Time, now: Time) -> Option<Time> {
-        self.next(since + zone, now + zone).map(|at| at - zone)
+    /// The first moment after `now` when the expression speaks of what the clocks of a zone show.
+    pub fn next_in(&self, zone: &Zone, since: Time, now: Time) -> Option<Time> {
+        match self {
+            Self::At(at) => Some(zone.utc(*at)).filter(|at| *at > now),
+            Self::Rate(_) => self.next(since, now),
+            Self::Cron(cron) => cron.next_in(zone, now),
+        }
     }
 
     /// The first moment after `now`; `since` is when it began. `None` when there is none any more.
@@ -66,19 +72,6 @@ fn rate(text: &str) -> Option<Span> {
     // A century is enough, and keeps the arithmetic in range.
     let minutes = number.checked_mul(minutes).filter(|minutes| *minutes < 100 * 366 * 24 * 60)?;
     Some(Span::from_mins(minutes))
-}
-
-/// How far a time zone is ahead of UTC. Only zones without summer time are known: `UTC` and its names, and `Etc/GMT+5` (which
-/// is five hours *behind* UTC). `None` for others.
-pub fn zone(name: &str) -> Option<Span> {
-    if ["UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "GMT", "Etc/GMT", "Etc/Greenwich"]
-        .contains(&name)
-    {
-        return Some(Span::ZERO);
-    }
-    let hours: i64 =
-        name.strip_prefix("Etc/GMT").filter(|hours| hours.starts_with(['+', '-']))?.parse().ok()?;
-    (-14..=12).contains(&hours).then(|| Span::from_hours(-hours))
 }
 
 #[cfg(test)]
@@ -124,15 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn zones() {
-        let check =
-            |name: &str, hours: Option<i64>| assert_eq!(zone(name), hours.map(Span::from_hours), "{name}");
-        check("UTC", Some(0));
-        check("Etc/GMT", Some(0));
-        check("Etc/GMT+5", Some(-5));
-        check("Etc/GMT-14", Some(14));
-        check("Etc/GMT+13", None);
-        check("Etc/GMT5", None);
-        check("Europe/Berlin", None);
+    fn schedules_of_zones() {
+        let berlin = Zone::named("Europe/Berlin").unwrap_or(Zone::UTC);
+        let next = |text: &str, now: &str| {
+            let now = Time::parse_iso(now).unwrap_or(Time::ZERO);
+            let next = Schedule::parse(text).and_then(|schedule| schedule.next_in(&berlin, Time::ZERO, now));
+            next.map(Time::iso_secs)
+        };
+        let at = |text: &str| Some(format!("{text}:00Z"));
+        assert_eq!(next("cron(0 9 * * ? *)", "2026-01-15T08:00"), at("2026-01-16T08:00"));
+        assert_eq!(next("cron(0 9 * * ? *)", "2026-03-28T08:00"), at("2026-03-29T07:00"));
+        // What the clocks show twice happens once.
+        assert_eq!(next("cron(30 2 * * ? *)", "2026-10-25T00:30"), at("2026-10-26T01:30"));
+        assert_eq!(next("at(2026-07-01T12:00:00)", "2026-01-01"), at("2026-07-01T10:00"));
+        assert_eq!(next("at(2026-07-01T12:00:00)", "2026-07-01T10:00"), None);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use capstan_model::{Span, Time};
+use capstan_model::Time;
 
 use super::Name;
 use crate::kernel::{NoIndex, Row};
-use crate::schedule::Cron;
+use crate::schedule::{Cron, Zone};
 
 /// Sizes that a group is given at certain times.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub struct ScheduledAction {
     pub end: Option<Time>,
     /// As written, and as read; `None` happens once.
     pub recurrence: Option<(String, Box<Cron>)>,
-    /// As written, and how far it is ahead of UTC.
-    pub zone: Option<(String, Span)>,
+    /// As written, and as read.
+    pub zone: Option<(String, Zone)>,
     pub fires_at: Time,
 }
 
