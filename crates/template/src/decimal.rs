@@ -62,3 +62,44 @@ impl Decimal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in ["", "-", ".", "1.2.3", "1e", "0x1", "1 ", "NaN", "1e999", "--1", "1e1.5"] {
+            assert_eq!(Decimal::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// However a number is spelled, it compares as the number.
+        #[test]
+        fn numbers_compare_as_numbers(
+            one in -2_000_000_i64..2_000_000, other in -2_000_000_i64..2_000_000, places in 0_usize..7, zeros in 0_usize..3,
+        ) {
+            let spell = |number: i64| {
+                let digits = format!("{:0>width$}", number.unsigned_abs(), width = places + 1);
+                let (whole, fraction) = digits.split_at(digits.len() - places);
+                let sign = if number < 0 { "-" } else { "" };
+                [
+                    format!("{sign}{}{whole}.{fraction}{}", "0".repeat(zeros), "0".repeat(zeros)),
+                    format!("{sign}{}e-{places}", number.unsigned_abs()),
+                    format!("{number}0e-{}", places + 1),
+                ]
+            };
+            for left in spell(one) {
+                for right in spell(other) {
+                    let parsed = Decimal::parse(&left).zip(Decimal::parse(&right));
+                    let compared = parsed.map(|(left, right)| left.compare(&right));
+                    prop_assert_eq!(compared, Some(one.cmp(&other)), "{} {}", left, right);
+                }
+            }
+        }
+    }
+}

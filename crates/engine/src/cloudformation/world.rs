@@ -118,6 +118,21 @@ impl World for StackWorld<'_> {
         let name = version.map_or_else(|| name.to_owned(), |version| format!("{name}:{version}"));
         crate::ssm::value(self.cx, &name)
     }
+
+    /// Of the types whose rooms know what there is; an image or a hosted zone may be any.
+    fn exists(&self, parameter_type: &str, value: &str) -> bool {
+        let (ec2, key) = (&self.cx.ec2, value.to_owned());
+        match parameter_type {
+            "AWS::EC2::AvailabilityZone::Name" => self.zones(self.cx.config.region.name).contains(&key),
+            "AWS::EC2::Instance::Id" => value.parse().is_ok_and(|id| ec2.instances().contains(&id)),
+            "AWS::EC2::KeyPair::KeyName" => ec2.key_pairs().contains(&key),
+            "AWS::EC2::SecurityGroup::GroupName" => ec2.security_groups().iter().any(|it| it.name == value),
+            "AWS::EC2::SecurityGroup::Id" => ec2.security_groups().contains(&key),
+            "AWS::EC2::Subnet::Id" => ec2.subnets().contains(&key),
+            "AWS::EC2::VPC::Id" => ec2.vpcs().contains(&key),
+            _ => true,
+        }
+    }
 }
 
 /// The stack that exports that name, and the value.

@@ -54,3 +54,32 @@ pub(super) fn split(block: &str, count: &str, bits: Option<&str>) -> Result<Vec<
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Blocks follow each other without a gap, from the beginning of the block to within its end.
+        #[test]
+        fn blocks_lie_in_the_block(address in any::<u32>(), prefix in 0_u32..=32, bits in 1_u32..=32, count in 1_u64..=256) {
+            let block = format!("{}/{prefix}", Ipv4Addr::from_bits(address));
+            let size = 1_u64 << (32 - prefix);
+            let first = u64::from(address) / size * size;
+            match split(&block, &count.to_string(), Some(&bits.to_string())) {
+                Ok(blocks) => {
+                    prop_assert!(count << bits <= size);
+                    prop_assert_eq!(blocks.len() as u64, count);
+                    for (block, index) in blocks.iter().zip(0..) {
+                        let start = u32::try_from(first + (index << bits)).expect("within the block");
+                        prop_assert_eq!(block, &format!("{}/{}", Ipv4Addr::from_bits(start), 32 - bits));
+                    }
+                }
+                Err(_) => prop_assert!(count << bits > size),
+            }
+        }
+    }
+}

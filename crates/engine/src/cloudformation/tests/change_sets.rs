@@ -344,6 +344,26 @@ Resources:
 }
 
 #[test]
+fn what_parameters_name_must_exist() {
+    let mut engine = engine();
+    for (kind, value) in [
+        ("AWS::EC2::VPC::Id", "vpc-0123456789abcdef0"),
+        ("List<AWS::EC2::Subnet::Id>", "subnet-0123456789abcdef0"),
+        ("AWS::EC2::KeyPair::KeyName", "none"),
+        ("AWS::EC2::Instance::Id", "no instance"),
+        ("AWS::EC2::AvailabilityZone::Name", "mars-1a"),
+    ] {
+        let template = format!("Parameters: {{P: {{Type: '{kind}', Default: '{value}'}}}}\n{SMALL}");
+        let said = format!(
+            "Parameter validation failed: parameter value {value} for parameter name P does not exist"
+        );
+        refused(&mut engine, request("x", ChangeSetType::Create, &template), "ValidationError", &said);
+    }
+    let zone = "Parameters: {P: {Type: 'AWS::EC2::AvailabilityZone::Name', Default: us-east-1a}}\n";
+    ok(&mut engine, request("x", ChangeSetType::Create, &format!("{zone}{SMALL}")));
+}
+
+#[test]
 fn exports_and_imports_are_listed() {
     let mut engine = engine();
     let exporter =
