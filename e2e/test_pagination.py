@@ -9,6 +9,7 @@ from support import operations
 from support.steps import Player, Step
 from cases.cloudwatch import NOW, WINDOW
 from cases.iam import POLICY as IAM_POLICY, TRUST
+from cases.records import archive
 
 TEMPLATE = {"LaunchTemplateData": {"InstanceType": "t3.small", "ImageId": "$ami"}}
 TASK = {"containerDefinitions": [{"name": "a", "image": "b", "memory": 16}]}
@@ -73,9 +74,27 @@ STACKS = [
     ],
 ]
 
+TOPIC = "arn:aws:sns:us-east-1:000000000000:topic-"
+FUNCTION = {"Runtime": "python3.12", "Handler": "index.handler", "Role": "$lambda_role"}
+
+RECORDS = [
+    # A page of SNS holds 100.
+    *[Step("sns", "CreateTopic", {"Name": f"topic-{n}"}) for n in range(101)],
+    *[Step("sns", "Subscribe", {"TopicArn": f"{TOPIC}0", "Protocol": "email", "Endpoint": f"{n}@example.com", "ReturnSubscriptionArn": True}) for n in range(101)],
+    Step("iam", "CreateRole", {"RoleName": "functions", "AssumeRolePolicyDocument": TRUST}, keep={"lambda_role": "Role.Arn"}),
+    *[Step("lambda", "CreateFunction", {**FUNCTION, "FunctionName": f"function-{n}", "Code": {"ZipFile": archive("0")}}) for n in range(5)],
+    *[Step("lambda", "UpdateFunctionCode", {"FunctionName": "function-0", "ZipFile": archive(str(n)), "Publish": True}) for n in range(1, 5)],
+    *[Step("kms", "CreateKey", {"Tags": [{"TagKey": f"k{k}", "TagValue": "v"} for k in range(5)]}, keep={"kms_key": "KeyMetadata.KeyId"}) for n in range(5)],
+    *[Step("kms", "CreateAlias", {"AliasName": f"alias/a{n}", "TargetKeyId": "$kms_key"}) for n in range(5)],
+    *[Step("servicediscovery", "CreatePrivateDnsNamespace", {"Name": f"n{n}.local", "Vpc": "vpc-1"}) for n in range(5)],
+    Step("servicediscovery", "ListNamespaces", keep={"namespace": "Namespaces[0].Id"}),
+    *[Step("servicediscovery", "CreateService", {"Name": f"s{n}", "NamespaceId": "$namespace"}) for n in range(5)],
+]
+
 BUILD = [
     *IAM,
     *STACKS,
+    *RECORDS,
     Step(
         "ssm", "GetParameter", {"Name": "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
         keep={"ami": "Parameter.Value"},
@@ -183,6 +202,18 @@ PAGED = {
     **{("iam", f"List{kind}Policies"): (whose, 2) for kind, whose in HOLDERS.items()},
     **{("iam", f"ListAttached{kind}Policies"): (whose, 2) for kind, whose in HOLDERS.items()},
     **{("iam", f"List{kind}Tags"): (whose, 2) for kind, whose in HOLDERS.items() if kind != "Group"},
+    ("sns", "ListTopics"): ({}, None),
+    # Subscriptions that wait to be confirmed all show the same ARN: endpoints tell them apart.
+    ("sns", "ListSubscriptions"): ({}, None),
+    ("sns", "ListSubscriptionsByTopic"): ({"TopicArn": f"{TOPIC}0"}, None),
+    ("lambda", "ListFunctions"): ({}, 2),
+    ("lambda", "ListVersionsByFunction"): ({"FunctionName": "function-0"}, 2),
+    ("kms", "ListKeys"): ({}, 2),
+    ("kms", "ListAliases"): ({}, 2),
+    ("kms", "ListResourceTags"): ({"KeyId": "$kms_key"}, 2),
+    ("servicediscovery", "ListNamespaces"): ({}, 2),
+    ("servicediscovery", "ListOperations"): ({}, 2),
+    ("servicediscovery", "ListServices"): ({}, 2),
     ("iam", "ListPolicies"): ({}, 2),
     ("iam", "ListPolicyTags"): ({"PolicyArn": f"{IAM_ARN}0"}, 2),
     ("iam", "ListPolicyVersions"): ({"PolicyArn": f"{IAM_ARN}0"}, 2),
@@ -268,15 +299,15 @@ PAGED = {
 # What a page counts, where it is not the list itself: a reservation's instances may come on two pages.
 COUNTED = {"DescribeInstances": "Reservations[].Instances[].InstanceId"}
 LARGEST = {
-    "DescribeParameters": 50, "GetParameterHistory": 50, "GetParametersByPath": 10,
+    "ListFunctions": 50, "ListVersionsByFunction": 50, "ListResourceTags": 50, "DescribeParameters": 50, "GetParameterHistory": 50, "GetParametersByPath": 10,
     "DescribeLogGroups": 50, "DescribeLogStreams": 50, "DescribeResourcePolicies": 50, "ListAccountSettings": 10, "LookupEvents": 50,
 }  # fmt: skip
 
 # More than any of these lists needs.
 PAGES_MAX = 200
 
-# One of each stands in the default network, and no call here makes another.
-ALONE = {("ec2", "DescribeSecurityGroups"), ("ec2", "DescribeVpcs")}
+# One of each stands in the default network, and no call here makes another; a key has one policy.
+ALONE = {("kms", "ListKeyPolicies"), ("ec2", "DescribeSecurityGroups"), ("ec2", "DescribeVpcs")}
 
 
 @pytest.fixture(scope="module")

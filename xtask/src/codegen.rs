@@ -469,6 +469,8 @@ impl<'a> Generator<'a> {
                     Some("querystring") => "Query",
                     Some("header") => "Header",
                     Some("headers") => "Headers",
+                    // The status line of the answer says it: handlers leave the member out.
+                    Some("statusCode") => continue,
                     Some(other) => return absent(&format!("a member in {other}")),
                 };
                 bound.push(format!("({member:?}, Place::{place})"));
@@ -482,6 +484,8 @@ impl<'a> Generator<'a> {
                     None => continue,
                     Some("header") => "Header",
                     Some("headers") => "Headers",
+                    // The status line of the answer says it: handlers leave the member out.
+                    Some("statusCode") => continue,
                     Some(other) if listed => return absent(&format!("an output member in {other}")),
                     Some(_) => continue,
                 };

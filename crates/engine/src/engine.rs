@@ -8,7 +8,7 @@ use capstan_shapes::{Call, Refusal, Request, Response};
 use crate::kernel::{Caller, Chance, Effect, Event, Fact};
 use crate::{
     Config, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecr, ecs, elb,
-    events, fis, iam, logs, s3, sqs, ssm, sts,
+    events, fis, iam, kms, lambda, logs, s3, servicediscovery, sns, sqs, ssm, sts,
 };
 
 /// Everything that can happen to an engine.
@@ -71,6 +71,10 @@ pub struct Engine {
     pub(crate) cloudwatch: cloudwatch::CloudWatch,
     pub(crate) fis: fis::Fis,
     pub(crate) iam: iam::Iam,
+    pub(crate) kms: kms::Kms,
+    pub(crate) lambda: lambda::Lambda,
+    pub(crate) servicediscovery: servicediscovery::ServiceDiscovery,
+    pub(crate) sns: sns::Sns,
     pub(crate) logs: logs::Logs,
     pub(crate) ecr: ecr::Ecr,
     pub(crate) s3: s3::S3,
@@ -104,6 +108,10 @@ impl Engine {
             cloudwatch: cloudwatch::CloudWatch::default(),
             fis: fis::Fis::default(),
             iam: iam::Iam::default(),
+            kms: kms::Kms::default(),
+            lambda: lambda::Lambda::default(),
+            servicediscovery: servicediscovery::ServiceDiscovery::default(),
+            sns: sns::Sns::default(),
             logs: logs::Logs::default(),
             ecr: ecr::Ecr::default(),
             s3: s3::S3::default(),
@@ -174,6 +182,22 @@ impl Engine {
         &self.iam
     }
 
+    pub fn kms(&self) -> &kms::Kms {
+        &self.kms
+    }
+
+    pub fn lambda(&self) -> &lambda::Lambda {
+        &self.lambda
+    }
+
+    pub fn servicediscovery(&self) -> &servicediscovery::ServiceDiscovery {
+        &self.servicediscovery
+    }
+
+    pub fn sns(&self) -> &sns::Sns {
+        &self.sns
+    }
+
     pub fn logs(&self) -> &logs::Logs {
         &self.logs
     }
@@ -213,6 +237,10 @@ impl Engine {
         self.cloudwatch.tell(&mut put);
         self.fis.tell(&mut put);
         self.iam.tell(&mut put);
+        self.kms.tell(&mut put);
+        self.lambda.tell(&mut put);
+        self.servicediscovery.tell(&mut put);
+        self.sns.tell(&mut put);
         self.logs.tell(&mut put);
         self.ecr.tell(&mut put);
         self.s3.tell(&mut put);
@@ -235,6 +263,10 @@ impl Engine {
         self.cloudwatch.record_changes(on);
         self.fis.record_changes(on);
         self.iam.record_changes(on);
+        self.kms.record_changes(on);
+        self.lambda.record_changes(on);
+        self.servicediscovery.record_changes(on);
+        self.sns.record_changes(on);
         self.logs.record_changes(on);
         self.ecr.record_changes(on);
         self.s3.record_changes(on);
@@ -273,6 +305,10 @@ impl Engine {
             self.cloudwatch.take_changed(&mut put);
             self.fis.take_changed(&mut put);
             self.iam.take_changed(&mut put);
+            self.kms.take_changed(&mut put);
+            self.lambda.take_changed(&mut put);
+            self.servicediscovery.take_changed(&mut put);
+            self.sns.take_changed(&mut put);
             self.logs.take_changed(&mut put);
             self.ecr.take_changed(&mut put);
             self.s3.take_changed(&mut put);
@@ -303,6 +339,7 @@ impl Engine {
             (self.logs.next_due(), logs::on_due),
             (self.events.next_due(), events::on_due),
             (self.cloudformation.next_due(), cloudformation::on_due),
+            (self.kms.next_due(), kms::on_due),
             (self.sts.next_due(), sts::on_due),
             (self.s3.next_due(), s3::on_due),
         ];
@@ -386,6 +423,12 @@ impl Engine {
             Request::Events(request) => events::handle(self, caller, request).map(Response::Events),
             Request::Fis(request) => fis::handle(self, caller, request).map(Response::Fis),
             Request::Iam(request) => iam::handle(self, caller, request).map(Response::Iam),
+            Request::Kms(request) => kms::handle(self, caller, request).map(Response::Kms),
+            Request::Lambda(request) => lambda::handle(self, caller, request).map(Response::Lambda),
+            Request::Servicediscovery(request) => {
+                servicediscovery::handle(self, caller, request).map(Response::Servicediscovery)
+            }
+            Request::Sns(request) => sns::handle(self, caller, request).map(Response::Sns),
             Request::Logs(request) => logs::handle(self, caller, request).map(Response::Logs),
             Request::S3(request) => s3::handle(self, caller, request).map(Response::S3),
             Request::Sqs(request) => sqs::handle(self, caller, request).map(Response::Sqs),

@@ -4,7 +4,7 @@ use capstan_model::Arn;
 
 use crate::{
     Engine, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecr, ecs, elb,
-    events, fis, iam, logs, s3, sqs, ssm, sts,
+    events, fis, iam, kms, lambda, logs, s3, servicediscovery, sns, sqs, ssm, sts,
 };
 
 /// Everything that is known about why something is as it is.
@@ -50,6 +50,10 @@ pub fn inert() -> Vec<(&'static str, &'static [(&'static str, &'static str)])> {
         ("ecs", ecs::INERT),
         ("elbv2", elb::INERT),
         ("events", events::INERT),
+        ("kms", kms::INERT),
+        ("lambda", lambda::INERT),
+        ("servicediscovery", servicediscovery::INERT),
+        ("sns", sns::INERT),
         ("logs", logs::INERT),
         ("fis", fis::INERT),
         ("s3", s3::INERT),

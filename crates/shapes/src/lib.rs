@@ -40,9 +40,17 @@ pub mod fis;
 #[rustfmt::skip]
 pub mod iam;
 #[rustfmt::skip]
+pub mod kms;
+#[rustfmt::skip]
+pub mod lambda;
+#[rustfmt::skip]
 pub mod logs;
 #[rustfmt::skip]
 pub mod s3;
+#[rustfmt::skip]
+pub mod servicediscovery;
+#[rustfmt::skip]
+pub mod sns;
 #[rustfmt::skip]
 pub mod sqs;
 #[rustfmt::skip]
@@ -75,8 +83,12 @@ services! {
     Events events,
     Fis fis,
     Iam iam,
+    Kms kms,
+    Lambda lambda,
     Logs logs,
     S3 s3,
+    Servicediscovery servicediscovery,
+    Sns sns,
     Sqs sqs,
     Ssm ssm,
     Sts sts,

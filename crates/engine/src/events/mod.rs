@@ -7,7 +7,7 @@ mod bus;
 mod delivery;
 mod entry;
 mod input;
-mod pattern;
+pub(crate) mod pattern;
 mod rows;
 mod rule;
 mod tag;

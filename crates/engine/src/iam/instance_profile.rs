@@ -10,7 +10,7 @@ use crate::{Caller, Engine};
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateInstanceProfileRequest,
 ) -> Result<shapes::CreateInstanceProfileResponse, Refusal> {
     let path = path(request.path)?;
@@ -18,7 +18,7 @@ pub(super) fn create(
     if cx.iam.instance_profiles.contains(&folded(&name)) {
         return Err(already_exists(format!("Instance Profile {name} already exists.")));
     }
-    let tags = tag::of(request.tags)?;
+    let tags = tag::of(caller, request.tags)?;
     let row = InstanceProfile {
         arn: arn(cx, "instance-profile", &path, &name),
         id: unique_id(cx, "AIPA"),

@@ -88,13 +88,13 @@ pub(super) fn check_own(arn: &str) -> Result<(), Refusal> {
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreatePolicyRequest,
 ) -> Result<shapes::CreatePolicyResponse, Refusal> {
     let path = path(request.path)?;
     let name = request.policy_name;
     check_document(&request.policy_document)?;
-    let tags = tag::of(request.tags)?;
+    let tags = tag::of(caller, request.tags)?;
     if cx.iam.policies.iter().any(|row| folded(&row.name) == folded(&name)) {
         return Err(already_exists(format!(
             "A policy called {name} already exists. Duplicate names are not allowed."

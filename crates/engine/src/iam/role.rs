@@ -16,7 +16,7 @@ const TRUST_MAX: usize = 2_048;
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateRoleRequest,
 ) -> Result<shapes::CreateRoleResponse, Refusal> {
     let path = path(request.path)?;
@@ -42,7 +42,7 @@ pub(super) fn create(
             path,
             id: String::new(),
             created: cx.now,
-            tags: tag::of(request.tags)?,
+            tags: tag::of(caller, request.tags)?,
             inline: BTreeMap::new(),
             attached: BTreeSet::new(),
             boundary: request.permissions_boundary,

@@ -10,14 +10,27 @@ use crate::{Caller, Engine};
 const TAGS_MAX: usize = 50;
 
 /// Tags of a request that makes something.
-pub(super) fn of(tags: Option<Vec<shapes::Tag>>) -> Result<BTreeMap<String, String>, Refusal> {
+pub(super) fn of(
+    caller: &Caller,
+    tags: Option<Vec<shapes::Tag>>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let mut all = BTreeMap::new();
-    add(&mut all, tags.unwrap_or_default())?;
+    add(caller, &mut all, tags.unwrap_or_default())?;
     Ok(all)
 }
 
 /// A key that is given twice in one request is refused; one that is there already gets the new value.
-pub(super) fn add(all: &mut BTreeMap<String, String>, tags: Vec<shapes::Tag>) -> Result<(), Refusal> {
+pub(super) fn add(
+    caller: &Caller,
+    all: &mut BTreeMap<String, String>,
+    tags: Vec<shapes::Tag>,
+) -> Result<(), Refusal> {
+    if tags.iter().any(|tag| !caller.may_tag(&tag.key)) {
+        return Err(Refusal::of(
+            &shapes::INVALID_INPUT_EXCEPTION,
+            "aws: prefixed tag key names are not allowed for external use.",
+        ));
+    }
     let mut keys: Vec<String> = tags.iter().map(|tag| tag.key.to_lowercase()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -56,10 +69,10 @@ macro_rules! tags_of {
 
             pub(in crate::iam) fn tag(
                 cx: &mut Engine,
-                _caller: &Caller,
+                caller: &Caller,
                 request: shapes::$Tag,
             ) -> Result<shapes::$Tagged, Refusal> {
-                $change(cx, &request.$name, |tags| add(tags, request.tags))?;
+                $change(cx, &request.$name, |tags| add(caller, tags, request.tags))?;
                 Ok(shapes::$Tagged {})
             }
 

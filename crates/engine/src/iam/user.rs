@@ -13,7 +13,7 @@ use crate::{Caller, Engine};
 
 pub(super) fn create(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::CreateUserRequest,
 ) -> Result<shapes::CreateUserResponse, Refusal> {
     let path = path(request.path)?;
@@ -22,7 +22,7 @@ pub(super) fn create(
     if let Some(arn) = &request.permissions_boundary {
         policy::check_attachable(cx, arn)?;
     }
-    let tags = tag::of(request.tags)?;
+    let tags = tag::of(caller, request.tags)?;
     let row = User {
         identity: Identity {
             arn: arn(cx, "user", &path, &name),

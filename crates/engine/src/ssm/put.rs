@@ -59,7 +59,7 @@ pub(super) fn put(
                 ));
             }
             let mut tags = BTreeMap::new();
-            tag::extend(&mut tags, given_tags)?;
+            tag::extend(caller, &mut tags, given_tags)?;
             Parameter { name: request.name.clone(), tags, versions: BTreeMap::new() }
         }
     };

@@ -10,7 +10,14 @@ use crate::{Caller, Engine};
 
 const TAGS_MAX: usize = 50;
 
-pub(super) fn extend(all: &mut BTreeMap<String, String>, tags: Vec<shapes::Tag>) -> Result<(), Refusal> {
+pub(super) fn extend(
+    caller: &Caller,
+    all: &mut BTreeMap<String, String>,
+    tags: Vec<shapes::Tag>,
+) -> Result<(), Refusal> {
+    if tags.iter().any(|tag| !caller.may_tag(&tag.key)) {
+        return Err(super::invalid("aws: prefixed tag key names are not allowed for external use."));
+    }
     let new = tags.iter().filter(|tag| !all.contains_key(&tag.key)).count();
     if all.len() + new > TAGS_MAX {
         return Err(Refusal::of(
@@ -40,10 +47,10 @@ fn edit<'a>(cx: &'a mut Engine, kind: Kind, id: &str) -> Result<Edit<'a, super::
 
 pub(super) fn add(
     cx: &mut Engine,
-    _caller: &Caller,
+    caller: &Caller,
     request: shapes::AddTagsToResourceRequest,
 ) -> Result<shapes::AddTagsToResourceResponse, Refusal> {
-    extend(&mut edit(cx, request.resource_type, &request.resource_id)?.tags, request.tags)?;
+    extend(caller, &mut edit(cx, request.resource_type, &request.resource_id)?.tags, request.tags)?;
     Ok(shapes::AddTagsToResourceResponse {})
 }
 

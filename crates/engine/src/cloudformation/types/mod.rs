@@ -12,10 +12,15 @@ mod elb;
 mod events;
 mod fis;
 mod iam;
+mod kms;
+mod lambda;
 mod launch_configuration;
+mod log_retention;
 mod logs;
 mod placeholder;
 mod s3;
+mod servicediscovery;
+mod sns;
 mod sqs;
 mod ssm;
 mod vpc_restrict_default_sg;
@@ -44,11 +49,16 @@ const HANDLERS: &[&[Handler]] = &[
     elb::HANDLERS,
     events::HANDLERS,
     fis::HANDLERS,
+    iam::HANDLERS,
+    kms::HANDLERS,
+    lambda::HANDLERS,
     launch_configuration::HANDLERS,
+    log_retention::HANDLERS,
     logs::HANDLERS,
     s3::HANDLERS,
+    servicediscovery::HANDLERS,
+    sns::HANDLERS,
     sqs::HANDLERS,
-    iam::HANDLERS,
     ssm::HANDLERS,
     vpc_restrict_default_sg::HANDLERS,
 ];

@@ -16,7 +16,7 @@ pub(super) use parse::Invalid;
 
 /// A pattern that has been read.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     root: Fields,
 }
 
@@ -77,11 +77,11 @@ enum Scalar<'a> {
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         parse::pattern(text)
     }
 
-    pub(super) fn matches(&self, event: &Json) -> bool {
+    pub(crate) fn matches(&self, event: &Json) -> bool {
         self.root.matches(event, &[event])
     }
 

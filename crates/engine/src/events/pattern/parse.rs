@@ -12,7 +12,7 @@ const NUMBER_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Why a pattern is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::events) struct Invalid(pub(in crate::events) String);
+pub(crate) struct Invalid(pub(crate) String);
 
 fn invalid<T>(why: impl Into<String>) -> Result<T, Invalid> {
     Err(Invalid(why.into()))

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::{INERT, or_absent};
 use crate::Engine;
 use crate::cloudformation::resource::{Handler, Progress, Resource, always, call, scalar};
-use crate::cloudformation::types::common::{attributes, changed, tag_changes, texts};
+use crate::cloudformation::types::common::{attributes, changed, or_undo, tag_changes, texts};
 use crate::iam::Identity;
 
 pub(super) const GROUP: Handler = Handler {
@@ -155,19 +155,11 @@ fn iam_tags(tags: BTreeMap<String, String>) -> Vec<shapes::Tag> {
     tags.into_iter().map(|(key, value)| shapes::Tag { key, value }).collect()
 }
 
-/// Undoes what a create has done when a later call of it is refused: a resource that failed leaves nothing behind.
-fn or_undo<T>(
-    cx: &mut Engine,
-    answer: Result<T, Refusal>,
-    name: &str,
-    delete: fn(&mut Engine, &Resource) -> Result<Progress, Refusal>,
-) -> Result<T, Refusal> {
-    if answer.is_err() {
-        let made = Resource { physical_id: name.to_owned(), ..Resource::default() };
-        // The first refusal is the one to tell.
-        let _ = delete(cx, &made);
-    }
-    answer
+/// Takes back what a create has made.
+fn undo(cx: &mut Engine, name: &str, delete: fn(&mut Engine, &Resource) -> Result<Progress, Refusal>) {
+    let made = Resource { physical_id: name.to_owned(), ..Resource::default() };
+    // The refusal to tell is that of the create.
+    let _ = delete(cx, &made);
 }
 
 fn create_role(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
@@ -177,7 +169,7 @@ fn create_role(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> 
     request.tags = Some(iam_tags(resource.all_tags())).filter(|tags| !tags.is_empty());
     call(cx, request)?;
     let policies = put_policies(cx, &OF_ROLE, &name, None, resource);
-    or_undo(cx, policies, &name, delete_role)?;
+    or_undo(cx, policies, |cx| undo(cx, &name, delete_role))?;
     Ok(name)
 }
 
@@ -237,7 +229,7 @@ fn create_user(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> 
     let rest = put_policies(cx, &OF_USER, &name, None, resource)
         .and_then(|()| put_groups(cx, &name, None, resource))
         .and_then(|()| put_login(cx, &name, None, resource));
-    or_undo(cx, rest, &name, delete_user)?;
+    or_undo(cx, rest, |cx| undo(cx, &name, delete_user))?;
     Ok(name)
 }
 
@@ -332,7 +324,7 @@ fn create_group(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal>
     request.group_name = name.clone();
     call(cx, request)?;
     let policies = put_policies(cx, &OF_GROUP, &name, None, resource);
-    or_undo(cx, policies, &name, delete_group)?;
+    or_undo(cx, policies, |cx| undo(cx, &name, delete_group))?;
     Ok(name)
 }
 
