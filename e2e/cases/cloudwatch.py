@@ -26,6 +26,8 @@ DASHBOARD = json.dumps({"widgets": [{"type": "metric", "x": 0, "y": 0, "width": 
 ODD_DASHBOARD = json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "# hello", "colour": "red"}}]})
 NO_WIDGETS = json.dumps({"widgets": [{"type": "metric", "properties": {"metrics": [["a", "b"]]}}]})
 
+SOURCE = {"Id": "m", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}
+
 BUILD = [
     Step(
         "cloudwatch", "PutMetricData",
@@ -58,6 +60,22 @@ BUILD = [
         expect={"MetricDataResults[].[Id, Values, StatusCode]": [["m", [4.0, 5.0], "Complete"]]},
     ),
     Step("cloudwatch", "ListMetrics", {"Namespace": "conformance"}, expect={"sort_by(Metrics, &length(Dimensions))[].Dimensions": [[], DIMENSIONS]}),
+    # Metric math: what is calculated of the metric, and an alarm on it.
+    Step(
+        "cloudwatch", "GetMetricData",
+        {**WINDOW, "MetricDataQueries": [{**SOURCE, "ReturnData": False}, {"Id": "e", "Expression": "SUM([m, m]) / 2 - m", "Label": "nothing"}]},
+        expect={"MetricDataResults[].[Id, Label, sum(Values)]": [["e", "nothing", 0.0]]},
+    ),
+    Step(
+        "cloudwatch", "PutMetricAlarm",
+        {"AlarmName": "calculated", "Metrics": [{**SOURCE, "ReturnData": False}, {"Id": "e", "Expression": "RATE(FILL(m, 0))"}], "EvaluationPeriods": 1,
+         "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"},
+    ),
+    Step(
+        "cloudwatch", "DescribeAlarms", {"AlarmNames": ["calculated"]},
+        expect={"MetricAlarms[0].Metrics[].[Id, Expression, ReturnData]": [["m", None, False], ["e", "RATE(FILL(m, 0))", True]], "MetricAlarms[0].MetricName": None},
+    ),
+    Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["calculated"]}),
     Step("cloudwatch", "PutMetricAlarm", {**ALARM, "AlarmDescription": "slow", "Tags": [{"Key": "a", "Value": "b"}]}),
     Step(
         "cloudwatch", "PutMetricAlarm",
@@ -111,6 +129,9 @@ ERRORS = {
         ("GetMetricStatistics", {**METRIC, "StartTime": NOW - timedelta(days=400), "EndTime": END, "Period": 60, "Statistics": ["Sum"]}, "InvalidParameterCombination"),
         ("GetMetricData", {**WINDOW, "MetricDataQueries": [{"Id": "m", "MetricStat": {"Metric": METRIC, "Period": 60, "Stat": "Sum"}}], "NextToken": "not ours"}, "InvalidNextToken"),
         ("GetMetricData", {**WINDOW, "MetricDataQueries": []}, "ValidationError"),
+        ("GetMetricData", {**WINDOW, "MetricDataQueries": [{"Id": "e", "Expression": "1 +"}]}, "ValidationError"),
+        ("GetMetricData", {**WINDOW, "MetricDataQueries": [{"Id": "e", "Expression": "SEARCH('x', 'Sum')"}]}, "ValidationError"),
+        ("PutMetricAlarm", {"AlarmName": "x", "Metrics": [SOURCE, {**SOURCE, "Id": "n"}], "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "LessThanThreshold"}, "ValidationError"),
         ("ListMetrics", {"NextToken": "not ours"}, "InvalidParameterValue"),
         ("PutMetricAlarm", {**ALARM, "Period": 7}, "ValidationError"),
         ("PutMetricAlarm", {**ALARM, "EvaluationPeriods": 0}, "ValidationError"),

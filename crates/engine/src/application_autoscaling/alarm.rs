@@ -4,7 +4,8 @@
 use capstan_model::Span;
 
 use super::rows::{
-    NotScaled, OutCooldown, Policy, PolicyIndex, PolicyKind, ScalableTarget, StepScaling, TargetTracking,
+    NotScaled, OutCooldown, OutWish, Policy, PolicyIndex, PolicyKind, ScalableTarget, StepScaling,
+    TargetTracking,
 };
 use super::{activity, capacity, target};
 use crate::Engine;
@@ -117,6 +118,10 @@ impl Scaling<'_> {
             return;
         }
         let to = wanted.min(*max);
+        let wish = OutWish { policy: self.policy.name.clone(), at: cx.now, to };
+        if let Some(mut row) = cx.application_autoscaling.targets.edit(resource) {
+            row.out_wish = Some(wish);
+        }
         if to <= self.current {
             let code = if self.current >= *max { "AlreadyAtMaxCapacity" } else { "AlreadyAtDesiredCapacity" };
             return self.not_scaled(cx, code);
@@ -145,7 +150,7 @@ impl Scaling<'_> {
         if self.deploying {
             return self.not_scaled(cx, "TargetServicePutResourceAsUnscalable");
         }
-        if in_cooldown.is_some_and(|until| until > cx.now) {
+        if in_cooldown.is_some_and(|until| until > cx.now) || self.is_outbid(cx) {
             return;
         }
         let wanted = wanted.max(*min);
@@ -168,6 +173,15 @@ impl Scaling<'_> {
             row.in_cooldown = Some(until);
             row.out_cooldown = None;
         }
+    }
+
+    /// Whether another policy wants what there is, or more: where policies disagree the largest capacity counts.
+    fn is_outbid(&self, cx: &Engine) -> bool {
+        self.target.out_wish.as_ref().is_some_and(|wish| {
+            wish.policy != self.policy.name
+                && cx.now - wish.at <= scaling::WISH_LASTS
+                && wish.to >= self.current
+        })
     }
 
     /// The count that all target tracking policies of the service can do with; `None` while one wants to keep what

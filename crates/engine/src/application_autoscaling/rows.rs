@@ -29,6 +29,17 @@ pub struct ScalableTarget {
     pub out_cooldown: Option<OutCooldown>,
     /// Until then no policy scales in.
     pub in_cooldown: Option<Time>,
+    /// The latest wish to scale out, fulfilled or not.
+    pub out_wish: Option<OutWish>,
+}
+
+/// What a policy wanted when its alarm went off; alarms repeat it every minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutWish {
+    pub policy: Name,
+    pub at: Time,
+    /// The capacity asked for, within the maximum.
+    pub to: i64,
 }
 
 /// What SuspendedState switches off.

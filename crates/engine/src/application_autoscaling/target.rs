@@ -95,6 +95,7 @@ pub(super) fn register(
                 tags,
                 out_cooldown: None,
                 in_cooldown: None,
+                out_wish: None,
             }
         }
     };

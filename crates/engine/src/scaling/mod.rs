@@ -12,4 +12,4 @@ pub use alarm::OwnAlarm;
 pub(crate) use alarm::{Metric, Side, alarms_naming, delete_alarms, own_alarms, put_alarms, resource_label};
 pub use step::{Adjustment, AdjustmentKind, Step};
 pub(crate) use step::{adjusted, read as read_steps, step_for};
-pub(crate) use tracking::{Peer, Size, agreed, proportional, tracking_in, tracking_out};
+pub(crate) use tracking::{Peer, Size, WISH_LASTS, agreed, proportional, tracking_in, tracking_out};

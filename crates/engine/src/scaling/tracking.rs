@@ -3,7 +3,7 @@
 use capstan_model::{Span, Time};
 
 /// Alarms repeat their actions every minute: a wish that is older was not repeated.
-const WISH_LASTS: Span = Span::from_mins(1);
+pub(crate) const WISH_LASTS: Span = Span::from_mins(1);
 
 /// `ceil(capacity × metric / target)`, the metric taken as the least value that rounds to its millionths: two thirds of
 /// three instances are two, although 66.666667 × 3 is above 200.
