@@ -2,12 +2,12 @@
 
 import pytest
 
-from cases import accounts, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elbv2, events, fis, iam, logs, records, sqs
+from cases import accounts, application_autoscaling, autoscaling, cloudformation, cloudtrail, cloudwatch, ec2, ecs, elbv2, events, fis, iam, logs, network, records, sqs
 from cases.quotas import QUOTAS
 from support import operations
 from support.steps import Player
 
-SERVICES = [iam, accounts, ec2, elbv2, autoscaling, cloudwatch, logs, sqs, fis, records, ecs, application_autoscaling, events, cloudtrail, cloudformation]
+SERVICES = [iam, accounts, ec2, network, elbv2, autoscaling, cloudwatch, logs, sqs, fis, records, ecs, application_autoscaling, events, cloudtrail, cloudformation]
 
 BUILD = [step for service in SERVICES for step in service.BUILD]
 CLEAN = [step for service in reversed(SERVICES) for step in service.CLEAN]

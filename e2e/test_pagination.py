@@ -131,6 +131,21 @@ BUILD = [
         Step("autoscaling", "PutNotificationConfiguration", {"AutoScalingGroupName": f"group-{n}", "TopicARN": "arn:aws:sns:us-east-1:000000000000:t", "NotificationTypes": ["autoscaling:TEST_NOTIFICATION"]})
         for n in range(5)
     ],
+    *[
+        step
+        for n in range(5)
+        for step in (
+            Step("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}, keep={f"vpc{n}": "Vpc.VpcId"}),
+            Step("ec2", "CreateInternetGateway", keep={f"igw{n}": "InternetGateway.InternetGatewayId"}),
+            Step("ec2", "AttachInternetGateway", {"InternetGatewayId": f"$igw{n}", "VpcId": f"$vpc{n}"}),
+            Step("ec2", "CreateSubnet", {"VpcId": f"$vpc{n}", "CidrBlock": "10.0.0.0/24"}, keep={f"net{n}": "Subnet.SubnetId"}),
+            Step("ec2", "AllocateAddress", keep={f"eip{n}": "AllocationId"}),
+            Step("ec2", "CreateNatGateway", {"SubnetId": f"$net{n}", "AllocationId": f"$eip{n}"}),
+            Step("ec2", "CreateNatGateway", {"SubnetId": f"$net{n}", "ConnectivityType": "private"}),
+            Step("ec2", "CreateVpcEndpoint", {"VpcId": f"$vpc{n}", "ServiceName": "com.amazonaws.us-east-1.s3"}),
+            Step("ec2", "CreateVpcEndpoint", {"VpcId": f"$vpc{n}", "ServiceName": "com.amazonaws.us-east-1.dynamodb"}),
+        )
+    ],
     *[Step("elbv2", "CreateLoadBalancer", {"Name": f"balancer-{n}", "Subnets": "$subnets"}, keep={f"lb{n}": "LoadBalancers[0].LoadBalancerArn"}) for n in range(5)],
     *[Step("elbv2", "CreateTargetGroup", {"Name": f"targets-{n}", **TG}, keep={f"tg{n}": "TargetGroups[0].TargetGroupArn"}) for n in range(5)],
     *[Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb0", "Protocol": "HTTP", "Port": 8000 + n, "DefaultActions": FIXED}, keep={f"l{n}": "Listeners[0].ListenerArn"}) for n in range(5)],
@@ -269,6 +284,20 @@ PAGED = {
     ("ec2", "DescribeInstanceTypeOfferings"): ({}, 7),
     ("ec2", "DescribeInstanceTypes"): ({}, 7),
     ("ec2", "DescribeImages"): ({}, 2),
+    ("ec2", "DescribeAddressesAttribute"): ({}, 2),
+    ("ec2", "DescribeInternetGateways"): ({}, 5),
+    ("ec2", "DescribeInstanceCreditSpecifications"): ({}, 5),
+    ("ec2", "DescribeNatGateways"): ({}, 5),
+    ("ec2", "DescribeNetworkAcls"): ({}, 5),
+    ("ec2", "DescribeNetworkInterfaces"): ({}, 5),
+    ("ec2", "DescribeRouteTables"): ({}, 5),
+    ("ec2", "DescribeSecurityGroupRules"): ({}, 5),
+    ("ec2", "DescribeSecurityGroups"): ({}, 5),
+    ("ec2", "DescribeVolumes"): ({}, 5),
+    ("ec2", "DescribeVpcEndpoints"): ({}, 5),
+    ("ec2", "DescribeVpcs"): ({}, 5),
+    ("ec2", "DescribePrefixLists"): ({}, 1),
+    ("ec2", "DescribeManagedPrefixLists"): ({}, 1),
     ("elbv2", "DescribeLoadBalancers"): ({}, 2),
     ("elbv2", "DescribeTargetGroups"): ({}, 2),
     ("elbv2", "DescribeListeners"): ({"LoadBalancerArn": "$lb0"}, 2),
@@ -306,8 +335,8 @@ LARGEST = {
 # More than any of these lists needs.
 PAGES_MAX = 200
 
-# One of each stands in the default network, and no call here makes another; a key has one policy.
-ALONE = {("kms", "ListKeyPolicies"), ("ec2", "DescribeSecurityGroups"), ("ec2", "DescribeVpcs")}
+# Nobody makes a second one of these; a key has one policy.
+ALONE = {("ec2", "DescribeDhcpOptions"), ("ec2", "DescribeFlowLogs"), ("kms", "ListKeyPolicies")}
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ pub(crate) fn limit(json: &Json) -> String {
 
 /// Adds what a model does not say. SQS was a query service and still answers as one, but its model speaks of JSON only: the
 /// names of the query protocol and its error codes (SQS API reference) stand in `overlays/sqs.json`. EC2 answers with a state
-/// of internet gateways' attachments that its model does not list (EC2 API reference, InternetGatewayAttachment).
+/// of internet gateways' attachments that its model lacks, and with states of VPC endpoints in small letters (observed).
 fn lay_over(model: &mut Json, overlay: Json) {
     match (model, overlay) {
         (Json::Object(model), Json::Object(overlay)) => {

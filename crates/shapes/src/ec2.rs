@@ -3816,7 +3816,7 @@ SpotAllocationStrategy { LowestPrice "lowest-price", Diversified "diversified", 
 SpotInstanceInterruptionBehavior { Hibernate "hibernate", Stop "stop", Terminate "terminate", }
 SpotInstanceState { Open "open", Active "active", Closed "closed", Cancelled "cancelled", Failed "failed", Disabled "disabled", }
 SpotInstanceType { OneTime "one-time", Persistent "persistent", }
-State { PendingAcceptance "PendingAcceptance", Pending "Pending", Available "Available", Deleting "Deleting", Deleted "Deleted", Rejected "Rejected", Failed "Failed", Expired "Expired", Partial "Partial", }
+State { PendingAcceptance "pendingAcceptance", Pending "pending", Available "available", Deleting "deleting", Deleted "deleted", Rejected "rejected", Failed "failed", Expired "expired", Partial "partial", }
 StatusName { Reachability "reachability", }
 StatusType { Passed "passed", Failed "failed", InsufficientData "insufficient-data", Initializing "initializing", }
 SubnetCidrBlockStateCode { Associating "associating", Associated "associated", Disassociating "disassociating", Disassociated "disassociated", Failing "failing", Failed "failed", }
@@ -7520,7 +7520,7 @@ pub static SPOT_PRICE: Schema = Schema { name: "SpotPrice", kind: Kind::Record {
     Member { name: "Timestamp", wire: "timestamp", ec2: "Timestamp", required: false, schema: &DATE_TIME },
 ] } };
 pub static SPOT_PRICE_HISTORY_LIST: Schema = Schema { name: "SpotPriceHistoryList", kind: Kind::List { member: &SPOT_PRICE, name: "item", flat: false, min: None, max: None } };
-pub static STATE: Schema = Schema { name: "State", kind: Kind::Text { min: None, max: None, pattern: "", values: &["PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"] } };
+pub static STATE: Schema = Schema { name: "State", kind: Kind::Text { min: None, max: None, pattern: "", values: &["pendingAcceptance", "pending", "available", "deleting", "deleted", "rejected", "failed", "expired", "partial"] } };
 pub static STATE_REASON: Schema = Schema { name: "StateReason", kind: Kind::Record { members: &[
     Member { name: "Code", wire: "code", ec2: "Code", required: false, schema: &STRING_SHAPE },
     Member { name: "Message", wire: "message", ec2: "Message", required: false, schema: &STRING_SHAPE },

@@ -291,7 +291,7 @@ pub(in crate::ec2) fn describe(
         "ip-address-type" => put("ipv4"),
         "service-name" => put(&row.service),
         "vpc-endpoint-id" => put(&row.id),
-        "vpc-endpoint-state" => put(state(row)),
+        "vpc-endpoint-state" => put(row.state.as_str()),
         "vpc-endpoint-type" => put(row.kind.as_str()),
         "vpc-id" => put(&row.vpc),
         _ => {}
@@ -300,15 +300,6 @@ pub(in crate::ec2) fn describe(
         vpc_endpoints: Some(page.items.into_iter().map(|row| described(cx, row)).collect()),
         next_token: page.next,
     })
-}
-
-/// Filters take the states in small letters with a capital for two words; EC2 compares without case.
-fn state(row: &VpcEndpoint) -> &'static str {
-    match row.state {
-        State::Pending => "pending",
-        State::Deleting => "deleting",
-        _ => "available",
-    }
 }
 
 fn described(cx: &Engine, row: &VpcEndpoint) -> ec2::VpcEndpoint {
