@@ -8,8 +8,8 @@ use capstan_shapes::{Refusal, elbv2 as shapes};
 use super::attributes::{Attributes, Owner};
 use super::rows::{ListenerIndex, LoadBalancer, LoadBalancerSubnet, Name};
 use super::{
-    action, changed, check_name, hex_id, invalid_configuration, invalid_marker, listener, metrics, network,
-    tag, target, validation,
+    action, changed, check_name, hex_id, interface, invalid_configuration, invalid_marker, listener, metrics,
+    network, tag, target, validation,
 };
 use crate::kernel::page;
 use crate::{Caller, Engine};
@@ -98,14 +98,16 @@ pub(super) fn create(
         vpc,
         subnets,
         security_groups,
+        interfaces: Default::default(),
         ip_address_type,
         attributes: Attributes::defaults(Owner::LoadBalancer),
         active_at: Some(cx.now + PROVISIONING),
         measured_at: None,
         tags,
     };
-    let told = shown(&row);
+    let (arn, told) = (row.arn.clone(), shown(&row));
     cx.elb.load_balancers.insert(row);
+    interface::settle(cx, &arn);
     changed(cx);
     Ok(shapes::CreateLoadBalancerResponse { load_balancers: Some(vec![told]) })
 }
@@ -224,7 +226,9 @@ pub(super) fn delete(
     for listener in cx.elb.listeners.keys_by(&ListenerIndex::LoadBalancer(arn.clone())) {
         listener::remove(cx, &listener);
     }
-    cx.elb.load_balancers.remove(&arn);
+    if let Some(row) = cx.elb.load_balancers.remove(&arn) {
+        row.interfaces.into_values().for_each(|id| interface::delete(cx, id));
+    }
     for group in groups {
         target::refresh(cx, &group);
     }
@@ -259,6 +263,7 @@ pub(super) fn set_subnets(
         balancer.subnets = subnets;
         balancer.ip_address_type = ip_address_type;
     }
+    interface::settle(cx, &arn);
     for group in groups(cx, &arn) {
         target::refresh(cx, &group);
     }
@@ -284,6 +289,7 @@ pub(super) fn set_security_groups(
     if let Some(mut balancer) = cx.elb.load_balancers.edit(&arn) {
         balancer.security_groups.clone_from(&security_groups);
     }
+    interface::settle(cx, &arn);
     Ok(shapes::SetSecurityGroupsResponse {
         security_group_ids: Some(security_groups),
         enforce_security_group_inbound_rules_on_private_link_traffic: None,

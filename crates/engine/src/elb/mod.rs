@@ -8,6 +8,7 @@ mod action;
 pub mod attributes;
 mod condition;
 mod health_check;
+mod interface;
 mod listener;
 mod load_balancer;
 mod metrics;

@@ -9,6 +9,9 @@ use super::rows::LoadBalancerSubnet;
 use super::{invalid_configuration, validation};
 use crate::Engine;
 
+/// Free addresses that a subnet needs for a load balancer (ELB guide, subnets for your load balancer).
+const ADDRESSES_MIN: u32 = 8;
+
 /// The VPC and the zones of subnets: at least two zones, one subnet in each, all in one VPC.
 pub(super) fn subnets(cx: &Engine, ids: &[String]) -> Result<(String, Vec<LoadBalancerSubnet>), Refusal> {
     let mut found: Vec<LoadBalancerSubnet> = Vec::new();
@@ -23,6 +26,13 @@ pub(super) fn subnets(cx: &Engine, ids: &[String]) -> Result<(String, Vec<LoadBa
             return Err(Refusal::of(&shapes::INVALID_SUBNET_EXCEPTION, message));
         }
         vpc = Some(&subnet.vpc);
+        if cx.ec2.free_addresses(subnet) < ADDRESSES_MIN {
+            let message = format!(
+                "Not enough IP space available in {id}. ELB requires at least {ADDRESSES_MIN} free IP addresses in each \
+                 subnet."
+            );
+            return Err(Refusal::of(&shapes::INVALID_SUBNET_EXCEPTION, message));
+        }
         if found.iter().any(|known| known.zone == subnet.zone.name) {
             return Err(invalid_configuration(
                 "A load balancer cannot be attached to multiple subnets in the same Availability Zone",

@@ -27,6 +27,8 @@ pub struct LoadBalancer {
     /// In the order of their zones.
     pub subnets: Vec<LoadBalancerSubnet>,
     pub security_groups: Vec<String>,
+    /// Network interfaces by subnet.
+    pub interfaces: BTreeMap<String, String>,
     pub ip_address_type: shapes::IpAddressType,
     /// See [`attributes`](super::attributes) for keys and ranges.
     pub attributes: Attributes,
