@@ -4,6 +4,7 @@ mod change_sets;
 mod faults;
 mod identity;
 mod machine;
+mod network;
 mod records;
 mod services;
 pub(super) mod thing;
