@@ -78,7 +78,7 @@ class Player:
         protocol = client.meta.service_model.resolved_protocol
         wrong = problems(operation, protocol, self.last["body"])
         assert not wrong, "\n".join(wrong)
-        assert self.last["status_code"] == 200
+        assert self.last["status_code"] == operation.http.get("responseCode", 200)
         assert self.last["headers"]["x-amzn-requestid"]
         for name, expression in step.keep.items():
             found = jmespath.search(expression, answer)
