@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 pub use error::TemplateError;
 pub use expression::{Expression, KNOWN_AFTER_APPLY, References};
 pub use parameter::{Argument, Arguments, Given, Parameter};
-pub use template::{Condition, Declaration, DeletionPolicy, Output, Rule, Template};
+pub use template::{Condition, Declaration, DeletionPolicy, Mappings, Output, Rule, Template};
 
 /// What a template is resolved against.
 pub trait World {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::expression::{Branches, Compiler, Form, Names, Place, is_boolean};
 use crate::node::{Entry, Node, Value};
-use crate::template::{Condition, Declaration, DeletionPolicy, Output, Rule, Template, cycle};
+use crate::template::{Condition, Declaration, DeletionPolicy, Mappings, Output, Rule, Template, cycle};
 use crate::{Expression, TemplateError, foreach, json, parameter, yaml};
 
 const SECTIONS: [&str; 10] = [
@@ -101,7 +101,7 @@ fn description(root: &Node) -> Result<Option<String>, TemplateError> {
 
 fn transforms(node: Option<&Node>) -> Result<Vec<String>, TemplateError> {
     let Some(node) = node else { return Ok(Vec::new()) };
-    let items = node.as_list().unwrap_or(std::slice::from_ref(node));
+    let items = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
     let mut transforms = Vec::new();
     for item in items {
         let name = item.as_text().or_else(|| item.get("Name").and_then(Node::as_text));
@@ -212,9 +212,7 @@ impl<'a> Reader<'a> {
         self.each("Parameters", parameter::read)
     }
 
-    fn mappings(
-        &self,
-    ) -> Result<BTreeMap<String, BTreeMap<String, BTreeMap<String, serde_json::Value>>>, TemplateError> {
+    fn mappings(&self) -> Result<Mappings, TemplateError> {
         let level = |node: &'a Node| {
             node.as_map().ok_or_else(|| {
                 format_error(node.line, "Every Mappings member must be a map of maps of strings or lists.")
@@ -450,7 +448,7 @@ impl<'a> Reader<'a> {
     }
 
     fn depends_on(&self, compiler: &mut Compiler<'a>, node: &Node) -> Result<Vec<String>, TemplateError> {
-        let items = node.as_list().unwrap_or(std::slice::from_ref(node));
+        let items = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
         let mut ids = Vec::new();
         for item in items {
             let id = item.as_text().ok_or_else(|| {

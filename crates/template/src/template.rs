@@ -20,8 +20,8 @@ pub struct Template {
     pub parameters: Vec<Parameter>,
     /// In the template's order.
     pub rules: Vec<Rule>,
-    /// Map, first key, second key.
-    pub mappings: BTreeMap<String, BTreeMap<String, BTreeMap<String, Json>>>,
+    /// Texts, numbers, flags and lists of them.
+    pub mappings: Mappings,
     /// Each after those that it refers to.
     pub conditions: Vec<Condition>,
     /// In the template's order.
@@ -29,6 +29,9 @@ pub struct Template {
     /// In the template's order.
     pub outputs: Vec<Output>,
 }
+
+/// By map, first key and second key.
+pub type Mappings = BTreeMap<String, BTreeMap<String, BTreeMap<String, Json>>>;
 
 /// An entry of `Conditions`.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,6 +8,9 @@ use capstan_template::{Given, Template};
 use common::{Fake, given};
 use serde_json::{Value as Json, json};
 
+/// Names and values.
+type Values<'a> = &'a [(&'a str, &'a str)];
+
 fn with(parameters: &str) -> Template {
     let text = format!("Parameters:\n{parameters}\nResources: {{A: {{Type: A::B::C}}}}\n");
     Template::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -15,7 +18,7 @@ fn with(parameters: &str) -> Template {
 
 #[test]
 fn values_are_what_references_give() {
-    let cases: &[(&str, &[(&str, &str)], Json)] = &[
+    let cases: &[(&str, Values<'_>, Json)] = &[
         ("  P: {Type: String, Default: a}", &[], json!("a")),
         ("  P: {Type: String, Default: a}", &[("P", "b")], json!("b")),
         ("  P: {Type: String, Default: ''}", &[], json!("")),
@@ -63,7 +66,7 @@ fn stored_parameters_carry_what_the_store_holds() {
 
 #[test]
 fn bad_values_are_refused_in_cloudformations_words() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[(&str, Values<'_>, &str)] = &[
         ("  P: {Type: String}\n  Q: {Type: String}", &[], "Parameters: [P, Q] must have values"),
         ("  P: {Type: String}", &[("P", "1"), ("Y", "1")], "Parameters: [Y] do not exist in the template"),
         (
@@ -151,7 +154,7 @@ Rules:
 Resources: {A: {Type: A::B::C}}
 ";
     let template = Template::parse(text).expect("a template");
-    let cases: &[(&[(&str, &str)], Option<&str>)] = &[
+    let cases: &[(Values<'_>, Option<&str>)] = &[
         (&[], None),
         (&[("Version", "2")], Some("Template error: Rule CheckVersion failed: version 3 required")),
         (&[("Zones", "x")], None),
