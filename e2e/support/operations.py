@@ -40,7 +40,7 @@ def errors(service, name):
     """The modelled errors of an operation: code → HTTP status."""
     found = {}
     overlay = ROOT / "xtask" / "overlays" / f"{service}.json"
-    older = json.loads(overlay.read_text())["shapes"] if overlay.exists() else {}
+    older = json.loads(overlay.read_text()).get("shapes", {}) if overlay.exists() else {}
     for shape in operation(service, name).error_shapes:
         error = older.get(shape.name, {}).get("error") or shape.metadata.get("error") or {}
         found[error.get("code", shape.name)] = error.get("httpStatusCode", 400)
