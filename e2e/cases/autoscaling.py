@@ -119,6 +119,12 @@ BUILD = [
     Step("autoscaling", "RecordLifecycleActionHeartbeat", {**HOOK, "InstanceId": "$held"}),
     Step("autoscaling", "CompleteLifecycleAction", {**HOOK, "InstanceId": "$held", "LifecycleActionResult": "CONTINUE"}),
     Step("autoscaling", "DescribeAutoScalingInstances", {"InstanceIds": ["$held"]}, after=60, expect={"AutoScalingInstances[].LifecycleState": ["InService"]}),
+    Step("autoscaling", "PutWarmPool", {**GROUP, "MinSize": 1, "PoolState": "Stopped", "InstanceReusePolicy": {"ReuseOnScaleIn": True}}),
+    Step(
+        "autoscaling", "DescribeWarmPool", GROUP,
+        expect={"WarmPoolConfiguration": {"MinSize": 1, "PoolState": "Stopped", "InstanceReusePolicy": {"ReuseOnScaleIn": True}}, "Instances": []},
+    ),
+    Step("autoscaling", "DeleteWarmPool", {**GROUP, "ForceDelete": True}),
     Step("autoscaling", "SuspendProcesses", {**GROUP, "ScalingProcesses": ["Terminate", "AZRebalance"]}),
     Step(
         "autoscaling", "DescribeAutoScalingGroups", {"AutoScalingGroupNames": ["conformance"]},
@@ -260,6 +266,8 @@ ERRORS = {
         ("CompleteLifecycleAction", {**HOOK, "InstanceId": "$member", "LifecycleActionResult": "CONTINUE"}, "ValidationError"),
         ("RecordLifecycleActionHeartbeat", {**HOOK, "InstanceId": "$member"}, "ValidationError"),
         ("SuspendProcesses", {**GROUP, "ScalingProcesses": ["Dance"]}, "ValidationError"),
+        ("DescribeWarmPool", {**GROUP, "NextToken": "not ours"}, "InvalidNextToken"),
+        ("DeleteWarmPool", GROUP, "ValidationError"),
         ("ResumeProcesses", NONE, "ValidationError"),
         ("AttachLoadBalancerTargetGroups", {**GROUP, "TargetGroupARNs": ["arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/none/0000000000000000"]}, "ValidationError"),
         ("DetachLoadBalancerTargetGroups", {**GROUP, "TargetGroupARNs": ["$tg2"]}, "ValidationError"),

@@ -88,6 +88,15 @@ BUILD = [
     Step("cloudwatch", "DescribeAlarmsForMetric", METRIC, expect={"sort(MetricAlarms[].AlarmName)": ["conformance", "second"]}),
     Step("cloudwatch", "SetAlarmState", {"AlarmName": "conformance", "StateValue": "ALARM", "StateReason": "by hand", "StateReasonData": "{}"}),
     Step("cloudwatch", "DescribeAlarms", {"StateValue": "ALARM", "AlarmNamePrefix": "conf"}, expect={"MetricAlarms[].StateReason": ["by hand"]}),
+    Step("cloudwatch", "PutCompositeAlarm", {"AlarmName": "conformance-either", "AlarmRule": 'ALARM("conformance") OR FALSE', "AlarmDescription": "any"}),
+    Step(
+        "cloudwatch", "DescribeAlarms", {"AlarmTypes": ["CompositeAlarm"]},
+        expect={"CompositeAlarms[].[AlarmName, StateValue, AlarmDescription]": [["conformance-either", "ALARM", "any"]], "MetricAlarms": []},
+    ),
+    Step(
+        "cloudwatch", "DescribeAlarmHistory", {"AlarmName": "conformance-either", "AlarmTypes": ["CompositeAlarm"], "HistoryItemType": "StateUpdate"},
+        expect={"AlarmHistoryItems[].HistorySummary": ["Alarm updated from INSUFFICIENT_DATA to ALARM"]},
+    ),
     Step("cloudwatch", "DescribeAlarmHistory", {"AlarmName": "conformance", "HistoryItemType": "StateUpdate"}, expect={"length(AlarmHistoryItems)": 1}),
     Step("cloudwatch", "DisableAlarmActions", {"AlarmNames": ["conformance"]}),
     Step("cloudwatch", "DescribeAlarms", {"AlarmNames": ["conformance"]}, expect={"MetricAlarms[].ActionsEnabled": [False]}),
@@ -137,6 +146,8 @@ ERRORS = {
         ("PutMetricAlarm", {**ALARM, "EvaluationPeriods": 0}, "ValidationError"),
         ("PutMetricAlarm", {**ALARM, "ComparisonOperator": "Roughly"}, "ValidationError"),
         ("PutMetricAlarm", {"AlarmName": "x"}, "ValidationError"),
+        ("PutCompositeAlarm", {"AlarmName": "x", "AlarmRule": "ALARM(none)"}, "ValidationError"),
+        ("PutCompositeAlarm", {"AlarmName": "x", "AlarmRule": "ALARM("}, "ValidationError"),
         ("DescribeAlarms", {"NextToken": "not ours"}, "InvalidNextToken"),
         ("DescribeAlarmHistory", {"NextToken": "not ours"}, "InvalidNextToken"),
         ("DeleteAlarms", {"AlarmNames": ["none"]}, "ResourceNotFound"),
@@ -173,5 +184,6 @@ UNCAUSED = {
 
 CLEAN = [
     Step("cloudwatch", "DeleteDashboards", {"DashboardNames": ["conformance", "odd"]}),
+    Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["conformance-either"]}),
     Step("cloudwatch", "DeleteAlarms", {"AlarmNames": ["conformance", "second"]}),
 ]

@@ -13,7 +13,7 @@ use capstan_model::Time;
 
 pub static SERVICE: Service = Service { name: "autoscaling", endpoint: "autoscaling", signing: "autoscaling", version: "2011-01-01", target: "", json_version: "", xmlns: "http://autoscaling.amazonaws.com/doc/2011-01-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
 
-static ABSENT: &[&str] = &["AttachLoadBalancers", "AttachTrafficSources", "CancelInstanceRefresh", "DeleteWarmPool", "DescribeInstanceRefreshes", "DescribeLoadBalancers", "DescribeMetricCollectionTypes", "DescribeTrafficSources", "DescribeWarmPool", "DetachLoadBalancers", "DetachTrafficSources", "GetPredictiveScalingForecast", "LaunchInstances", "PutWarmPool", "RollbackInstanceRefresh", "StartInstanceRefresh"];
+static ABSENT: &[&str] = &["AttachLoadBalancers", "AttachTrafficSources", "CancelInstanceRefresh", "DescribeInstanceRefreshes", "DescribeLoadBalancers", "DescribeMetricCollectionTypes", "DescribeTrafficSources", "DetachLoadBalancers", "DetachTrafficSources", "GetPredictiveScalingForecast", "LaunchInstances", "RollbackInstanceRefresh", "StartInstanceRefresh"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AttachInstances", input: &ATTACH_INSTANCES_REQUEST, output: &ATTACH_INSTANCES_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
@@ -31,6 +31,7 @@ Operation { name: "DeleteNotificationConfiguration", input: &DELETE_NOTIFICATION
 Operation { name: "DeletePolicy", input: &DELETE_POLICY_REQUEST, output: &DELETE_POLICY_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "DeleteScheduledAction", input: &DELETE_SCHEDULED_ACTION_REQUEST, output: &DELETE_SCHEDULED_ACTION_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DeleteTags", input: &DELETE_TAGS_REQUEST, output: &DELETE_TAGS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT, &RESOURCE_IN_USE_FAULT] },
+Operation { name: "DeleteWarmPool", input: &DELETE_WARM_POOL_REQUEST, output: &DELETE_WARM_POOL_RESPONSE, result_wrapper: "DeleteWarmPoolResult", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SCALING_ACTIVITY_IN_PROGRESS_FAULT, &RESOURCE_IN_USE_FAULT] },
 Operation { name: "DescribeAccountLimits", input: &DESCRIBE_ACCOUNT_LIMITS_REQUEST, output: &DESCRIBE_ACCOUNT_LIMITS_RESPONSE, result_wrapper: "DescribeAccountLimitsResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeAdjustmentTypes", input: &DESCRIBE_ADJUSTMENT_TYPES_REQUEST, output: &DESCRIBE_ADJUSTMENT_TYPES_RESPONSE, result_wrapper: "DescribeAdjustmentTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeAutoScalingGroups", input: &DESCRIBE_AUTO_SCALING_GROUPS_REQUEST, output: &DESCRIBE_AUTO_SCALING_GROUPS_RESPONSE, result_wrapper: "DescribeAutoScalingGroupsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
@@ -47,6 +48,7 @@ Operation { name: "DescribeScalingProcessTypes", input: &DESCRIBE_SCALING_PROCES
 Operation { name: "DescribeScheduledActions", input: &DESCRIBE_SCHEDULED_ACTIONS_REQUEST, output: &DESCRIBE_SCHEDULED_ACTIONS_RESPONSE, result_wrapper: "DescribeScheduledActionsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeTags", input: &DESCRIBE_TAGS_REQUEST, output: &DESCRIBE_TAGS_RESPONSE, result_wrapper: "DescribeTagsResult", errors: &[&INVALID_NEXT_TOKEN, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DescribeTerminationPolicyTypes", input: &DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST, output: &DESCRIBE_TERMINATION_POLICY_TYPES_RESPONSE, result_wrapper: "DescribeTerminationPolicyTypesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
+Operation { name: "DescribeWarmPool", input: &DESCRIBE_WARM_POOL_REQUEST, output: &DESCRIBE_WARM_POOL_RESPONSE, result_wrapper: "DescribeWarmPoolResult", errors: &[&INVALID_NEXT_TOKEN, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DetachInstances", input: &DETACH_INSTANCES_REQUEST, output: &DETACH_INSTANCES_RESPONSE, result_wrapper: "DetachInstancesResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DetachLoadBalancerTargetGroups", input: &DETACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST, output: &DETACH_LOAD_BALANCER_TARGET_GROUPS_RESPONSE, result_wrapper: "DetachLoadBalancerTargetGroupsResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "DisableMetricsCollection", input: &DISABLE_METRICS_COLLECTION_REQUEST, output: &DISABLE_METRICS_COLLECTION_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_CONTENTION_FAULT] },
@@ -58,6 +60,7 @@ Operation { name: "PutLifecycleHook", input: &PUT_LIFECYCLE_HOOK_REQUEST, output
 Operation { name: "PutNotificationConfiguration", input: &PUT_NOTIFICATION_CONFIGURATION_REQUEST, output: &PUT_NOTIFICATION_CONFIGURATION_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "PutScalingPolicy", input: &PUT_SCALING_POLICY_REQUEST, output: &PUT_SCALING_POLICY_RESPONSE, result_wrapper: "PutScalingPolicyResult", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &SERVICE_LINKED_ROLE_FAILURE] },
 Operation { name: "PutScheduledUpdateGroupAction", input: &PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST, output: &PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE, result_wrapper: "", errors: &[&ALREADY_EXISTS_FAULT, &LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT] },
+Operation { name: "PutWarmPool", input: &PUT_WARM_POOL_REQUEST, output: &PUT_WARM_POOL_RESPONSE, result_wrapper: "PutWarmPoolResult", errors: &[&LIMIT_EXCEEDED_FAULT, &RESOURCE_CONTENTION_FAULT, &INSTANCE_REFRESH_IN_PROGRESS_FAULT] },
 Operation { name: "RecordLifecycleActionHeartbeat", input: &RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST, output: &RECORD_LIFECYCLE_ACTION_HEARTBEAT_RESPONSE, result_wrapper: "RecordLifecycleActionHeartbeatResult", errors: &[&RESOURCE_CONTENTION_FAULT] },
 Operation { name: "ResumeProcesses", input: &RESUME_PROCESSES_REQUEST, output: &RESUME_PROCESSES_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_IN_USE_FAULT, &RESOURCE_CONTENTION_FAULT] },
 Operation { name: "SetDesiredCapacity", input: &SET_DESIRED_CAPACITY_REQUEST, output: &SET_DESIRED_CAPACITY_RESPONSE, result_wrapper: "", errors: &[&SCALING_ACTIVITY_IN_PROGRESS_FAULT, &RESOURCE_CONTENTION_FAULT] },
@@ -84,41 +87,44 @@ operations! { Autoscaling {
 12 DeletePolicy DeletePolicyRequest DeletePolicyResponse DELETE_POLICY_REQUEST,
 13 DeleteScheduledAction DeleteScheduledActionRequest DeleteScheduledActionResponse DELETE_SCHEDULED_ACTION_REQUEST,
 14 DeleteTags DeleteTagsRequest DeleteTagsResponse DELETE_TAGS_REQUEST,
-15 DescribeAccountLimits DescribeAccountLimitsRequest DescribeAccountLimitsResponse DESCRIBE_ACCOUNT_LIMITS_REQUEST,
-16 DescribeAdjustmentTypes DescribeAdjustmentTypesRequest DescribeAdjustmentTypesResponse DESCRIBE_ADJUSTMENT_TYPES_REQUEST,
-17 DescribeAutoScalingGroups DescribeAutoScalingGroupsRequest DescribeAutoScalingGroupsResponse DESCRIBE_AUTO_SCALING_GROUPS_REQUEST,
-18 DescribeAutoScalingInstances DescribeAutoScalingInstancesRequest DescribeAutoScalingInstancesResponse DESCRIBE_AUTO_SCALING_INSTANCES_REQUEST,
-19 DescribeAutoScalingNotificationTypes DescribeAutoScalingNotificationTypesRequest DescribeAutoScalingNotificationTypesResponse DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_REQUEST,
-20 DescribeLaunchConfigurations DescribeLaunchConfigurationsRequest DescribeLaunchConfigurationsResponse DESCRIBE_LAUNCH_CONFIGURATIONS_REQUEST,
-21 DescribeLifecycleHookTypes DescribeLifecycleHookTypesRequest DescribeLifecycleHookTypesResponse DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST,
-22 DescribeLifecycleHooks DescribeLifecycleHooksRequest DescribeLifecycleHooksResponse DESCRIBE_LIFECYCLE_HOOKS_REQUEST,
-23 DescribeLoadBalancerTargetGroups DescribeLoadBalancerTargetGroupsRequest DescribeLoadBalancerTargetGroupsResponse DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
-24 DescribeNotificationConfigurations DescribeNotificationConfigurationsRequest DescribeNotificationConfigurationsResponse DESCRIBE_NOTIFICATION_CONFIGURATIONS_REQUEST,
-25 DescribePolicies DescribePoliciesRequest DescribePoliciesResponse DESCRIBE_POLICIES_REQUEST,
-26 DescribeScalingActivities DescribeScalingActivitiesRequest DescribeScalingActivitiesResponse DESCRIBE_SCALING_ACTIVITIES_REQUEST,
-27 DescribeScalingProcessTypes DescribeScalingProcessTypesRequest DescribeScalingProcessTypesResponse DESCRIBE_SCALING_PROCESS_TYPES_REQUEST,
-28 DescribeScheduledActions DescribeScheduledActionsRequest DescribeScheduledActionsResponse DESCRIBE_SCHEDULED_ACTIONS_REQUEST,
-29 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-30 DescribeTerminationPolicyTypes DescribeTerminationPolicyTypesRequest DescribeTerminationPolicyTypesResponse DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST,
-31 DetachInstances DetachInstancesRequest DetachInstancesResponse DETACH_INSTANCES_REQUEST,
-32 DetachLoadBalancerTargetGroups DetachLoadBalancerTargetGroupsRequest DetachLoadBalancerTargetGroupsResponse DETACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
-33 DisableMetricsCollection DisableMetricsCollectionRequest DisableMetricsCollectionResponse DISABLE_METRICS_COLLECTION_REQUEST,
-34 EnableMetricsCollection EnableMetricsCollectionRequest EnableMetricsCollectionResponse ENABLE_METRICS_COLLECTION_REQUEST,
-35 EnterStandby EnterStandbyRequest EnterStandbyResponse ENTER_STANDBY_REQUEST,
-36 ExecutePolicy ExecutePolicyRequest ExecutePolicyResponse EXECUTE_POLICY_REQUEST,
-37 ExitStandby ExitStandbyRequest ExitStandbyResponse EXIT_STANDBY_REQUEST,
-38 PutLifecycleHook PutLifecycleHookRequest PutLifecycleHookResponse PUT_LIFECYCLE_HOOK_REQUEST,
-39 PutNotificationConfiguration PutNotificationConfigurationRequest PutNotificationConfigurationResponse PUT_NOTIFICATION_CONFIGURATION_REQUEST,
-40 PutScalingPolicy PutScalingPolicyRequest PutScalingPolicyResponse PUT_SCALING_POLICY_REQUEST,
-41 PutScheduledUpdateGroupAction PutScheduledUpdateGroupActionRequest PutScheduledUpdateGroupActionResponse PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST,
-42 RecordLifecycleActionHeartbeat RecordLifecycleActionHeartbeatRequest RecordLifecycleActionHeartbeatResponse RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST,
-43 ResumeProcesses ResumeProcessesRequest ResumeProcessesResponse RESUME_PROCESSES_REQUEST,
-44 SetDesiredCapacity SetDesiredCapacityRequest SetDesiredCapacityResponse SET_DESIRED_CAPACITY_REQUEST,
-45 SetInstanceHealth SetInstanceHealthRequest SetInstanceHealthResponse SET_INSTANCE_HEALTH_REQUEST,
-46 SetInstanceProtection SetInstanceProtectionRequest SetInstanceProtectionResponse SET_INSTANCE_PROTECTION_REQUEST,
-47 SuspendProcesses SuspendProcessesRequest SuspendProcessesResponse SUSPEND_PROCESSES_REQUEST,
-48 TerminateInstanceInAutoScalingGroup TerminateInstanceInAutoScalingGroupRequest TerminateInstanceInAutoScalingGroupResponse TERMINATE_INSTANCE_IN_AUTO_SCALING_GROUP_REQUEST,
-49 UpdateAutoScalingGroup UpdateAutoScalingGroupRequest UpdateAutoScalingGroupResponse UPDATE_AUTO_SCALING_GROUP_REQUEST,
+15 DeleteWarmPool DeleteWarmPoolRequest DeleteWarmPoolResponse DELETE_WARM_POOL_REQUEST,
+16 DescribeAccountLimits DescribeAccountLimitsRequest DescribeAccountLimitsResponse DESCRIBE_ACCOUNT_LIMITS_REQUEST,
+17 DescribeAdjustmentTypes DescribeAdjustmentTypesRequest DescribeAdjustmentTypesResponse DESCRIBE_ADJUSTMENT_TYPES_REQUEST,
+18 DescribeAutoScalingGroups DescribeAutoScalingGroupsRequest DescribeAutoScalingGroupsResponse DESCRIBE_AUTO_SCALING_GROUPS_REQUEST,
+19 DescribeAutoScalingInstances DescribeAutoScalingInstancesRequest DescribeAutoScalingInstancesResponse DESCRIBE_AUTO_SCALING_INSTANCES_REQUEST,
+20 DescribeAutoScalingNotificationTypes DescribeAutoScalingNotificationTypesRequest DescribeAutoScalingNotificationTypesResponse DESCRIBE_AUTO_SCALING_NOTIFICATION_TYPES_REQUEST,
+21 DescribeLaunchConfigurations DescribeLaunchConfigurationsRequest DescribeLaunchConfigurationsResponse DESCRIBE_LAUNCH_CONFIGURATIONS_REQUEST,
+22 DescribeLifecycleHookTypes DescribeLifecycleHookTypesRequest DescribeLifecycleHookTypesResponse DESCRIBE_LIFECYCLE_HOOK_TYPES_REQUEST,
+23 DescribeLifecycleHooks DescribeLifecycleHooksRequest DescribeLifecycleHooksResponse DESCRIBE_LIFECYCLE_HOOKS_REQUEST,
+24 DescribeLoadBalancerTargetGroups DescribeLoadBalancerTargetGroupsRequest DescribeLoadBalancerTargetGroupsResponse DESCRIBE_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
+25 DescribeNotificationConfigurations DescribeNotificationConfigurationsRequest DescribeNotificationConfigurationsResponse DESCRIBE_NOTIFICATION_CONFIGURATIONS_REQUEST,
+26 DescribePolicies DescribePoliciesRequest DescribePoliciesResponse DESCRIBE_POLICIES_REQUEST,
+27 DescribeScalingActivities DescribeScalingActivitiesRequest DescribeScalingActivitiesResponse DESCRIBE_SCALING_ACTIVITIES_REQUEST,
+28 DescribeScalingProcessTypes DescribeScalingProcessTypesRequest DescribeScalingProcessTypesResponse DESCRIBE_SCALING_PROCESS_TYPES_REQUEST,
+29 DescribeScheduledActions DescribeScheduledActionsRequest DescribeScheduledActionsResponse DESCRIBE_SCHEDULED_ACTIONS_REQUEST,
+30 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+31 DescribeTerminationPolicyTypes DescribeTerminationPolicyTypesRequest DescribeTerminationPolicyTypesResponse DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST,
+32 DescribeWarmPool DescribeWarmPoolRequest DescribeWarmPoolResponse DESCRIBE_WARM_POOL_REQUEST,
+33 DetachInstances DetachInstancesRequest DetachInstancesResponse DETACH_INSTANCES_REQUEST,
+34 DetachLoadBalancerTargetGroups DetachLoadBalancerTargetGroupsRequest DetachLoadBalancerTargetGroupsResponse DETACH_LOAD_BALANCER_TARGET_GROUPS_REQUEST,
+35 DisableMetricsCollection DisableMetricsCollectionRequest DisableMetricsCollectionResponse DISABLE_METRICS_COLLECTION_REQUEST,
+36 EnableMetricsCollection EnableMetricsCollectionRequest EnableMetricsCollectionResponse ENABLE_METRICS_COLLECTION_REQUEST,
+37 EnterStandby EnterStandbyRequest EnterStandbyResponse ENTER_STANDBY_REQUEST,
+38 ExecutePolicy ExecutePolicyRequest ExecutePolicyResponse EXECUTE_POLICY_REQUEST,
+39 ExitStandby ExitStandbyRequest ExitStandbyResponse EXIT_STANDBY_REQUEST,
+40 PutLifecycleHook PutLifecycleHookRequest PutLifecycleHookResponse PUT_LIFECYCLE_HOOK_REQUEST,
+41 PutNotificationConfiguration PutNotificationConfigurationRequest PutNotificationConfigurationResponse PUT_NOTIFICATION_CONFIGURATION_REQUEST,
+42 PutScalingPolicy PutScalingPolicyRequest PutScalingPolicyResponse PUT_SCALING_POLICY_REQUEST,
+43 PutScheduledUpdateGroupAction PutScheduledUpdateGroupActionRequest PutScheduledUpdateGroupActionResponse PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST,
+44 PutWarmPool PutWarmPoolRequest PutWarmPoolResponse PUT_WARM_POOL_REQUEST,
+45 RecordLifecycleActionHeartbeat RecordLifecycleActionHeartbeatRequest RecordLifecycleActionHeartbeatResponse RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST,
+46 ResumeProcesses ResumeProcessesRequest ResumeProcessesResponse RESUME_PROCESSES_REQUEST,
+47 SetDesiredCapacity SetDesiredCapacityRequest SetDesiredCapacityResponse SET_DESIRED_CAPACITY_REQUEST,
+48 SetInstanceHealth SetInstanceHealthRequest SetInstanceHealthResponse SET_INSTANCE_HEALTH_REQUEST,
+49 SetInstanceProtection SetInstanceProtectionRequest SetInstanceProtectionResponse SET_INSTANCE_PROTECTION_REQUEST,
+50 SuspendProcesses SuspendProcessesRequest SuspendProcessesResponse SUSPEND_PROCESSES_REQUEST,
+51 TerminateInstanceInAutoScalingGroup TerminateInstanceInAutoScalingGroupRequest TerminateInstanceInAutoScalingGroupResponse TERMINATE_INSTANCE_IN_AUTO_SCALING_GROUP_REQUEST,
+52 UpdateAutoScalingGroup UpdateAutoScalingGroupRequest UpdateAutoScalingGroupResponse UPDATE_AUTO_SCALING_GROUP_REQUEST,
 } }
 
 record! {
@@ -264,6 +270,12 @@ DeleteTagsRequest {
 }
 DeleteTagsResponse {
 }
+DeleteWarmPoolRequest {
+    auto_scaling_group_name: String,
+    force_delete: Option<bool>,
+}
+DeleteWarmPoolResponse {
+}
 DescribeAccountLimitsRequest {
 }
 DescribeAccountLimitsResponse {
@@ -395,6 +407,16 @@ DescribeTerminationPolicyTypesRequest {
 DescribeTerminationPolicyTypesResponse {
     termination_policy_types: Option<Vec<String>>,
 }
+DescribeWarmPoolRequest {
+    auto_scaling_group_name: String,
+    max_records: Option<i32>,
+    next_token: Option<String>,
+}
+DescribeWarmPoolResponse {
+    warm_pool_configuration: Option<WarmPoolConfiguration>,
+    instances: Option<Vec<Instance>>,
+    next_token: Option<String>,
+}
 DetachInstancesRequest {
     instance_ids: Option<Vec<String>>,
     auto_scaling_group_name: String,
@@ -498,6 +520,15 @@ PutScheduledUpdateGroupActionRequest {
     time_zone: Option<String>,
 }
 PutScheduledUpdateGroupActionResponse {
+}
+PutWarmPoolRequest {
+    auto_scaling_group_name: String,
+    max_group_prepared_capacity: Option<i32>,
+    min_size: Option<i32>,
+    pool_state: Option<WarmPoolState>,
+    instance_reuse_policy: Option<InstanceReusePolicy>,
+}
+PutWarmPoolResponse {
 }
 RecordLifecycleActionHeartbeatRequest {
     lifecycle_hook_name: String,
@@ -1229,6 +1260,12 @@ pub static DELETE_TAGS_REQUEST: Schema = Schema { name: "DeleteTagsType", kind: 
 ] } };
 pub static DELETE_TAGS_RESPONSE: Schema = Schema { name: "DeleteTagsResponse", kind: Kind::Record { members: &[
 ] } };
+pub static DELETE_WARM_POOL_REQUEST: Schema = Schema { name: "DeleteWarmPoolType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "ForceDelete", wire: "ForceDelete", ec2: "ForceDelete", required: false, schema: &FORCE_DELETE },
+] } };
+pub static DELETE_WARM_POOL_RESPONSE: Schema = Schema { name: "DeleteWarmPoolAnswer", kind: Kind::Record { members: &[
+] } };
 pub static DESCRIBE_ACCOUNT_LIMITS_REQUEST: Schema = Schema { name: "DescribeAccountLimitsRequest", kind: Kind::Record { members: &[
 ] } };
 pub static DESCRIBE_ACCOUNT_LIMITS_RESPONSE: Schema = Schema { name: "DescribeAccountLimitsAnswer", kind: Kind::Record { members: &[
@@ -1360,6 +1397,16 @@ pub static DESCRIBE_TERMINATION_POLICY_TYPES_REQUEST: Schema = Schema { name: "D
 pub static DESCRIBE_TERMINATION_POLICY_TYPES_RESPONSE: Schema = Schema { name: "DescribeTerminationPolicyTypesAnswer", kind: Kind::Record { members: &[
     Member { name: "TerminationPolicyTypes", wire: "TerminationPolicyTypes", ec2: "TerminationPolicyTypes", required: false, schema: &TERMINATION_POLICIES },
 ] } };
+pub static DESCRIBE_WARM_POOL_REQUEST: Schema = Schema { name: "DescribeWarmPoolType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "MaxRecords", wire: "MaxRecords", ec2: "MaxRecords", required: false, schema: &MAX_RECORDS },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+] } };
+pub static DESCRIBE_WARM_POOL_RESPONSE: Schema = Schema { name: "DescribeWarmPoolAnswer", kind: Kind::Record { members: &[
+    Member { name: "WarmPoolConfiguration", wire: "WarmPoolConfiguration", ec2: "WarmPoolConfiguration", required: false, schema: &WARM_POOL_CONFIGURATION },
+    Member { name: "Instances", wire: "Instances", ec2: "Instances", required: false, schema: &INSTANCES },
+    Member { name: "NextToken", wire: "NextToken", ec2: "NextToken", required: false, schema: &XML_STRING },
+] } };
 pub static DETACH_INSTANCES_REQUEST: Schema = Schema { name: "DetachInstancesQuery", kind: Kind::Record { members: &[
     Member { name: "InstanceIds", wire: "InstanceIds", ec2: "InstanceIds", required: false, schema: &INSTANCE_IDS },
     Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
@@ -1463,6 +1510,15 @@ pub static PUT_SCHEDULED_UPDATE_GROUP_ACTION_REQUEST: Schema = Schema { name: "P
     Member { name: "TimeZone", wire: "TimeZone", ec2: "TimeZone", required: false, schema: &XML_STRING_MAX_LEN255 },
 ] } };
 pub static PUT_SCHEDULED_UPDATE_GROUP_ACTION_RESPONSE: Schema = Schema { name: "PutScheduledUpdateGroupActionResponse", kind: Kind::Record { members: &[
+] } };
+pub static PUT_WARM_POOL_REQUEST: Schema = Schema { name: "PutWarmPoolType", kind: Kind::Record { members: &[
+    Member { name: "AutoScalingGroupName", wire: "AutoScalingGroupName", ec2: "AutoScalingGroupName", required: true, schema: &XML_STRING_MAX_LEN255 },
+    Member { name: "MaxGroupPreparedCapacity", wire: "MaxGroupPreparedCapacity", ec2: "MaxGroupPreparedCapacity", required: false, schema: &MAX_GROUP_PREPARED_CAPACITY },
+    Member { name: "MinSize", wire: "MinSize", ec2: "MinSize", required: false, schema: &WARM_POOL_MIN_SIZE },
+    Member { name: "PoolState", wire: "PoolState", ec2: "PoolState", required: false, schema: &WARM_POOL_STATE },
+    Member { name: "InstanceReusePolicy", wire: "InstanceReusePolicy", ec2: "InstanceReusePolicy", required: false, schema: &INSTANCE_REUSE_POLICY },
+] } };
+pub static PUT_WARM_POOL_RESPONSE: Schema = Schema { name: "PutWarmPoolAnswer", kind: Kind::Record { members: &[
 ] } };
 pub static RECORD_LIFECYCLE_ACTION_HEARTBEAT_REQUEST: Schema = Schema { name: "RecordLifecycleActionHeartbeatType", kind: Kind::Record { members: &[
     Member { name: "LifecycleHookName", wire: "LifecycleHookName", ec2: "LifecycleHookName", required: true, schema: &ASCII_STRING_MAX_LEN255 },

@@ -13,7 +13,7 @@ use capstan_model::Time;
 
 pub static SERVICE: Service = Service { name: "cloudwatch", endpoint: "monitoring", signing: "monitoring", version: "2010-08-01", target: "GraniteServiceVersion20100801", json_version: "1.0", xmlns: "http://monitoring.amazonaws.com/doc/2010-08-01/", protocols: &[Protocol::RpcV2Cbor, Protocol::AwsJson, Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
 
-static ABSENT: &[&str] = &["DeleteAlarmMuteRule", "DeleteAnomalyDetector", "DeleteInsightRules", "DeleteMetricStream", "DescribeAlarmContributors", "DescribeAnomalyDetectors", "DescribeInsightRules", "DisableInsightRules", "EnableInsightRules", "GetAlarmMuteRule", "GetInsightRuleReport", "GetMetricStream", "GetOTelEnrichment", "ListAlarmMuteRules", "ListManagedInsightRules", "ListMetricStreams", "PutAlarmMuteRule", "PutAnomalyDetector", "PutCompositeAlarm", "PutInsightRule", "PutManagedInsightRules", "PutMetricStream", "StartMetricStreams", "StartOTelEnrichment", "StopMetricStreams", "StopOTelEnrichment"];
+static ABSENT: &[&str] = &["DeleteAlarmMuteRule", "DeleteAnomalyDetector", "DeleteInsightRules", "DeleteMetricStream", "DescribeAlarmContributors", "DescribeAnomalyDetectors", "DescribeInsightRules", "DisableInsightRules", "EnableInsightRules", "GetAlarmMuteRule", "GetInsightRuleReport", "GetMetricStream", "GetOTelEnrichment", "ListAlarmMuteRules", "ListManagedInsightRules", "ListMetricStreams", "PutAlarmMuteRule", "PutAnomalyDetector", "PutInsightRule", "PutManagedInsightRules", "PutMetricStream", "StartMetricStreams", "StartOTelEnrichment", "StopMetricStreams", "StopOTelEnrichment"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "DeleteAlarms", input: &DELETE_ALARMS_REQUEST, output: &DELETE_ALARMS_RESPONSE, result_wrapper: "", errors: &[&RESOURCE_NOT_FOUND] },
@@ -30,6 +30,7 @@ Operation { name: "GetMetricWidgetImage", input: &GET_METRIC_WIDGET_IMAGE_REQUES
 Operation { name: "ListDashboards", input: &LIST_DASHBOARDS_REQUEST, output: &LIST_DASHBOARDS_RESPONSE, result_wrapper: "ListDashboardsResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
 Operation { name: "ListMetrics", input: &LIST_METRICS_REQUEST, output: &LIST_METRICS_RESPONSE, result_wrapper: "ListMetricsResult", errors: &[&INTERNAL_SERVICE_FAULT, &INVALID_PARAMETER_VALUE_EXCEPTION] },
 Operation { name: "ListTagsForResource", input: &LIST_TAGS_FOR_RESOURCE_REQUEST, output: &LIST_TAGS_FOR_RESOURCE_RESPONSE, result_wrapper: "ListTagsForResourceResult", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
+Operation { name: "PutCompositeAlarm", input: &PUT_COMPOSITE_ALARM_REQUEST, output: &PUT_COMPOSITE_ALARM_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT] },
 Operation { name: "PutDashboard", input: &PUT_DASHBOARD_REQUEST, output: &PUT_DASHBOARD_RESPONSE, result_wrapper: "PutDashboardResult", errors: &[&DASHBOARD_INVALID_INPUT_ERROR, &INTERNAL_SERVICE_FAULT, &CONFLICT_EXCEPTION] },
 Operation { name: "PutMetricAlarm", input: &PUT_METRIC_ALARM_REQUEST, output: &PUT_METRIC_ALARM_RESPONSE, result_wrapper: "", errors: &[&LIMIT_EXCEEDED_FAULT] },
 Operation { name: "PutMetricData", input: &PUT_METRIC_DATA_REQUEST, output: &PUT_METRIC_DATA_RESPONSE, result_wrapper: "", errors: &[&INVALID_PARAMETER_VALUE_EXCEPTION, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INTERNAL_SERVICE_FAULT] },
@@ -53,12 +54,13 @@ operations! { Cloudwatch {
 11 ListDashboards ListDashboardsRequest ListDashboardsResponse LIST_DASHBOARDS_REQUEST,
 12 ListMetrics ListMetricsRequest ListMetricsResponse LIST_METRICS_REQUEST,
 13 ListTagsForResource ListTagsForResourceRequest ListTagsForResourceResponse LIST_TAGS_FOR_RESOURCE_REQUEST,
-14 PutDashboard PutDashboardRequest PutDashboardResponse PUT_DASHBOARD_REQUEST,
-15 PutMetricAlarm PutMetricAlarmRequest PutMetricAlarmResponse PUT_METRIC_ALARM_REQUEST,
-16 PutMetricData PutMetricDataRequest PutMetricDataResponse PUT_METRIC_DATA_REQUEST,
-17 SetAlarmState SetAlarmStateRequest SetAlarmStateResponse SET_ALARM_STATE_REQUEST,
-18 TagResource TagResourceRequest TagResourceResponse TAG_RESOURCE_REQUEST,
-19 UntagResource UntagResourceRequest UntagResourceResponse UNTAG_RESOURCE_REQUEST,
+14 PutCompositeAlarm PutCompositeAlarmRequest PutCompositeAlarmResponse PUT_COMPOSITE_ALARM_REQUEST,
+15 PutDashboard PutDashboardRequest PutDashboardResponse PUT_DASHBOARD_REQUEST,
+16 PutMetricAlarm PutMetricAlarmRequest PutMetricAlarmResponse PUT_METRIC_ALARM_REQUEST,
+17 PutMetricData PutMetricDataRequest PutMetricDataResponse PUT_METRIC_DATA_REQUEST,
+18 SetAlarmState SetAlarmStateRequest SetAlarmStateResponse SET_ALARM_STATE_REQUEST,
+19 TagResource TagResourceRequest TagResourceResponse TAG_RESOURCE_REQUEST,
+20 UntagResource UntagResourceRequest UntagResourceResponse UNTAG_RESOURCE_REQUEST,
 } }
 
 record! {
@@ -196,6 +198,21 @@ ListTagsForResourceRequest {
 }
 ListTagsForResourceResponse {
     tags: Option<Vec<Tag>>,
+}
+PutCompositeAlarmRequest {
+    actions_enabled: Option<bool>,
+    alarm_actions: Option<Vec<String>>,
+    alarm_description: Option<String>,
+    alarm_name: String,
+    alarm_rule: String,
+    insufficient_data_actions: Option<Vec<String>>,
+    ok_actions: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
+    actions_suppressor: Option<String>,
+    actions_suppressor_wait_period: Option<i32>,
+    actions_suppressor_extension_period: Option<i32>,
+}
+PutCompositeAlarmResponse {
 }
 PutDashboardRequest {
     dashboard_name: String,
@@ -575,6 +592,21 @@ pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema = Schema { name: "ListTagsForR
 ] } };
 pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema = Schema { name: "ListTagsForResourceOutput", kind: Kind::Record { members: &[
     Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+] } };
+pub static PUT_COMPOSITE_ALARM_REQUEST: Schema = Schema { name: "PutCompositeAlarmInput", kind: Kind::Record { members: &[
+    Member { name: "ActionsEnabled", wire: "ActionsEnabled", ec2: "ActionsEnabled", required: false, schema: &ACTIONS_ENABLED },
+    Member { name: "AlarmActions", wire: "AlarmActions", ec2: "AlarmActions", required: false, schema: &RESOURCE_LIST },
+    Member { name: "AlarmDescription", wire: "AlarmDescription", ec2: "AlarmDescription", required: false, schema: &ALARM_DESCRIPTION },
+    Member { name: "AlarmName", wire: "AlarmName", ec2: "AlarmName", required: true, schema: &ALARM_NAME },
+    Member { name: "AlarmRule", wire: "AlarmRule", ec2: "AlarmRule", required: true, schema: &ALARM_RULE },
+    Member { name: "InsufficientDataActions", wire: "InsufficientDataActions", ec2: "InsufficientDataActions", required: false, schema: &RESOURCE_LIST },
+    Member { name: "OKActions", wire: "OKActions", ec2: "OKActions", required: false, schema: &RESOURCE_LIST },
+    Member { name: "Tags", wire: "Tags", ec2: "Tags", required: false, schema: &TAG_LIST },
+    Member { name: "ActionsSuppressor", wire: "ActionsSuppressor", ec2: "ActionsSuppressor", required: false, schema: &ALARM_ARN },
+    Member { name: "ActionsSuppressorWaitPeriod", wire: "ActionsSuppressorWaitPeriod", ec2: "ActionsSuppressorWaitPeriod", required: false, schema: &SUPPRESSOR_PERIOD },
+    Member { name: "ActionsSuppressorExtensionPeriod", wire: "ActionsSuppressorExtensionPeriod", ec2: "ActionsSuppressorExtensionPeriod", required: false, schema: &SUPPRESSOR_PERIOD },
+] } };
+pub static PUT_COMPOSITE_ALARM_RESPONSE: Schema = Schema { name: "PutCompositeAlarmResponse", kind: Kind::Record { members: &[
 ] } };
 pub static PUT_DASHBOARD_REQUEST: Schema = Schema { name: "PutDashboardInput", kind: Kind::Record { members: &[
     Member { name: "DashboardName", wire: "DashboardName", ec2: "DashboardName", required: true, schema: &DASHBOARD_NAME },

@@ -30,6 +30,7 @@ pub const INERT: &[(&str, &str)] = &[
     ("PutNotificationConfiguration.TopicARN", "kept and described; nothing is sent to topics"),
     ("PutScalingPolicy.MetricAggregationType", "steps take the alarm's newest datapoint"),
     ("PutScalingPolicy.PredictiveScalingConfiguration", "forecasts are not made"),
+    ("PutWarmPool.MinSize", "the warm pool is kept and described; no instance is prepared in it"),
     ("UpdateAutoScalingGroup.AvailabilityZoneImpairmentPolicy", "there are no zonal shifts"),
     ("UpdateAutoScalingGroup.CapacityReservationSpecification", "there are no capacity reservations"),
     ("UpdateAutoScalingGroup.Context", "reserved by AWS"),

@@ -34,6 +34,7 @@ mod termination;
 #[cfg(test)]
 mod tests;
 mod types;
+mod warm_pool;
 mod zones;
 
 use capstan_model::Time;
@@ -149,6 +150,7 @@ pub(crate) fn handle(
         DeletePolicy => policy::delete,
         DeleteScheduledAction => scheduled_action::delete,
         DeleteTags => tag::delete,
+        DeleteWarmPool => warm_pool::delete,
         DescribeAccountLimits => types::limits,
         DescribeAdjustmentTypes => types::adjustment,
         DescribeAutoScalingGroups => group::describe,
@@ -165,6 +167,7 @@ pub(crate) fn handle(
         DescribeScheduledActions => scheduled_action::describe,
         DescribeTags => tag::describe,
         DescribeTerminationPolicyTypes => types::termination_policy,
+        DescribeWarmPool => warm_pool::describe,
         DetachInstances => instance::detach,
         DetachLoadBalancerTargetGroups => target_group::detach,
         DisableMetricsCollection => metrics::disable,
@@ -176,6 +179,7 @@ pub(crate) fn handle(
         PutNotificationConfiguration => notification::put,
         PutScalingPolicy => policy::put,
         PutScheduledUpdateGroupAction => scheduled_action::put,
+        PutWarmPool => warm_pool::put,
         RecordLifecycleActionHeartbeat => hook::heartbeat,
         ResumeProcesses => suspend::resume,
         SetDesiredCapacity => group::set_desired,

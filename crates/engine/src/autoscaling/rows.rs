@@ -53,6 +53,8 @@ pub struct Group {
     /// Deleted by force; its instances are on their way out. Status `Delete in progress`.
     pub deleting: bool,
     pub settings: Settings,
+    /// Kept as it was put; nothing is in it.
+    pub warm_pool: Option<shapes::WarmPoolConfiguration>,
     /// When desired and actual capacity are compared next: at once after a change, minutes later after a failed launch.
     pub reconcile_at: Option<Time>,
     /// When the balance of zones is looked at again, because one of them had no room.

@@ -9,11 +9,11 @@ use capstan_shapes::{Refusal, cloudwatch as shapes};
 use super::math::Math;
 use super::rows::{Alarm, AlarmSettings, MetricId, MissingData, Source, Watched};
 use super::statistic::{Extended, Statistic};
-use super::{evaluation, event, history, json, tag, validation};
+use super::{composite, evaluation, event, history, json, tag, validation};
 use crate::{Caller, Engine};
 
 /// Alarms in a region (CloudWatch quotas).
-const ALARMS_MAX: usize = 5_000;
+pub(super) const ALARMS_MAX: usize = 5_000;
 /// Metrics of an alarm on metric math (CloudWatch guide, alarms on metric math).
 const METRICS_MAX: usize = 10;
 const DAY: Span = Span::from_hours(24);
@@ -27,6 +27,9 @@ pub(super) fn put(
     mut request: shapes::PutMetricAlarmRequest,
 ) -> Result<shapes::PutMetricAlarmResponse, Refusal> {
     let name: Arc<str> = Arc::from(std::mem::take(&mut request.alarm_name));
+    if cx.cloudwatch.composites.contains(&name) {
+        return Err(validation(format!("A composite alarm with the name {name} exists already.")));
+    }
     let mut tags = BTreeMap::new();
     tag::add(caller, &mut tags, request.tags.take().unwrap_or_default())?;
     let settings = settings(request)?;
@@ -209,7 +212,7 @@ fn check_period(period: Span, evaluation_periods: i32) -> Result<Span, Refusal> 
     Ok(period)
 }
 
-fn actions(arns: Option<Vec<String>>) -> Result<Vec<String>, Refusal> {
+pub(super) fn actions(arns: Option<Vec<String>>) -> Result<Vec<String>, Refusal> {
     let arns = arns.unwrap_or_default();
     match arns.iter().find(|arn| !arn.starts_with("arn:")) {
         Some(arn) => Err(validation(format!("Invalid arn syntax: {arn}"))),
@@ -228,6 +231,10 @@ pub(super) fn delete(
 ) -> Result<shapes::DeleteAlarmsResponse, Refusal> {
     let names = existing(cx, request.alarm_names)?;
     for name in names {
+        if cx.cloudwatch.composites.contains(&name) {
+            composite::remove(cx, &name);
+            continue;
+        }
         history::configuration(cx, &name, "Delete");
         event::deleted(cx, &name);
         cx.cloudwatch.alarms.remove(&name);
@@ -238,10 +245,14 @@ pub(super) fn delete(
 /// The names, if all of them are alarms: an error changes nothing.
 fn existing(cx: &Engine, names: Vec<String>) -> Result<Vec<Arc<str>>, Refusal> {
     let names: Vec<Arc<str>> = names.into_iter().map(Arc::from).collect();
-    match names.iter().find(|name| !cx.cloudwatch.alarms.contains(name)) {
+    match names.iter().find(|name| !exists(cx, name)) {
         Some(missing) => Err(not_found(missing)),
         None => Ok(names),
     }
+}
+
+fn exists(cx: &Engine, name: &Arc<str>) -> bool {
+    cx.cloudwatch.alarms.contains(name) || cx.cloudwatch.composites.contains(name)
 }
 
 fn not_found(name: &str) -> Refusal {
@@ -254,12 +265,16 @@ pub(super) fn set_state(
     request: shapes::SetAlarmStateRequest,
 ) -> Result<shapes::SetAlarmStateResponse, Refusal> {
     let name: Arc<str> = Arc::from(request.alarm_name);
-    if !cx.cloudwatch.alarms.contains(&name) {
+    if !exists(cx, &name) {
         return Err(not_found(&name));
     }
     if request.state_reason_data.as_ref().is_some_and(|data| !json::is_valid(data)) {
         let message = "StateReasonData was not syntactically valid JSON";
         return Err(Refusal::of(&shapes::INVALID_FORMAT_FAULT, message));
+    }
+    if cx.cloudwatch.composites.contains(&name) {
+        composite::set(cx, &name, request.state_value, request.state_reason, request.state_reason_data);
+        return Ok(shapes::SetAlarmStateResponse {});
     }
     evaluation::set(cx, &name, request.state_value, request.state_reason, request.state_reason_data, None);
     Ok(shapes::SetAlarmStateResponse {})
@@ -287,7 +302,10 @@ pub(super) fn disable_actions(
 fn switch_actions(cx: &mut Engine, names: Vec<String>, enabled: bool) {
     let now = cx.now;
     for name in names.into_iter().map(Arc::<str>::from) {
-        let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) else { continue };
+        let Some(mut alarm) = cx.cloudwatch.alarms.edit(&name) else {
+            composite::switch_actions(cx, &name, enabled);
+            continue;
+        };
         if alarm.settings.actions_enabled == enabled {
             continue;
         }

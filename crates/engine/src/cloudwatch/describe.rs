@@ -1,12 +1,13 @@
 //! Describing alarms.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use capstan_shapes::{Refusal, cloudwatch as shapes};
 
 use super::rows::{Alarm, MetricId, Watched};
 use super::statistic::Statistic;
-use super::{invalid_token, validation};
+use super::{CompositeAlarm, composite, invalid_token, validation};
 use crate::kernel::page;
 use crate::{Caller, Engine};
 
@@ -27,47 +28,88 @@ pub(super) fn describe(
             "The parameters ChildrenOfAlarmName and ParentsOfAlarmName cannot be specified together.",
         ));
     }
-    // There are no composite alarms, so no alarm has children or parents.
-    let related = request.children_of_alarm_name.is_some() || request.parents_of_alarm_name.is_some();
+    // Metric alarms only, unless the request says otherwise (API reference, DescribeAlarms).
     let types = request.alarm_types.as_deref().unwrap_or(&[shapes::AlarmType::MetricAlarm]);
-    let none = related || !types.contains(&shapes::AlarmType::MetricAlarm);
-    let action = |alarm: &Alarm, prefix: &str| {
-        let settings = &alarm.settings;
-        let mut all = settings
-            .ok_actions
-            .iter()
-            .chain(&settings.alarm_actions)
-            .chain(&settings.insufficient_data_actions);
-        all.any(|action| action.starts_with(prefix))
+    let names: Option<BTreeSet<Arc<str>>> =
+        request.alarm_names.as_ref().map(|names| names.iter().map(|name| Arc::from(name.as_str())).collect());
+    let mut related: Option<BTreeSet<Arc<str>>> = None;
+    if let Some(parent) = &request.children_of_alarm_name {
+        let parent = cx.cloudwatch.composites.get(&Arc::from(parent.as_str()));
+        related = Some(parent.map(|row| row.settings.expression.alarms()).unwrap_or_default());
+    } else if let Some(child) = &request.parents_of_alarm_name {
+        related = Some(cx.cloudwatch.composites.keys_by(&Arc::from(child.as_str())).into_iter().collect());
+    }
+    let wanted = |alarm: &Told<'_>| {
+        let (name, state) = (alarm.name(), alarm.state());
+        types.contains(&alarm.kind())
+            && names.as_ref().is_none_or(|names| names.contains(name))
+            && related.as_ref().is_none_or(|related| related.contains(name))
+            && request.alarm_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && request.state_value.is_none_or(|wanted| wanted == state)
+            && request.action_prefix.as_ref().is_none_or(|prefix| alarm.has_action(prefix))
     };
-    let wanted = |alarm: &&Alarm| {
-        !none
-            && request.state_value.is_none_or(|state| state == alarm.state)
-            && request.action_prefix.as_ref().is_none_or(|prefix| action(alarm, prefix))
-    };
-    let table = &cx.cloudwatch.alarms;
-    let chosen: Vec<&Alarm> = match (&request.alarm_names, &request.alarm_name_prefix) {
-        (Some(names), _) => {
-            let mut names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(name.as_str())).collect();
-            names.sort_unstable();
-            names.dedup();
-            names.iter().filter_map(|name| table.get(name)).filter(wanted).collect()
-        }
-        (None, Some(prefix)) => {
-            let from: Arc<str> = Arc::from(prefix.as_str());
-            let begins = |alarm: &&Alarm| alarm.name.starts_with(prefix.as_str());
-            table.range(from..).take_while(begins).filter(wanted).collect()
-        }
-        (None, None) => table.iter().filter(wanted).collect(),
-    };
+    let metric = cx.cloudwatch.alarms.iter().map(Told::Metric);
+    let composite = cx.cloudwatch.composites.iter().map(Told::Composite);
+    let mut chosen: Vec<Told<'_>> = metric.chain(composite).filter(wanted).collect();
+    chosen.sort_by(|a, b| a.name().cmp(b.name()));
     let size = usize::try_from(request.max_records.unwrap_or(PAGE)).unwrap_or(1);
-    let page = page(chosen, |alarm| alarm.name.to_string(), request.next_token.as_deref(), size)
+    let page = page(chosen, |alarm| alarm.name().to_string(), request.next_token.as_deref(), size)
         .map_err(|()| invalid_token())?;
+    let (mut metric_alarms, mut composite_alarms) = (Vec::new(), Vec::new());
+    for alarm in page.items {
+        match alarm {
+            Told::Metric(alarm) => metric_alarms.push(shown(cx, alarm)),
+            Told::Composite(alarm) => composite_alarms.push(composite::shown(cx, alarm)),
+        }
+    }
     Ok(shapes::DescribeAlarmsResponse {
-        composite_alarms: Some(Vec::new()),
-        metric_alarms: Some(page.items.into_iter().map(|alarm| shown(cx, alarm)).collect()),
+        composite_alarms: Some(composite_alarms),
+        metric_alarms: Some(metric_alarms),
         next_token: page.next,
     })
+}
+
+/// An alarm of either kind.
+enum Told<'a> {
+    Metric(&'a Alarm),
+    Composite(&'a CompositeAlarm),
+}
+
+impl Told<'_> {
+    fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Metric(alarm) => &alarm.name,
+            Self::Composite(alarm) => &alarm.name,
+        }
+    }
+
+    fn kind(&self) -> shapes::AlarmType {
+        match self {
+            Self::Metric(_) => shapes::AlarmType::MetricAlarm,
+            Self::Composite(_) => shapes::AlarmType::CompositeAlarm,
+        }
+    }
+
+    fn state(&self) -> shapes::StateValue {
+        match self {
+            Self::Metric(alarm) => alarm.state,
+            Self::Composite(alarm) => alarm.state,
+        }
+    }
+
+    fn has_action(&self, prefix: &str) -> bool {
+        let [ok, alarm, lacking] = match self {
+            Self::Metric(alarm) => {
+                let settings = &alarm.settings;
+                [&settings.ok_actions, &settings.alarm_actions, &settings.insufficient_data_actions]
+            }
+            Self::Composite(alarm) => {
+                let settings = &alarm.settings;
+                [&settings.ok_actions, &settings.alarm_actions, &settings.insufficient_data_actions]
+            }
+        };
+        ok.iter().chain(alarm).chain(lacking).any(|action| action.starts_with(prefix))
+    }
 }
 
 pub(super) fn describe_for_metric(

@@ -170,6 +170,7 @@ pub(super) fn set(
     history::actions(cx, name);
     cx.announce(Event::AlarmState { alarm: name.to_string(), state: state.as_str() });
     invoke_policies(cx, name, newest);
+    super::composite::child_changed(cx, name);
 }
 
 /// Scaling policies are invoked at the transition and every minute while the state lasts; nothing else is repeated.

@@ -153,6 +153,6 @@ fn state(alarm: &Alarm) -> Json {
 }
 
 /// `2019-10-02T17:04:40.989+0000`
-fn moment(time: Time) -> String {
+pub(super) fn moment(time: Time) -> String {
     format!("{}+0000", time.iso_millis().trim_end_matches('Z'))
 }

@@ -14,13 +14,23 @@ use crate::{Caller, Engine};
 const KEPT: Span = Span::from_hours(30 * 24);
 const PAGE: i32 = 100;
 
-fn add(cx: &mut Engine, alarm: &Arc<str>, kind: shapes::HistoryItemType, summary: String, data: String) {
+pub(super) fn add(
+    cx: &mut Engine,
+    alarm: &Arc<str>,
+    kind: shapes::HistoryItemType,
+    summary: String,
+    data: String,
+) {
+    let composite = cx.cloudwatch.composites.contains(alarm);
+    let alarm_type =
+        if composite { shapes::AlarmType::CompositeAlarm } else { shapes::AlarmType::MetricAlarm };
     let serial = cx.cloudwatch.history_serial;
     cx.cloudwatch.history_serial += 1;
     cx.cloudwatch.history.insert(HistoryItem {
         at: cx.now,
         serial,
         alarm: alarm.clone(),
+        alarm_type,
         kind,
         summary,
         data,
@@ -137,10 +147,10 @@ pub(super) fn describe(
     _: &Caller,
     request: shapes::DescribeAlarmHistoryRequest,
 ) -> Result<shapes::DescribeAlarmHistoryResponse, Refusal> {
-    let metric_alarms =
-        request.alarm_types.as_ref().is_none_or(|types| types.contains(&shapes::AlarmType::MetricAlarm));
+    // Metric alarms only, unless the request says otherwise (API reference, DescribeAlarmHistory).
+    let types = request.alarm_types.as_deref().unwrap_or(&[shapes::AlarmType::MetricAlarm]);
     let wanted = |item: &&HistoryItem| {
-        metric_alarms
+        types.contains(&item.alarm_type)
             && request.alarm_contributor_id.is_none()
             && request.history_item_type.is_none_or(|kind| kind == item.kind)
             && request.start_date.is_none_or(|start| item.at >= start)
@@ -164,7 +174,7 @@ pub(super) fn describe(
     let page = page(items, key, request.next_token.as_deref(), size).map_err(|()| invalid_token())?;
     let shown = |item: &HistoryItem| shapes::AlarmHistoryItem {
         alarm_name: Some(item.alarm.to_string()),
-        alarm_type: Some(shapes::AlarmType::MetricAlarm),
+        alarm_type: Some(item.alarm_type),
         timestamp: Some(item.at),
         history_item_type: Some(item.kind),
         history_summary: Some(item.summary.clone()),

@@ -4,6 +4,7 @@
 //! at whole minutes; what the state means for Auto Scaling goes out as [`Event::AlarmAction`](crate::kernel::Event).
 
 mod alarm;
+mod composite;
 mod dashboard;
 mod describe;
 mod evaluation;
@@ -16,6 +17,7 @@ mod metric;
 mod query;
 mod reason;
 mod rows;
+mod rule_expression;
 mod series;
 mod statistic;
 mod tag;
@@ -31,6 +33,7 @@ use capstan_shapes::{Refusal, cloudwatch};
 use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
+pub use composite::{CompositeAlarm, CompositeSettings};
 pub use math::Math;
 pub(crate) use metric::{has_point, put, put_set};
 pub use rows::{
@@ -49,6 +52,14 @@ pub const INERT: &[(&str, &str)] = &[
         "PutMetricAlarm.AlarmActions",
         "actions other than Auto Scaling policies are only told in the alarm's history; so with OKActions and InsufficientDataActions",
     ),
+    (
+        "PutCompositeAlarm.ActionsSuppressor",
+        "actions are only told in the history, so nothing has to be suppressed; so with its wait and extension periods",
+    ),
+    (
+        "PutCompositeAlarm.AlarmActions",
+        "actions are only told in the alarm's history; so with OKActions and InsufficientDataActions",
+    ),
     ("PutMetricData.EntityMetricData.Entity", "the metrics count; the entity is not kept"),
     ("PutMetricData.StrictEntityValidation", "entities are not kept"),
 ];
@@ -58,6 +69,7 @@ pub const INERT: &[(&str, &str)] = &[
 pub struct CloudWatch {
     series: Table<Series>,
     alarms: Table<Alarm>,
+    composites: Table<CompositeAlarm>,
     dashboards: Table<Dashboard>,
     history: Table<HistoryItem>,
     /// Items of history written so far.
@@ -77,6 +89,10 @@ impl CloudWatch {
         self.alarms.get(&Arc::from(name))
     }
 
+    pub fn composite_alarms(&self) -> &Table<CompositeAlarm> {
+        &self.composites
+    }
+
     pub fn dashboards(&self) -> &Table<Dashboard> {
         &self.dashboards
     }
@@ -90,7 +106,7 @@ impl CloudWatch {
     }
 }
 
-tables!(CloudWatch { series, alarms, dashboards, history });
+tables!(CloudWatch { series, alarms, composites, dashboards, history });
 
 pub(crate) fn handle(
     cx: &mut Engine,
@@ -112,6 +128,7 @@ pub(crate) fn handle(
         ListDashboards => dashboard::list,
         ListMetrics => metric::list,
         ListTagsForResource => tag::list,
+        PutCompositeAlarm => composite::put,
         PutDashboard => dashboard::put,
         PutMetricAlarm => alarm::put,
         PutMetricData => metric::put_data,

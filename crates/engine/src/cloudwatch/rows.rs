@@ -226,6 +226,7 @@ pub struct HistoryItem {
     /// Tells items of one moment apart.
     pub serial: u64,
     pub alarm: Arc<str>,
+    pub alarm_type: shapes::AlarmType,
     pub kind: shapes::HistoryItemType,
     pub summary: String,
     /// JSON.

@@ -17,6 +17,7 @@ type Tags = BTreeMap<String, String>;
 enum Tagged {
     /// `arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME`
     Alarm(Arc<str>),
+    Composite(Arc<str>),
     /// `arn:aws:cloudwatch::ACCOUNT:dashboard/NAME`
     Dashboard(Arc<str>),
 }
@@ -49,6 +50,7 @@ pub(super) fn list(
 ) -> Result<shapes::ListTagsForResourceResponse, Refusal> {
     let tags = match find(cx, &request.resource_arn)? {
         Tagged::Alarm(name) => cx.cloudwatch.alarms.get(&name).map(|alarm| &alarm.tags),
+        Tagged::Composite(name) => cx.cloudwatch.composites.get(&name).map(|alarm| &alarm.tags),
         Tagged::Dashboard(name) => cx.cloudwatch.dashboards.get(&name).map(|dashboard| &dashboard.tags),
     };
     let shown = |(key, value): (&String, &String)| shapes::Tag { key: key.clone(), value: value.clone() };
@@ -63,6 +65,15 @@ fn change(
 ) -> Result<(), Refusal> {
     match find(cx, arn)? {
         Tagged::Alarm(name) => match cx.cloudwatch.alarms.edit(&name) {
+            Some(mut alarm) => {
+                let mut tags = alarm.tags.clone();
+                change(&mut tags)?;
+                alarm.tags = tags;
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        Tagged::Composite(name) => match cx.cloudwatch.composites.edit(&name) {
             Some(mut alarm) => {
                 let mut tags = alarm.tags.clone();
                 change(&mut tags)?;
@@ -108,6 +119,7 @@ fn find(cx: &Engine, arn: &str) -> Result<Tagged, Refusal> {
         let name: Arc<str> = Arc::from(name);
         return match cx.cloudwatch.alarms.contains(&name) {
             true => Ok(Tagged::Alarm(name)),
+            false if cx.cloudwatch.composites.contains(&name) => Ok(Tagged::Composite(name)),
             false => Err(missing("Alarm", &name)),
         };
     }

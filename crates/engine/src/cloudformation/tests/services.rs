@@ -28,6 +28,7 @@ const OBSERVED: &str = r#"
 Parameters:
   Wait: {Type: Number, Default: 5}
   QueueName: {Type: String, Default: first}
+  Constant: {Type: String, Default: "TRUE"}
 Resources:
   Queue:
     Type: AWS::SQS::Queue
@@ -67,6 +68,9 @@ Resources:
       EvaluationPeriods: !Ref Wait
       Threshold: 10
       ComparisonOperator: GreaterThanThreshold
+  Either:
+    Type: AWS::CloudWatch::CompositeAlarm
+    Properties: {AlarmRule: !Sub 'NOT ALARM("${Alarm}") AND ${Constant}', AlarmDescription: none yet}
   Dashboard:
     Type: AWS::CloudWatch::Dashboard
     Properties:
@@ -89,6 +93,7 @@ Outputs:
   Logs: {Value: !Ref Logs}
   LogsArn: {Value: !GetAtt Logs.Arn}
   Alarm: {Value: !Ref Alarm}
+  Either: {Value: !Ref Either}
   Dashboard: {Value: !Ref Dashboard}
   Experiment: {Value: !GetAtt Experiment.Id}
 "#;
@@ -117,15 +122,24 @@ fn queues_rules_logs_alarms_and_experiments() {
     assert_eq!(group.retention_days, Some(7));
     assert_eq!(group.tags.get("aws:cloudformation:logical-id").map(String::as_str), Some("Logs"));
     assert_eq!(engine.cloudwatch().alarm(&first["Alarm"]).unwrap().settings.evaluation_periods, 5);
+    let state = |engine: &Engine| {
+        let either = engine.cloudwatch().composite_alarms().get(&first["Either"].as_str().into()).unwrap();
+        either.state.as_str()
+    };
+    assert_eq!(state(&engine), "ALARM");
     let experiment = &engine.fis().templates().get(&first["Experiment"]).unwrap().document;
     assert_eq!(experiment.description.as_deref(), Some("wait 5"));
     assert_eq!(experiment.tags.as_ref().unwrap()["Name"], "chaos");
 
     // In place.
-    let next = OBSERVED.replace("Default: 5", "Default: 6").replace("RetentionInDays: 7, ", "");
+    let next = OBSERVED
+        .replace("\"TRUE\"", "\"FALSE\"")
+        .replace("Default: 5", "Default: 6")
+        .replace("RetentionInDays: 7, ", "");
     update(&mut engine, "watch", &next);
     settle_as(&mut engine, "watch", "UPDATE_COMPLETE");
     assert_eq!(outputs(&mut engine, "watch"), first);
+    assert_eq!(state(&engine), "OK");
     assert_eq!(engine.sqs().queues().get(&"first".into()).unwrap().settings.wait_seconds, 6);
     assert_eq!(engine.cloudwatch().alarm(&first["Alarm"]).unwrap().settings.evaluation_periods, 6);
     let rule = engine.events().rules().iter().find(|rule| *rule.key.name == *first["Rule"]).unwrap();
@@ -149,6 +163,7 @@ fn queues_rules_logs_alarms_and_experiments() {
     assert_eq!(engine.sqs().queues().len(), 0);
     assert_eq!(engine.events().rules().len(), 0);
     assert_eq!((engine.logs().groups().len(), engine.logs().policies().len()), (0, 0));
+    assert_eq!(engine.cloudwatch().composite_alarms().len(), 0);
     assert_eq!((engine.cloudwatch().alarms().len(), engine.cloudwatch().dashboards().len()), (0, 0));
     assert_eq!(engine.fis().templates().len(), 0);
 }

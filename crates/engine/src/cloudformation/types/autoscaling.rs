@@ -5,9 +5,9 @@ use capstan_shapes::Refusal;
 use capstan_shapes::autoscaling as shapes;
 use serde_json::{Map, Value as Json, json};
 
-use super::super::resource::{Handler, Progress, Resource, always, call, no_attributes};
+use super::super::resource::{Handler, Progress, Resource, always, call, no_attributes, scalar};
 use super::super::rolling_update;
-use super::common::{any_changed, attributes, changed, cleared, done_if, texts};
+use super::common::{already_exists, any_changed, attributes, changed, cleared, done_if, or_undo, texts};
 use crate::Engine;
 use crate::autoscaling::{
     Activity, ActivityKey, Group, GroupInstanceIndex, Name, ScalingActivityStatusCode as Code,
@@ -52,6 +52,15 @@ pub(super) const HANDLERS: &[Handler] = &[
             ])
         },
     },
+    Handler {
+        type_name: "AWS::AutoScaling::WarmPool",
+        inert: Some("the warm pool is kept and described; no instance is prepared in it"),
+        create: create_warm_pool,
+        update: update_warm_pool,
+        delete: delete_warm_pool,
+        stable: always,
+        attributes: no_attributes,
+    },
 ];
 
 fn group<'a>(cx: &'a Engine, name: &str) -> Option<&'a Group> {
@@ -80,7 +89,13 @@ fn create_group(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal>
     request.auto_scaling_group_name.clone_from(&name);
     request.tags = Some(group_tags(resource, &name)).filter(|tags| !tags.is_empty());
     call(cx, request)?;
-    collect_metrics(cx, resource, &name)?;
+    let outcome =
+        collect_metrics(cx, resource, &name).and_then(|()| notify(cx, &name, notifications(resource)));
+    or_undo(cx, outcome, |cx| {
+        let auto_scaling_group_name = name.clone();
+        let force_delete = Some(true);
+        let _gone = call(cx, shapes::DeleteAutoScalingGroupRequest { auto_scaling_group_name, force_delete });
+    })?;
     Ok(name)
 }
 
@@ -109,6 +124,44 @@ fn collect_metrics(cx: &mut Engine, resource: &Resource, name: &str) -> Result<(
             granularity: collection["Granularity"].as_str().unwrap_or("1Minute").to_owned(),
         };
         call(cx, request)?;
+    }
+    Ok(())
+}
+
+/// Topics and what they are told of; `NotificationConfiguration` is the older way to say one.
+fn notifications(resource: &Resource) -> Vec<(String, Vec<String>)> {
+    let many = resource.get("NotificationConfigurations").and_then(Json::as_array);
+    let all = many.into_iter().flatten().chain(resource.get("NotificationConfiguration"));
+    let of = |json: &Json| {
+        let topic = match &json["TopicARN"] {
+            Json::Array(topics) => topics.first().map(scalar),
+            topic => Some(scalar(topic)),
+        };
+        // Without types: all of them (CloudFormation guide, NotificationConfiguration).
+        let all = || LAUNCHES_AND_ENDS.iter().map(|&text| text.to_owned()).collect();
+        (topic.unwrap_or_default(), names(&json["NotificationTypes"]).unwrap_or_else(all))
+    };
+    all.map(of).collect()
+}
+
+const LAUNCHES_AND_ENDS: &[&str] = &[
+    "autoscaling:EC2_INSTANCE_LAUNCH",
+    "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
+    "autoscaling:EC2_INSTANCE_TERMINATE",
+    "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
+];
+
+fn notify(cx: &mut Engine, name: &str, notifications: Vec<(String, Vec<String>)>) -> Result<(), Refusal> {
+    for (topic_arn, notification_types) in notifications {
+        let auto_scaling_group_name = name.to_owned();
+        call(
+            cx,
+            shapes::PutNotificationConfigurationRequest {
+                auto_scaling_group_name,
+                topic_arn,
+                notification_types,
+            },
+        )?;
     }
     Ok(())
 }
@@ -157,6 +210,12 @@ fn update_group(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<(), R
         }
         collect_metrics(cx, new, &name)?;
     }
+    let (before, after) = (notifications(old), notifications(new));
+    for (topic_arn, _) in before.iter().filter(|(topic, _)| !after.iter().any(|(other, _)| other == topic)) {
+        let (auto_scaling_group_name, topic_arn) = (name.clone(), topic_arn.clone());
+        call(cx, shapes::DeleteNotificationConfigurationRequest { auto_scaling_group_name, topic_arn })?;
+    }
+    notify(cx, &name, after.into_iter().filter(|one| !before.contains(one)).collect())?;
     update_tags(cx, old, new)
 }
 
@@ -364,6 +423,35 @@ fn delete_policy(cx: &mut Engine, resource: &Resource) -> Result<Progress, Refus
     if cx.autoscaling().policies().contains(&key) {
         let auto_scaling_group_name = Some(of);
         call(cx, shapes::DeletePolicyRequest { auto_scaling_group_name, policy_name })?;
+    }
+    Ok(Progress::Done)
+}
+
+// Warm pools
+
+fn create_warm_pool(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
+    let name = resource.text("AutoScalingGroupName").unwrap_or_default().to_owned();
+    if group(cx, &name).is_some_and(|group| group.warm_pool.is_some()) {
+        return Err(already_exists("AWS::AutoScaling::WarmPool", "AutoScalingGroupName", &name));
+    }
+    let request: shapes::PutWarmPoolRequest = resource.request(&[])?;
+    call(cx, request)?;
+    Ok(name)
+}
+
+fn update_warm_pool(cx: &mut Engine, _: &Resource, new: &Resource) -> Result<(), Refusal> {
+    let mut request: shapes::PutWarmPoolRequest = new.request(&[])?;
+    // -1 takes a value back (API reference, PutWarmPool).
+    request.max_group_prepared_capacity.get_or_insert(-1);
+    request.min_size.get_or_insert(0);
+    request.pool_state.get_or_insert(shapes::WarmPoolState::Stopped);
+    call(cx, request).map(drop)
+}
+
+fn delete_warm_pool(cx: &mut Engine, resource: &Resource) -> Result<Progress, Refusal> {
+    if group(cx, &resource.physical_id).is_some_and(|group| group.warm_pool.is_some()) {
+        let auto_scaling_group_name = resource.physical_id.clone();
+        call(cx, shapes::DeleteWarmPoolRequest { auto_scaling_group_name, force_delete: Some(true) })?;
     }
     Ok(Progress::Done)
 }

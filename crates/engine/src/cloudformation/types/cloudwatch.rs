@@ -22,6 +22,19 @@ pub(super) const HANDLERS: &[Handler] = &[
         attributes: |cx, resource| attributes([("Arn", alarm_arn(cx, &resource.physical_id))]),
     },
     Handler {
+        type_name: "AWS::CloudWatch::CompositeAlarm",
+        inert: None,
+        create: create_composite,
+        update: |cx, old, new| {
+            put_composite(cx, new, new.physical_id.clone())?;
+            let arn = alarm_arn(cx, &new.physical_id);
+            retag(cx, old, new, arn)
+        },
+        delete: delete_alarm,
+        stable: always,
+        attributes: |cx, resource| attributes([("Arn", alarm_arn(cx, &resource.physical_id))]),
+    },
+    Handler {
         type_name: "AWS::CloudWatch::Dashboard",
         inert: None,
         create: create_dashboard,
@@ -67,7 +80,7 @@ fn retag(cx: &mut Engine, old: &Resource, new: &Resource, resource_arn: String) 
 fn create_alarm(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
     let name = resource.name(cx, "AlarmName", 255);
     // PutMetricAlarm would change the one that is there.
-    if cx.cloudwatch().alarm(&name).is_some() {
+    if exists(cx, &name) {
         return Err(already_exists("AWS::CloudWatch::Alarm", "AlarmName", &name));
     }
     put_alarm(cx, resource, name.clone())?;
@@ -81,8 +94,28 @@ fn put_alarm(cx: &mut Engine, resource: &Resource, name: String) -> Result<(), R
     call(cx, request).map(drop)
 }
 
+fn exists(cx: &Engine, name: &str) -> bool {
+    cx.cloudwatch().alarm(name).is_some() || cx.cloudwatch().composite_alarms().contains(&name.into())
+}
+
+fn create_composite(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
+    let name = resource.name(cx, "AlarmName", 255);
+    if exists(cx, &name) {
+        return Err(already_exists("AWS::CloudWatch::CompositeAlarm", "AlarmName", &name));
+    }
+    put_composite(cx, resource, name.clone())?;
+    Ok(name)
+}
+
+fn put_composite(cx: &mut Engine, resource: &Resource, name: String) -> Result<(), Refusal> {
+    let mut request: shapes::PutCompositeAlarmRequest = resource.request(&[])?;
+    request.alarm_name = name;
+    request.tags = tags(resource);
+    call(cx, request).map(drop)
+}
+
 fn delete_alarm(cx: &mut Engine, resource: &Resource) -> Result<Progress, Refusal> {
-    if cx.cloudwatch().alarm(&resource.physical_id).is_some() {
+    if exists(cx, &resource.physical_id) {
         call(cx, shapes::DeleteAlarmsRequest { alarm_names: vec![resource.physical_id.clone()] })?;
     }
     Ok(Progress::Done)
