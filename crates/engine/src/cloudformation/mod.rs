@@ -38,7 +38,7 @@ use capstan_shapes::{Refusal, cloudformation};
 use crate::kernel::{Table, dispatch, tables};
 use crate::{Caller, Engine};
 
-pub(crate) use signal::on_event;
+pub(crate) use signal::{on_event, receive};
 
 pub use rows::{ChangeSet, Signal, Stack, StackEvent, StackId, StackIndex, StackResource};
 

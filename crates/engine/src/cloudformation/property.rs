@@ -180,16 +180,6 @@ pub(crate) enum Recreation {
     Always,
 }
 
-impl Recreation {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "Never",
-            Self::Conditionally => "Conditionally",
-            Self::Always => "Always",
-        }
-    }
-}
-
 /// A property that two versions of a resource's properties differ in.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PropertyChange {
@@ -363,8 +353,11 @@ mod tests {
             let resource_type = resource_type(name).unwrap();
             let [Json::Object(old), Json::Object(new)] = [old, new] else { panic!("properties are objects") };
             let changes = replacement(resource_type, &old, &new);
-            let found: Vec<_> =
-                changes.iter().map(|change| (change.path.as_str(), change.recreation.as_str())).collect();
+            let found: Vec<_> = changes
+                .iter()
+                .map(|change| (change.path.as_str(), format!("{:?}", change.recreation)))
+                .collect();
+            let found: Vec<_> = found.iter().map(|(path, recreation)| (*path, recreation.as_str())).collect();
             assert_eq!(found, expected, "{name} {old:?} {new:?}");
             assert_eq!(replaces(resource_type, &changes), replaced, "{name} {old:?} {new:?}");
         };

@@ -374,6 +374,9 @@ pub struct Signal {
     /// Of the sender: an instance id, usually.
     pub unique_id: String,
     pub success: bool,
+    /// What a wait condition's signal brought.
+    pub data: Option<String>,
+    pub reason: Option<String>,
     pub time: Time,
 }
 

@@ -43,6 +43,8 @@ pub(super) fn signal(
         logical_id,
         unique_id: request.unique_id,
         success,
+        data: None,
+        reason: None,
         time,
     });
     Ok(SignalResourceResponse {})
@@ -61,6 +63,66 @@ pub(crate) fn on_event(cx: &mut Engine, event: &Event) {
         };
         // Nobody may be waiting any more; the command would print that, and nobody reads it.
         let _unread = cx.call(Caller::Agent(*instance), request);
+    }
+}
+
+/// What the bucket of wait condition handles is called, before the region.
+const HANDLES: &str = "cloudformation-waitcondition-";
+
+/// Where a PUT signals a wait condition handle (CloudFormation guide, wait conditions): an object's URL in a bucket of
+/// CloudFormation's own, which is answered here.
+pub(super) fn handle_url(cx: &Engine, stack: &str, logical_id: &str) -> String {
+    format!("{}/{HANDLES}{}/{stack}/{logical_id}", cx.config.endpoint, cx.config.region.name)
+}
+
+/// The stack and the logical id of the handle with that URL.
+pub(super) fn of_url(url: &str) -> Option<(StackId, String)> {
+    let (_, key) = url.split_once(HANDLES)?.1.split_once('/')?;
+    of_key(key)
+}
+
+fn of_key(key: &str) -> Option<(StackId, String)> {
+    let (stack, logical_id) = key.rsplit_once('/')?;
+    Some((StackId::from(stack), logical_id.to_owned()))
+}
+
+/// An object put where handles are is a signal, such as `{"Status": "SUCCESS", "UniqueId": "1", "Data": "", "Reason": ""}`.
+/// `None`: the bucket is not that of handles.
+pub(crate) fn receive(cx: &mut Engine, bucket: &str, key: &str, body: &[u8]) -> Option<Result<(), Refusal>> {
+    if !bucket.starts_with(HANDLES) {
+        return None;
+    }
+    let key = of_key(key).filter(|key| cx.cloudformation.resources.contains(key));
+    let Some((stack, logical_id)) = key else {
+        return Some(Err(
+            Refusal::new("AccessDenied", "There is no such wait condition handle.").with_status(403)
+        ));
+    };
+    let said: Json = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| said.get(name).map(scalar);
+    let (status, unique_id) = (text("Status").unwrap_or_default(), text("UniqueId").unwrap_or_default());
+    if !matches!(status.as_str(), "SUCCESS" | "FAILURE") || unique_id.is_empty() {
+        let message =
+            "A signal is a JSON object with Status (SUCCESS or FAILURE), UniqueId, Data and Reason.";
+        return Some(Err(Refusal::new("InvalidRequest", message)));
+    }
+    let time = cx.now;
+    let (success, data, reason) = (status == "SUCCESS", text("Data"), text("Reason"));
+    cx.cloudformation.signals.insert(Signal { stack, logical_id, unique_id, success, data, reason, time });
+    Some(Ok(()))
+}
+
+/// Every signal of a resource, by unique id.
+pub(super) fn of(cx: &Engine, stack: &StackId, logical_id: &str) -> Vec<Signal> {
+    let first = (StackId::clone(stack), logical_id.to_owned(), String::new());
+    let signals = cx.cloudformation.signals.range(first..);
+    signals.take_while(|row| row.stack == *stack && row.logical_id == logical_id).cloned().collect()
+}
+
+/// The resource is gone.
+pub(super) fn forget(cx: &mut Engine, stack: &str, logical_id: &str) {
+    for signal in of(cx, &StackId::from(stack), logical_id) {
+        cx.cloudformation.signals.remove(&(signal.stack, signal.logical_id, signal.unique_id));
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) fn put(
     _caller: &Caller,
     request: shapes::PutObjectRequest,
 ) -> Result<shapes::PutObjectResponse, Refusal> {
+    if let Some(answer) =
+        crate::cloudformation::receive(cx, &request.bucket, &request.key, &body(&request.body))
+    {
+        return answer.map(|()| shapes::PutObjectResponse::default());
+    }
     let bucket = owned(cx, &request.bucket, request.expected_bucket_owner.as_deref())?;
     if request.write_offset_bytes.is_some() {
         let message = "Appending to objects is for directory buckets, which are not built.";

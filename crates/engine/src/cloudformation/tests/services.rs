@@ -204,3 +204,60 @@ fn names_that_are_taken_are_not_adopted() {
         "AWS::CloudWatch::Alarm",
     );
 }
+
+#[test]
+fn wait_conditions_wait_for_signals_at_their_handles() {
+    let template = r#"
+Resources:
+  Handle: {Type: AWS::CloudFormation::WaitConditionHandle}
+  Condition:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties: {Handle: !Ref Handle, Timeout: "600", Count: 2}
+Outputs:
+  Url: {Value: !Ref Handle}
+  Data: {Value: !GetAtt Condition.Data}
+"#;
+    let put = |engine: &mut Engine, body: &str| {
+        let resource =
+            engine.cloudformation().resources().iter().find(|row| row.logical_id == "Handle").unwrap();
+        let url = resource.made.as_ref().unwrap().physical_id.clone();
+        let (bucket, key) =
+            url.split_once("://").unwrap().1.split_once('/').unwrap().1.split_once('/').unwrap();
+        let request = capstan_shapes::s3::PutObjectRequest {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            body: Some(capstan_shapes::Blob(body.as_bytes().to_vec().into())),
+            ..Default::default()
+        };
+        call(engine, request)
+    };
+    let check = |bodies: &[&str], status: &str, words: &str| {
+        let mut engine = engine();
+        create(&mut engine, "wait", template);
+        pass(&mut engine, Span::from_secs(30));
+        for body in bodies {
+            put(&mut engine, body).unwrap();
+            pass(&mut engine, Span::from_secs(1));
+        }
+        settle_as(&mut engine, "wait", status);
+        let told = format!("{} {:?}", history(&mut engine, "wait"), outputs(&mut engine, "wait"));
+        assert!(told.contains(words), "{told}");
+    };
+    let one = r#"{"Status": "SUCCESS", "UniqueId": "1", "Data": "a", "Reason": "done"}"#;
+    let two = r#"{"Status": "SUCCESS", "UniqueId": "2", "Data": "b"}"#;
+    let bad = r#"{"Status": "FAILURE", "UniqueId": "2", "Reason": "no disk"}"#;
+    check(&[one, two], "CREATE_COMPLETE", r#"{\"1\":\"a\",\"2\":\"b\"}"#);
+    check(
+        &[one, one],
+        "ROLLBACK_COMPLETE",
+        "WaitCondition timed out. Received 1 conditions when expecting 2",
+    );
+    check(
+        &[one, bad],
+        "ROLLBACK_COMPLETE",
+        "WaitCondition received failed message: 'no disk' for uniqueId: 2",
+    );
+    let mut engine = engine();
+    create(&mut engine, "wait", template);
+    assert_eq!(put(&mut engine, "done").unwrap_err().code, "InvalidRequest");
+}

@@ -24,6 +24,7 @@ mod sns;
 mod sqs;
 mod ssm;
 mod vpc_restrict_default_sg;
+mod wait_condition;
 
 pub(super) use autoscaling::failing as failing_group;
 
@@ -61,6 +62,7 @@ const HANDLERS: &[&[Handler]] = &[
     sqs::HANDLERS,
     ssm::HANDLERS,
     vpc_restrict_default_sg::HANDLERS,
+    wait_condition::HANDLERS,
 ];
 
 /// The handler of that resource type.

@@ -41,7 +41,8 @@ fn handle(resource: &Resource) -> Option<(StackId, String)> {
 fn stable_condition(cx: &mut Engine, resource: &Resource) -> Result<Progress, Refusal> {
     // Without a handle it is the creation policy that waits.
     let Some((stack, logical_id)) = handle(resource) else { return Ok(Progress::Done) };
-    let number = |property: &str| resource.get(property).map(scalar).and_then(|text| text.parse::<i64>().ok());
+    let number =
+        |property: &str| resource.get(property).map(scalar).and_then(|text| text.parse::<i64>().ok());
     let wanted = usize::try_from(number("Count").unwrap_or(1)).unwrap_or(1);
     let signals = signal::of(cx, &stack, &logical_id);
     if let Some(failure) = signals.iter().find(|signal| !signal.success) {
