@@ -4,9 +4,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use capstan_engine::autoscaling::GroupInstanceIndex;
 use capstan_model::Span;
 use capstan_shapes::cloudformation as shapes;
-use capstan_shapes::ecs;
+use capstan_shapes::{ec2, ecs};
 use capstan_simulator::World;
 use support::world;
 
@@ -254,4 +255,180 @@ fn a_service_that_fails_is_told_with_its_last_event() {
     assert!(told.contains("ECS Deployment Circuit Breaker was triggered"), "{told}");
     assert!(told.contains("Last event: (service demo-Service-"), "{told}");
     nothing_is_left(&world);
+}
+
+/// A group with that update policy, in JSON.
+fn group_template(policy: &str) -> String {
+    format!(
+        r#"
+Parameters:
+  Vpc: {{Type: String}}
+  Subnets: {{Type: List<AWS::EC2::Subnet::Id>}}
+  Template: {{Type: String}}
+  TemplateVersion: {{Type: String, Default: "1"}}
+Resources:
+  Group:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    UpdatePolicy: {policy}
+    Properties:
+      MinSize: 2
+      MaxSize: 6
+      DesiredCapacity: 3
+      VPCZoneIdentifier: !Ref Subnets
+      LaunchTemplate: {{LaunchTemplateId: !Ref Template, Version: !Ref TemplateVersion}}
+Outputs:
+  Name: {{Value: !Ref Group}}
+"#
+    )
+}
+
+fn second_version(world: &mut World) {
+    let request = ec2::CreateLaunchTemplateVersionRequest {
+        launch_template_name: Some("demo".to_owned()),
+        source_version: Some("1".to_owned()),
+        launch_template_data: ec2::RequestLaunchTemplateData {
+            instance_type: Some("t3.medium".to_owned()),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    world.call(request).expect("a version");
+}
+
+/// Types of the group's instances in service, sorted.
+fn in_service(world: &World) -> Vec<String> {
+    let engine = world.engine();
+    let group = engine.autoscaling().groups().iter().next().expect("a group");
+    let index = GroupInstanceIndex::InService(group.name.clone());
+    let mut types: Vec<String> =
+        engine.autoscaling().instances().by(&index).map(|row| row.instance_type.to_string()).collect();
+    types.sort();
+    types
+}
+
+/// Follows an update to its end, looking every two seconds.
+fn follow(world: &mut World, expected: &str, mut look: impl FnMut(&mut World)) {
+    for _ in 0..7_200 {
+        look(world);
+        let status = describe(world).map(|stack| stack.stack_status.as_str().to_owned());
+        if status.as_deref().is_none_or(|status| !status.ends_with("IN_PROGRESS")) {
+            assert_eq!(status.as_deref(), Some(expected), "{}", history(world));
+            return;
+        }
+        world.advance(Span::from_secs(2));
+    }
+    panic!("no end: {}", history(world));
+}
+
+#[test]
+fn groups_roll_over_and_keep_their_minimum() {
+    let check = |policy: &str, least: usize, words: &[&str]| {
+        let mut world = world(5).checked();
+        let template = group_template(policy);
+        create(&mut world, &template, &[]);
+        settle(&mut world, "CREATE_COMPLETE");
+        assert_eq!(in_service(&world), ["t3.small"; 3]);
+        second_version(&mut world);
+        update(&mut world, &template, &[("TemplateVersion", "2")]);
+        let mut suspended = false;
+        follow(&mut world, "UPDATE_COMPLETE", |world| {
+            assert!(in_service(world).len() >= least, "{policy}: {}", history(world));
+            suspended |=
+                world.engine().autoscaling().groups().iter().any(|group| group.is_suspended("AZRebalance"));
+        });
+        world.advance(Span::from_mins(5));
+        assert_eq!(in_service(&world), ["t3.medium"; 3], "{policy}");
+        let group = world.engine().autoscaling().groups().iter().next().expect("a group");
+        assert_eq!((group.min, group.max, group.desired), (2, 6, 3), "{policy}");
+        assert!(suspended && group.suspended.is_empty(), "{policy}");
+        let told = history(&mut world);
+        for words in words {
+            assert!(told.contains(words), "{policy}: {words}: {told}");
+        }
+        world
+            .call(shapes::DeleteStackRequest { stack_name: "demo".to_owned(), ..Default::default() })
+            .expect("a delete");
+        settle(&mut world, "DELETE_COMPLETE");
+        assert_eq!(world.engine().autoscaling().groups().len(), 0);
+    };
+    let rolling = |settings: &str| {
+        format!("{{AutoScalingRollingUpdate: {{SuspendProcesses: [AZRebalance], {settings}}}}}")
+    };
+    check(
+        &rolling("MinInstancesInService: 2, MaxBatchSize: 1"),
+        2,
+        &[
+            "Rolling update initiated. Terminating 3 obsolete instance(s) in batches of 1, while keeping at least 2 instance(s) in service.",
+            "; replacing with 1 new instance(s).",
+            "(Progress 33%).",
+            "(Progress 100%).",
+        ],
+    );
+    check(
+        &rolling("MinInstancesInService: 3, MaxBatchSize: \"2\", PauseTime: PT2M"),
+        3,
+        &["Temporarily setting autoscaling group MinSize and DesiredCapacity to 5."],
+    );
+    check(&rolling("MaxBatchSize: 3"), 0, &["in batches of 3, while keeping at least 0", "(Progress 100%)."]);
+}
+
+#[test]
+fn new_instances_signal_their_group() {
+    let policy = "{AutoScalingRollingUpdate: {MinInstancesInService: 1, MaxBatchSize: 3, WaitOnResourceSignals: true, PauseTime: PT10M}}";
+    let template = group_template(policy);
+    for signals in [true, false] {
+        let mut world = world(6).checked();
+        create(&mut world, &template, &[]);
+        settle(&mut world, "CREATE_COMPLETE");
+        second_version(&mut world);
+        update(&mut world, &template, &[("TemplateVersion", "2")]);
+        let mut told = std::collections::BTreeSet::new();
+        // Without signals the way back waits for some, too (CloudFormation guide).
+        let end = if signals { "UPDATE_COMPLETE" } else { "UPDATE_ROLLBACK_FAILED" };
+        follow(&mut world, end, |world| {
+            let fresh = world
+                .engine()
+                .autoscaling()
+                .instances()
+                .iter()
+                .filter(|row| &*row.instance_type == "t3.medium");
+            let fresh: Vec<String> = fresh.map(|row| row.id.to_string()).collect();
+            for unique_id in fresh.into_iter().filter(|id| signals && told.insert(id.clone())) {
+                let request = shapes::SignalResourceRequest {
+                    stack_name: "demo".to_owned(),
+                    logical_resource_id: "Group".to_owned(),
+                    unique_id,
+                    status: shapes::ResourceSignalStatus::Success,
+                };
+                world.call(request).expect("a signal");
+            }
+        });
+        let told = history(&mut world);
+        assert!(told.contains("Waiting on resource signals with a timeout of PT10M"), "{told}");
+        let failed = told.contains("Unable to satisfy 100% MinSuccessfulInstancesPercent requirement");
+        assert_eq!(failed, !signals, "{told}");
+    }
+}
+
+#[test]
+fn sizes_that_the_template_does_not_change_are_left_alone() {
+    let check = |policy: &str, desired: i64| {
+        let mut world = world(7).checked();
+        let template = group_template(policy);
+        create(&mut world, &template, &[]);
+        settle(&mut world, "CREATE_COMPLETE");
+        let name = outputs(&mut world)["Name"].clone();
+        let request = capstan_shapes::autoscaling::SetDesiredCapacityRequest {
+            auto_scaling_group_name: name,
+            desired_capacity: 5,
+            honor_cooldown: None,
+        };
+        world.call(request).expect("a size");
+        update(&mut world, &template.replace("MaxSize: 6", "MaxSize: 6\n      Cooldown: 60"), &[]);
+        settle(&mut world, "UPDATE_COMPLETE");
+        let group = world.engine().autoscaling().groups().iter().next().expect("a group");
+        assert_eq!(group.desired, desired, "{policy}");
+    };
+    check("{AutoScalingScheduledAction: {IgnoreUnmodifiedGroupSizeProperties: true}}", 5);
+    check("{AutoScalingScheduledAction: {IgnoreUnmodifiedGroupSizeProperties: false}}", 3);
 }

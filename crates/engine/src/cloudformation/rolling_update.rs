@@ -13,7 +13,7 @@ use super::resource::{Progress, Resource, call, scalar};
 use super::rows::StackId;
 use super::{deploy, signal, types};
 use crate::Engine;
-use crate::autoscaling::{Group, GroupInstance, GroupInstanceIndex, Name};
+use crate::autoscaling::{Group, GroupInstance, GroupInstanceIndex, Name, Origin};
 use crate::kernel::{NoIndex, Row};
 
 /// A rolling update under way.
@@ -122,9 +122,21 @@ pub(super) fn begin(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<(
         .flatten()
         .filter_map(Json::as_str)
         .collect();
+    let template = new.get("LaunchTemplate");
+    // An instance that was launched from what the group goes to already: a way back leaves it.
+    let is_of_template = |instance: &GroupInstance| {
+        let (Some(wanted), Some(used)) = (template, instance.origin.as_ref().and_then(Origin::template))
+        else {
+            return false;
+        };
+        let said = |name: &str| wanted.get(name).map(scalar);
+        said("Version").is_some_and(|version| version == used.version)
+            && said("LaunchTemplateId").is_none_or(|id| id == used.id)
+            && said("LaunchTemplateName").is_none_or(|name| name == used.name)
+    };
     let is_obsolete = |instance: &&GroupInstance| {
         let stays = instance.subnet.as_ref().is_some_and(|subnet| subnets.contains(&&**subnet));
-        instance.is_current() && (sources || !stays)
+        instance.is_current() && ((sources && !is_of_template(instance)) || (places && !stays))
     };
     let of_group = cx.autoscaling().instances().by(&GroupInstanceIndex::Group(row.name.clone()));
     let mut obsolete: Vec<(Time, InstanceId)> =
