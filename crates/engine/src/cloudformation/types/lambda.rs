@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::common::{any_changed, attributes, changed, tag_changes};
 use crate::Engine;
-use crate::cloudformation::resource::{Handler, Progress, Resource, always, call, random_suffix, scalar};
+use crate::cloudformation::resource::{Handler, Progress, Resource, always, call, scalar};
 
 const INERT: &str = "stored and read back; functions never run";
 
@@ -192,7 +192,7 @@ fn function_attributes(cx: &mut Engine, resource: &Resource) -> Map<String, Json
 /// The statement's id is the resource's.
 fn create_permission(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
     let mut request: shapes::AddPermissionRequest = resource.request(&[])?;
-    let id = format!("{}-{}-{}", resource.stack_name, resource.logical_id, random_suffix(cx));
+    let id = resource.name(cx, "StatementId", 100);
     request.statement_id = id.clone();
     call(cx, request)?;
     Ok(id)
