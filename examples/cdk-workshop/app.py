@@ -7,6 +7,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ecs_patterns as patterns
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 # Ten types in each zone: as many pools as can be had.
@@ -68,12 +69,15 @@ class Service(cdk.Stack):
     def __init__(self, scope: Construct, name: str, base: Base, **options) -> None:
         super().__init__(scope, name, **options)
         count = int(self.node.try_get_context("desired_count") or 1)
+        # Without this the CDK keeps logs when it destroys the stack.
+        log_group = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_WEEK, removal_policy=cdk.RemovalPolicy.DESTROY)
         balanced = patterns.ApplicationLoadBalancedEc2Service(
             self, "EC2CapacityProviderService", service_name="ecsdemo-capacityproviders-ec2", cluster=base.cluster,
             cpu=256, memory_limit_mib=512, desired_count=count, public_load_balancer=True,
             min_healthy_percent=100, max_healthy_percent=200,
             task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
-                image=ecs.ContainerImage.from_registry("capstan/web"), container_port=3000, environment={"PORT": "3000"},
+                image=ecs.ContainerImage.from_registry("capstan/web"), container_port=3000,
+                log_driver=ecs.LogDrivers.aws_logs(stream_prefix="workshop", log_group=log_group),
             ),
             capacity_provider_strategies=base.strategy,
         )  # fmt: skip

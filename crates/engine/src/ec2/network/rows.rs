@@ -364,6 +364,10 @@ impl Row for NatGateway {
         self.id.clone()
     }
 
+    fn resource(&self) -> Option<String> {
+        (self.state != NatGatewayState::Deleted).then(|| self.id.clone())
+    }
+
     fn deadline(&self) -> Option<Time> {
         self.due_at
     }
