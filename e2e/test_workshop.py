@@ -1,7 +1,7 @@
 """The ECS workshop's Spot chapter, typed with the stock AWS CLI.
 
-The commands are the page's own where the page gives commands. Where it uses CDK or the console, the calls behind them
-stand here. The tests are steps of one story on one server and run in this order.
+The commands are the page's own where the page gives commands. Where it uses CDK, a template of ours is deployed;
+where it uses the console, the calls behind it stand here. The tests are steps of one story on one server and run in this order.
 """
 
 import json
@@ -10,8 +10,11 @@ from datetime import datetime
 
 import pytest
 
+from support.server import ROOT
 from support.shell import Shell
-from support.workshop import OD_PROVIDER, SERVICE, SPOT_PROVIDER, SPOT_TYPES, USER_DATA
+from support.workshop import OD_PROVIDER, SERVICE, SPOT_PROVIDER, SPOT_TYPES
+
+TEMPLATE = ROOT / "e2e/support/ecsworkshop-base.yaml"
 
 
 class Story:
@@ -95,7 +98,7 @@ def in_order(request):
 
 
 def test_the_platform(story):
-    """What the page's CDK stack makes: network, cluster, launch template, both groups."""
+    """What the page's CDK stack makes, from a template: cluster, launch template, both groups."""
     who = story.json("aws sts get-caller-identity")
     assert who["Account"] == "012345678910"
     subnets = story.json("aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailabilityZone]'")
@@ -104,61 +107,28 @@ def test_the_platform(story):
         SUBNETS=" ".join(subnet for subnet, _ in subnets),
         SUBNETS_LIST=",".join(subnet for subnet, _ in subnets),
         VPC=story.run("aws ec2 describe-vpcs --filters Name=is-default,Values=true --query 'Vpcs[0].VpcId' --output text"),
-        AMI=story.run(
-            "aws ssm get-parameter --name /aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
-            " --query Parameter.Value --output text"
-        ),
         SECURITY_GROUP=story.run("aws ec2 describe-security-groups --query 'SecurityGroups[0].GroupId' --output text"),
     )
-    story.shell.export(USER_DATA=USER_DATA)
-    cluster = story.json("aws ecs create-cluster --cluster-name container-demo --query cluster")
+    story.run(
+        f"""
+        aws cloudformation deploy --stack-name ecsworkshop-base --template-file {TEMPLATE} --capabilities CAPABILITY_IAM \\
+            --parameter-overrides Subnets=$SUBNETS_LIST SecurityGroups=$SECURITY_GROUP
+        """
+    )
+    cluster = story.json("aws ecs describe-clusters --clusters container-demo --query 'clusters[0]'")
     assert cluster["clusterArn"] == "arn:aws:ecs:eu-west-1:012345678910:cluster/container-demo"
     assert cluster["status"] == "ACTIVE"
-
-    story.run(
-        """
-        aws ec2 create-launch-template --launch-template-name ECSEC2SpotCapacityLaunchTemplate --launch-template-data '{
-            "InstanceType": "m5.large",
-            "ImageId": "'$AMI'",
-            "SecurityGroupIds": ["'$SECURITY_GROUP'"],
-            "IamInstanceProfile": {"Arn": "arn:aws:iam::012345678910:instance-profile/ECSSpotInstanceProfile"},
-            "UserData": "'$(base64 --wrap=0 <<< "$USER_DATA")'"
-        }'
-        """
-    )
-    story.run(
-        """
-        aws autoscaling create-auto-scaling-group --auto-scaling-group-name ecsworkshop-base-ECSEC2Capacity \\
-            --launch-template 'LaunchTemplateName=ECSEC2SpotCapacityLaunchTemplate,Version=$Default' \\
-            --min-size 0 --max-size 10 --vpc-zone-identifier $SUBNETS_LIST
-        """
-    )
-    policy = {
-        "InstancesDistribution": {
-            "OnDemandAllocationStrategy": "prioritized",
-            "OnDemandBaseCapacity": 0,
-            "OnDemandPercentageAboveBaseCapacity": 0,
-            "SpotAllocationStrategy": "capacity-optimized",
-        },
-        "LaunchTemplate": {
-            "LaunchTemplateSpecification": {"LaunchTemplateName": "ECSEC2SpotCapacityLaunchTemplate", "Version": "1"},
-            "Overrides": [{"InstanceType": name} for name in SPOT_TYPES],
-        },
-    }
-    story.shell.export(POLICY=json.dumps(policy))
-    story.run(
-        """
-        aws autoscaling create-auto-scaling-group --auto-scaling-group-name ecsworkshop-base-ECSEC2SpotCapacity \\
-            --mixed-instances-policy "$POLICY" --min-size 0 --max-size 10 --vpc-zone-identifier $SUBNETS_LIST \\
-            --tags Key=Name,Value=ecsworkshop-base/ECSEC2SpotCapacity,PropagateAtLaunch=true
-        """
-    )
 
 
 def test_the_on_demand_provider(story):
     """The chapter before: a provider for the On-Demand group, and the cluster's default strategy."""
     story.shell.export(
-        AWS_REGION="eu-west-1", asg_name="ecsworkshop-base-ECSEC2Capacity", capacity_provider_name=OD_PROVIDER
+        AWS_REGION="eu-west-1",
+        asg_name=story.run(
+            "aws cloudformation describe-stacks --stack-name ecsworkshop-base"
+            " --query 'Stacks[*].Outputs[?ExportName==`EC2ASGName`].OutputValue' --output text"
+        ),
+        capacity_provider_name=OD_PROVIDER,
     )
     story.shell.export(
         asg_arn=story.run(
@@ -232,10 +202,15 @@ def test_the_service(story):
 
 
 def test_the_spot_provider(story):
-    """The page's commands. Its first line asks CloudFormation for the group's name; here the name is known."""
+    """The page's commands."""
     story.shell.export(
-        spot_asg_name="ecsworkshop-base-ECSEC2SpotCapacity", spot_capacity_provider_name=SPOT_PROVIDER
+        spot_asg_name=story.run(
+            "aws cloudformation describe-stacks --stack-name ecsworkshop-base"
+            " --query 'Stacks[*].Outputs[?ExportName==`EC2SpotASGName`].OutputValue' --output text"
+        ),
+        spot_capacity_provider_name=SPOT_PROVIDER,
     )
+    assert story.shell.environment["spot_asg_name"].startswith("ecsworkshop-base-ECSEC2SpotCapacity-")
     story.shell.export(
         spot_asg_arn=story.run(
             "aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names $spot_asg_name"
@@ -291,8 +266,8 @@ def test_the_purchase_options_and_types(story):
         "aws ec2 describe-instances --filters Name=instance-state-name,Values=running --query"
         " 'Reservations[].Instances[].[Tags[?Key==`aws:autoscaling:groupName`]|[0].Value, InstanceType, InstanceLifecycle]'"
     )
-    on_demand = [row for row in rows if row[0] == "ecsworkshop-base-ECSEC2Capacity"]
-    spot = [row for row in rows if row[0] == "ecsworkshop-base-ECSEC2SpotCapacity"]
+    on_demand = [row for row in rows if row[0].startswith("ecsworkshop-base-ECSEC2Capacity-")]
+    spot = [row for row in rows if row[0].startswith("ecsworkshop-base-ECSEC2SpotCapacity-")]
     assert (len(on_demand), len(spot)) == (2, 2)
     assert all(row[1:] == ["m5.large", None] for row in on_demand)
     assert all(row[1] in SPOT_TYPES and row[2] == "spot" for row in spot)
@@ -301,7 +276,7 @@ def test_the_purchase_options_and_types(story):
 @pytest.mark.looks
 def test_the_managed_policy_and_its_alarms(story):
     """Managed scaling goes the public way: a target tracking policy and its two alarms on each group."""
-    for group in ("ecsworkshop-base-ECSEC2Capacity", "ecsworkshop-base-ECSEC2SpotCapacity"):
+    for group in ("$asg_name", "$spot_asg_name"):
         policy = story.json(
             f"aws autoscaling describe-policies --auto-scaling-group-name {group} --query 'ScalingPolicies[0]'"
         )
@@ -414,7 +389,7 @@ def test_back_to_one(story):
 @pytest.mark.looks
 @pytest.mark.parametrize(
     ("group", "provider"),
-    [("ecsworkshop-base-ECSEC2Capacity", OD_PROVIDER), ("ecsworkshop-base-ECSEC2SpotCapacity", SPOT_PROVIDER)],
+    [("$asg_name", OD_PROVIDER), ("$spot_asg_name", SPOT_PROVIDER)],
 )
 def test_scale_in_followed_fifteen_minutes(story, group, provider):
     """Each instance went because the low alarm had seen fifteen minutes below the target."""
@@ -487,13 +462,11 @@ def test_cleaning_up_in_the_right_order(story):
         " --query 'capacityProviders[].status'"
     )
     assert set(statuses) <= {"INACTIVE"}, statuses
-    for name in ("$asg_name", "$spot_asg_name"):
-        story.run(f"aws autoscaling delete-auto-scaling-group --auto-scaling-group-name {name} --force-delete")
+    story.run("aws cloudformation delete-stack --stack-name ecsworkshop-base")
     story.server.advance(minutes=5)
-    assert story.json("aws ecs list-container-instances --cluster container-demo")["containerInstanceArns"] == []
     assert story.json("aws autoscaling describe-auto-scaling-groups")["AutoScalingGroups"] == []
-    deleted = story.json("aws ecs delete-cluster --cluster container-demo --query cluster.status")
-    assert deleted == "INACTIVE"
+    assert "does not exist" in story.refused("aws cloudformation describe-stacks --stack-name ecsworkshop-base")
+    cluster = story.json("aws ecs describe-clusters --clusters container-demo --query 'clusters[].status'")
+    assert set(cluster) <= {"INACTIVE"}, cluster
     story.run("aws ecs deregister-task-definition --task-definition ecsdemo:1")
-    story.run("aws ec2 delete-launch-template --launch-template-name ECSEC2SpotCapacityLaunchTemplate")
     assert story.server.healthy()
