@@ -115,16 +115,20 @@ pub(crate) fn adjusted(adjustment: Adjustment, amount: i64, current: i64) -> i64
 }
 
 /// The step for a breach: above the threshold lower bounds are included and upper ones not, below it the other way
-/// round.
+/// round. A metric just at the threshold counts as above it, unless only steps below reach there: those of a policy whose
+/// alarm compares with "less than or equal" (the ECS guide's scale-in steps end at 0; our reading).
 pub(crate) fn step_for(steps: &[Step], breach: i64) -> Option<&Step> {
-    steps.iter().find(|step| {
-        let (lower, upper) = (step.lower, step.upper);
-        if breach >= 0 {
-            lower.is_none_or(|lower| breach >= lower) && upper.is_none_or(|upper| breach < upper)
-        } else {
-            lower.is_none_or(|lower| breach > lower) && upper.is_none_or(|upper| breach <= upper)
-        }
-    })
+    let above = |step: &&Step| {
+        step.lower.is_none_or(|lower| breach >= lower) && step.upper.is_none_or(|upper| breach < upper)
+    };
+    let below = |step: &&Step| {
+        step.lower.is_none_or(|lower| breach > lower) && step.upper.is_none_or(|upper| breach <= upper)
+    };
+    match breach {
+        0 => steps.iter().find(above).or_else(|| steps.iter().find(below)),
+        1.. => steps.iter().find(above),
+        _ => steps.iter().find(below),
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +172,18 @@ mod tests {
             capacity = adjusted(percent, amount, capacity);
             assert_eq!(capacity, expect, "at {value}");
         }
+    }
+
+    #[test]
+    fn at_the_threshold_the_step_that_reaches_there_is_taken() {
+        let check = |steps: &[Step], expect: Option<i64>| {
+            assert_eq!(step_for(steps, 0).map(|step| step.amount), expect, "{steps:?}");
+        };
+        check(&[step(None, Some(0), -1)], Some(-1));
+        check(&[step(Some(0), None, 1)], Some(1));
+        check(&[step(None, Some(0), -1), step(Some(0), None, 1)], Some(1));
+        check(&[step(None, Some(-5), -2), step(Some(-5), Some(0), -1)], Some(-1));
+        check(&[step(Some(5), None, 1)], None);
     }
 
     #[test]
