@@ -3,7 +3,7 @@
 resource "aws_sqs_queue" "work" {
   name = "${var.name}-work"
   # Longer than a worker needs for ten messages.
-  visibility_timeout_seconds = 1800
+  visibility_timeout_seconds = 900
 }
 
 resource "aws_appautoscaling_target" "batch" {

@@ -73,6 +73,7 @@ resource "aws_ecs_task_definition" "batch" {
     cpu              = 512
     memory           = 512
     essential        = true
+    stopTimeout      = 120
     environment      = [{ name = "QUEUE_URL", value = aws_sqs_queue.work.url }]
     logConfiguration = local.logs
   }])

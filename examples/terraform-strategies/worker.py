@@ -1,15 +1,20 @@
-# What a batch task does: takes up to ten messages from the queue, works on them for a while, deletes them, and so on.
-# It calls SQS without a signature, which Capstan does not ask for; on AWS this would be boto3.
+# What a batch task does: takes up to ten messages from the queue, works on them for a while, deletes them, and so on until it
+# is told to stop; then it finishes what it has begun. It calls SQS without a signature, which Capstan does not ask for: on
+# AWS this would be boto3.
 import json
 import os
 import signal
-import sys
 import time
 import urllib.request
 
 SECONDS_OF_WORK = 0.4
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+told_to_stop = False
+
+
+def stop(*_):
+    global told_to_stop
+    told_to_stop = True
 
 
 def sqs(operation, **request):
@@ -22,7 +27,8 @@ def sqs(operation, **request):
         return json.load(answer)
 
 
-while True:
+signal.signal(signal.SIGTERM, stop)
+while not told_to_stop:
     messages = sqs("ReceiveMessage", MaxNumberOfMessages=10, WaitTimeSeconds=20).get("Messages", [])
     if messages:
         time.sleep(SECONDS_OF_WORK)
