@@ -31,6 +31,7 @@ BUILD = [
         {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "30"}]},
         expect={"Attributes[?Key=='idle_timeout.timeout_seconds'].Value": ["30"]},
     ),
+    Step("elbv2", "DescribeCapacityReservation", {"LoadBalancerArn": "$lb"}, expect={"MinimumLoadBalancerCapacity": None}),
     Step("elbv2", "SetSubnets", {"LoadBalancerArn": "$lb", "Subnets": ["$subnet", "$subnet3"]}, expect={"length(AvailabilityZones)": 2}),
     Step("elbv2", "SetSecurityGroups", {"LoadBalancerArn": "$lb", "SecurityGroups": ["$security_group"]}, expect={"SecurityGroupIds": ["$security_group"]}),
     Step(
@@ -56,6 +57,15 @@ BUILD = [
         keep={"listener": "Listeners[0].ListenerArn"}, expect={"Listeners[0].DefaultActions[0].TargetGroupArn": "$tg"},
     ),
     Step("elbv2", "CreateListener", {"LoadBalancerArn": "$lb", "Protocol": "HTTP", "Port": 81, "DefaultActions": FIXED}, keep={"listener2": "Listeners[0].ListenerArn"}),
+    Step(
+        "elbv2", "DescribeListenerAttributes", {"ListenerArn": "$listener2"},
+        expect={"Attributes[?Key=='routing.http.response.server.enabled'].Value": ["true"]},
+    ),
+    Step(
+        "elbv2", "ModifyListenerAttributes",
+        {"ListenerArn": "$listener2", "Attributes": [{"Key": "routing.http.response.server.enabled", "Value": "false"}]},
+        expect={"Attributes[?Key=='routing.http.response.server.enabled'].Value": ["false"]},
+    ),
     Step("elbv2", "ModifyListener", {"ListenerArn": "$listener2", "Port": 82}, expect={"Listeners[0].Port": 82}),
     Step("elbv2", "DescribeListeners", {"LoadBalancerArn": "$lb"}, expect={"sort(Listeners[].Port)": [80, 82]}),
     Step(
@@ -104,6 +114,9 @@ ERRORS = {
         ("ModifyTargetGroupAttributes", {"TargetGroupArn": "$tg", "Attributes": [{"Key": "slow_start.duration_seconds", "Value": "30"}, {"Key": "load_balancing.algorithm.type", "Value": "least_outstanding_requests"}]}, "InvalidConfigurationRequest"),
         ("DescribeLoadBalancers", {"Names": ["none"]}, "LoadBalancerNotFound"),
         ("DescribeLoadBalancers", {"LoadBalancerArns": [NO_LB]}, "LoadBalancerNotFound"),
+        ("DescribeCapacityReservation", {"LoadBalancerArn": NO_LB}, "LoadBalancerNotFound"),
+        ("DescribeListenerAttributes", {"ListenerArn": NO_LISTENER}, "ListenerNotFound"),
+        ("ModifyListenerAttributes", {"ListenerArn": NO_LISTENER, "Attributes": []}, "ListenerNotFound"),
         ("DescribeLoadBalancerAttributes", {"LoadBalancerArn": NO_LB}, "LoadBalancerNotFound"),
         ("ModifyLoadBalancerAttributes", {"LoadBalancerArn": NO_LB, "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "30"}]}, "LoadBalancerNotFound"),
         ("ModifyLoadBalancerAttributes", {"LoadBalancerArn": "$lb", "Attributes": [{"Key": "idle_timeout.timeout_seconds", "Value": "0"}]}, "ValidationError"),

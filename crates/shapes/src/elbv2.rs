@@ -13,7 +13,7 @@ use capstan_model::Time;
 
 pub static SERVICE: Service = Service { name: "elbv2", endpoint: "elasticloadbalancing", signing: "elasticloadbalancing", version: "2015-12-01", target: "", json_version: "", xmlns: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", protocols: &[Protocol::AwsQuery], operations: OPERATIONS, rest: &[], absent: ABSENT };
 
-static ABSENT: &[&str] = &["AddListenerCertificates", "AddTrustStoreRevocations", "CreateTrustStore", "DeleteSharedTrustStoreAssociation", "DeleteTrustStore", "DescribeAccountLimits", "DescribeCapacityReservation", "DescribeListenerAttributes", "DescribeListenerCertificates", "DescribeSSLPolicies", "DescribeTrustStoreAssociations", "DescribeTrustStoreRevocations", "DescribeTrustStores", "GetResourcePolicy", "GetTrustStoreCaCertificatesBundle", "GetTrustStoreRevocationContent", "ModifyCapacityReservation", "ModifyIpPools", "ModifyListenerAttributes", "ModifyTrustStore", "RemoveListenerCertificates", "RemoveTrustStoreRevocations", "SetIpAddressType"];
+static ABSENT: &[&str] = &["AddListenerCertificates", "AddTrustStoreRevocations", "CreateTrustStore", "DeleteSharedTrustStoreAssociation", "DeleteTrustStore", "DescribeAccountLimits", "DescribeListenerCertificates", "DescribeSSLPolicies", "DescribeTrustStoreAssociations", "DescribeTrustStoreRevocations", "DescribeTrustStores", "GetResourcePolicy", "GetTrustStoreCaCertificatesBundle", "GetTrustStoreRevocationContent", "ModifyCapacityReservation", "ModifyIpPools", "ModifyTrustStore", "RemoveListenerCertificates", "RemoveTrustStoreRevocations", "SetIpAddressType"];
 
 static OPERATIONS: &[Operation] = &[
 Operation { name: "AddTags", input: &ADD_TAGS_REQUEST, output: &ADD_TAGS_RESPONSE, result_wrapper: "AddTagsResult", errors: &[&DUPLICATE_TAG_KEYS_EXCEPTION, &TOO_MANY_TAGS_EXCEPTION, &LOAD_BALANCER_NOT_FOUND_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &LISTENER_NOT_FOUND_EXCEPTION, &RULE_NOT_FOUND_EXCEPTION, &TRUST_STORE_NOT_FOUND_EXCEPTION] },
@@ -26,6 +26,8 @@ Operation { name: "DeleteLoadBalancer", input: &DELETE_LOAD_BALANCER_REQUEST, ou
 Operation { name: "DeleteRule", input: &DELETE_RULE_REQUEST, output: &DELETE_RULE_RESPONSE, result_wrapper: "DeleteRuleResult", errors: &[&RULE_NOT_FOUND_EXCEPTION, &OPERATION_NOT_PERMITTED_EXCEPTION] },
 Operation { name: "DeleteTargetGroup", input: &DELETE_TARGET_GROUP_REQUEST, output: &DELETE_TARGET_GROUP_RESPONSE, result_wrapper: "DeleteTargetGroupResult", errors: &[&RESOURCE_IN_USE_EXCEPTION] },
 Operation { name: "DeregisterTargets", input: &DEREGISTER_TARGETS_REQUEST, output: &DEREGISTER_TARGETS_RESPONSE, result_wrapper: "DeregisterTargetsResult", errors: &[&TARGET_GROUP_NOT_FOUND_EXCEPTION, &INVALID_TARGET_EXCEPTION] },
+Operation { name: "DescribeCapacityReservation", input: &DESCRIBE_CAPACITY_RESERVATION_REQUEST, output: &DESCRIBE_CAPACITY_RESERVATION_RESPONSE, result_wrapper: "DescribeCapacityReservationResult", errors: &[&LOAD_BALANCER_NOT_FOUND_EXCEPTION] },
+Operation { name: "DescribeListenerAttributes", input: &DESCRIBE_LISTENER_ATTRIBUTES_REQUEST, output: &DESCRIBE_LISTENER_ATTRIBUTES_RESPONSE, result_wrapper: "DescribeListenerAttributesResult", errors: &[&LISTENER_NOT_FOUND_EXCEPTION] },
 Operation { name: "DescribeListeners", input: &DESCRIBE_LISTENERS_REQUEST, output: &DESCRIBE_LISTENERS_RESPONSE, result_wrapper: "DescribeListenersResult", errors: &[&LISTENER_NOT_FOUND_EXCEPTION, &LOAD_BALANCER_NOT_FOUND_EXCEPTION, &UNSUPPORTED_PROTOCOL_EXCEPTION] },
 Operation { name: "DescribeLoadBalancerAttributes", input: &DESCRIBE_LOAD_BALANCER_ATTRIBUTES_REQUEST, output: &DESCRIBE_LOAD_BALANCER_ATTRIBUTES_RESPONSE, result_wrapper: "DescribeLoadBalancerAttributesResult", errors: &[&LOAD_BALANCER_NOT_FOUND_EXCEPTION] },
 Operation { name: "DescribeLoadBalancers", input: &DESCRIBE_LOAD_BALANCERS_REQUEST, output: &DESCRIBE_LOAD_BALANCERS_RESPONSE, result_wrapper: "DescribeLoadBalancersResult", errors: &[&LOAD_BALANCER_NOT_FOUND_EXCEPTION] },
@@ -35,6 +37,7 @@ Operation { name: "DescribeTargetGroupAttributes", input: &DESCRIBE_TARGET_GROUP
 Operation { name: "DescribeTargetGroups", input: &DESCRIBE_TARGET_GROUPS_REQUEST, output: &DESCRIBE_TARGET_GROUPS_RESPONSE, result_wrapper: "DescribeTargetGroupsResult", errors: &[&LOAD_BALANCER_NOT_FOUND_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION] },
 Operation { name: "DescribeTargetHealth", input: &DESCRIBE_TARGET_HEALTH_REQUEST, output: &DESCRIBE_TARGET_HEALTH_RESPONSE, result_wrapper: "DescribeTargetHealthResult", errors: &[&INVALID_TARGET_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &HEALTH_UNAVAILABLE_EXCEPTION] },
 Operation { name: "ModifyListener", input: &MODIFY_LISTENER_REQUEST, output: &MODIFY_LISTENER_RESPONSE, result_wrapper: "ModifyListenerResult", errors: &[&DUPLICATE_LISTENER_EXCEPTION, &TOO_MANY_LISTENERS_EXCEPTION, &TOO_MANY_CERTIFICATES_EXCEPTION, &LISTENER_NOT_FOUND_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION, &INCOMPATIBLE_PROTOCOLS_EXCEPTION, &SSL_POLICY_NOT_FOUND_EXCEPTION, &CERTIFICATE_NOT_FOUND_EXCEPTION, &INVALID_CONFIGURATION_REQUEST_EXCEPTION, &UNSUPPORTED_PROTOCOL_EXCEPTION, &TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION, &TOO_MANY_TARGETS_EXCEPTION, &TOO_MANY_ACTIONS_EXCEPTION, &INVALID_LOAD_BALANCER_ACTION_EXCEPTION, &TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION, &ALPN_POLICY_NOT_SUPPORTED_EXCEPTION, &TRUST_STORE_NOT_FOUND_EXCEPTION, &TRUST_STORE_NOT_READY_EXCEPTION] },
+Operation { name: "ModifyListenerAttributes", input: &MODIFY_LISTENER_ATTRIBUTES_REQUEST, output: &MODIFY_LISTENER_ATTRIBUTES_RESPONSE, result_wrapper: "ModifyListenerAttributesResult", errors: &[&LISTENER_NOT_FOUND_EXCEPTION, &INVALID_CONFIGURATION_REQUEST_EXCEPTION] },
 Operation { name: "ModifyLoadBalancerAttributes", input: &MODIFY_LOAD_BALANCER_ATTRIBUTES_REQUEST, output: &MODIFY_LOAD_BALANCER_ATTRIBUTES_RESPONSE, result_wrapper: "ModifyLoadBalancerAttributesResult", errors: &[&LOAD_BALANCER_NOT_FOUND_EXCEPTION, &INVALID_CONFIGURATION_REQUEST_EXCEPTION] },
 Operation { name: "ModifyRule", input: &MODIFY_RULE_REQUEST, output: &MODIFY_RULE_RESPONSE, result_wrapper: "ModifyRuleResult", errors: &[&TARGET_GROUP_ASSOCIATION_LIMIT_EXCEPTION, &INCOMPATIBLE_PROTOCOLS_EXCEPTION, &RULE_NOT_FOUND_EXCEPTION, &OPERATION_NOT_PERMITTED_EXCEPTION, &TOO_MANY_REGISTRATIONS_FOR_TARGET_ID_EXCEPTION, &TOO_MANY_TARGETS_EXCEPTION, &TARGET_GROUP_NOT_FOUND_EXCEPTION, &UNSUPPORTED_PROTOCOL_EXCEPTION, &TOO_MANY_ACTIONS_EXCEPTION, &INVALID_LOAD_BALANCER_ACTION_EXCEPTION, &TOO_MANY_UNIQUE_TARGET_GROUPS_PER_LOAD_BALANCER_EXCEPTION] },
 Operation { name: "ModifyTargetGroup", input: &MODIFY_TARGET_GROUP_REQUEST, output: &MODIFY_TARGET_GROUP_RESPONSE, result_wrapper: "ModifyTargetGroupResult", errors: &[&TARGET_GROUP_NOT_FOUND_EXCEPTION, &INVALID_CONFIGURATION_REQUEST_EXCEPTION] },
@@ -57,24 +60,27 @@ operations! { Elbv2 {
 7 DeleteRule DeleteRuleRequest DeleteRuleResponse DELETE_RULE_REQUEST,
 8 DeleteTargetGroup DeleteTargetGroupRequest DeleteTargetGroupResponse DELETE_TARGET_GROUP_REQUEST,
 9 DeregisterTargets DeregisterTargetsRequest DeregisterTargetsResponse DEREGISTER_TARGETS_REQUEST,
-10 DescribeListeners DescribeListenersRequest DescribeListenersResponse DESCRIBE_LISTENERS_REQUEST,
-11 DescribeLoadBalancerAttributes DescribeLoadBalancerAttributesRequest DescribeLoadBalancerAttributesResponse DESCRIBE_LOAD_BALANCER_ATTRIBUTES_REQUEST,
-12 DescribeLoadBalancers DescribeLoadBalancersRequest DescribeLoadBalancersResponse DESCRIBE_LOAD_BALANCERS_REQUEST,
-13 DescribeRules DescribeRulesRequest DescribeRulesResponse DESCRIBE_RULES_REQUEST,
-14 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
-15 DescribeTargetGroupAttributes DescribeTargetGroupAttributesRequest DescribeTargetGroupAttributesResponse DESCRIBE_TARGET_GROUP_ATTRIBUTES_REQUEST,
-16 DescribeTargetGroups DescribeTargetGroupsRequest DescribeTargetGroupsResponse DESCRIBE_TARGET_GROUPS_REQUEST,
-17 DescribeTargetHealth DescribeTargetHealthRequest DescribeTargetHealthResponse DESCRIBE_TARGET_HEALTH_REQUEST,
-18 ModifyListener ModifyListenerRequest ModifyListenerResponse MODIFY_LISTENER_REQUEST,
-19 ModifyLoadBalancerAttributes ModifyLoadBalancerAttributesRequest ModifyLoadBalancerAttributesResponse MODIFY_LOAD_BALANCER_ATTRIBUTES_REQUEST,
-20 ModifyRule ModifyRuleRequest ModifyRuleResponse MODIFY_RULE_REQUEST,
-21 ModifyTargetGroup ModifyTargetGroupRequest ModifyTargetGroupResponse MODIFY_TARGET_GROUP_REQUEST,
-22 ModifyTargetGroupAttributes ModifyTargetGroupAttributesRequest ModifyTargetGroupAttributesResponse MODIFY_TARGET_GROUP_ATTRIBUTES_REQUEST,
-23 RegisterTargets RegisterTargetsRequest RegisterTargetsResponse REGISTER_TARGETS_REQUEST,
-24 RemoveTags RemoveTagsRequest RemoveTagsResponse REMOVE_TAGS_REQUEST,
-25 SetRulePriorities SetRulePrioritiesRequest SetRulePrioritiesResponse SET_RULE_PRIORITIES_REQUEST,
-26 SetSecurityGroups SetSecurityGroupsRequest SetSecurityGroupsResponse SET_SECURITY_GROUPS_REQUEST,
-27 SetSubnets SetSubnetsRequest SetSubnetsResponse SET_SUBNETS_REQUEST,
+10 DescribeCapacityReservation DescribeCapacityReservationRequest DescribeCapacityReservationResponse DESCRIBE_CAPACITY_RESERVATION_REQUEST,
+11 DescribeListenerAttributes DescribeListenerAttributesRequest DescribeListenerAttributesResponse DESCRIBE_LISTENER_ATTRIBUTES_REQUEST,
+12 DescribeListeners DescribeListenersRequest DescribeListenersResponse DESCRIBE_LISTENERS_REQUEST,
+13 DescribeLoadBalancerAttributes DescribeLoadBalancerAttributesRequest DescribeLoadBalancerAttributesResponse DESCRIBE_LOAD_BALANCER_ATTRIBUTES_REQUEST,
+14 DescribeLoadBalancers DescribeLoadBalancersRequest DescribeLoadBalancersResponse DESCRIBE_LOAD_BALANCERS_REQUEST,
+15 DescribeRules DescribeRulesRequest DescribeRulesResponse DESCRIBE_RULES_REQUEST,
+16 DescribeTags DescribeTagsRequest DescribeTagsResponse DESCRIBE_TAGS_REQUEST,
+17 DescribeTargetGroupAttributes DescribeTargetGroupAttributesRequest DescribeTargetGroupAttributesResponse DESCRIBE_TARGET_GROUP_ATTRIBUTES_REQUEST,
+18 DescribeTargetGroups DescribeTargetGroupsRequest DescribeTargetGroupsResponse DESCRIBE_TARGET_GROUPS_REQUEST,
+19 DescribeTargetHealth DescribeTargetHealthRequest DescribeTargetHealthResponse DESCRIBE_TARGET_HEALTH_REQUEST,
+20 ModifyListener ModifyListenerRequest ModifyListenerResponse MODIFY_LISTENER_REQUEST,
+21 ModifyListenerAttributes ModifyListenerAttributesRequest ModifyListenerAttributesResponse MODIFY_LISTENER_ATTRIBUTES_REQUEST,
+22 ModifyLoadBalancerAttributes ModifyLoadBalancerAttributesRequest ModifyLoadBalancerAttributesResponse MODIFY_LOAD_BALANCER_ATTRIBUTES_REQUEST,
+23 ModifyRule ModifyRuleRequest ModifyRuleResponse MODIFY_RULE_REQUEST,
+24 ModifyTargetGroup ModifyTargetGroupRequest ModifyTargetGroupResponse MODIFY_TARGET_GROUP_REQUEST,
+25 ModifyTargetGroupAttributes ModifyTargetGroupAttributesRequest ModifyTargetGroupAttributesResponse MODIFY_TARGET_GROUP_ATTRIBUTES_REQUEST,
+26 RegisterTargets RegisterTargetsRequest RegisterTargetsResponse REGISTER_TARGETS_REQUEST,
+27 RemoveTags RemoveTagsRequest RemoveTagsResponse REMOVE_TAGS_REQUEST,
+28 SetRulePriorities SetRulePrioritiesRequest SetRulePrioritiesResponse SET_RULE_PRIORITIES_REQUEST,
+29 SetSecurityGroups SetSecurityGroupsRequest SetSecurityGroupsResponse SET_SECURITY_GROUPS_REQUEST,
+30 SetSubnets SetSubnetsRequest SetSubnetsResponse SET_SUBNETS_REQUEST,
 } }
 
 record! {
@@ -174,6 +180,21 @@ DeregisterTargetsRequest {
 }
 DeregisterTargetsResponse {
 }
+DescribeCapacityReservationRequest {
+    load_balancer_arn: String,
+}
+DescribeCapacityReservationResponse {
+    last_modified_time: Option<Time>,
+    decrease_requests_remaining: Option<i32>,
+    minimum_load_balancer_capacity: Option<MinimumLoadBalancerCapacity>,
+    capacity_reservation_state: Option<Vec<ZonalCapacityReservationState>>,
+}
+DescribeListenerAttributesRequest {
+    listener_arn: String,
+}
+DescribeListenerAttributesResponse {
+    attributes: Option<Vec<ListenerAttribute>>,
+}
 DescribeListenersRequest {
     load_balancer_arn: Option<String>,
     listener_arns: Option<Vec<String>>,
@@ -253,6 +274,13 @@ ModifyListenerRequest {
 }
 ModifyListenerResponse {
     listeners: Option<Vec<Listener>>,
+}
+ModifyListenerAttributesRequest {
+    listener_arn: String,
+    attributes: Vec<ListenerAttribute>,
+}
+ModifyListenerAttributesResponse {
+    attributes: Option<Vec<ListenerAttribute>>,
 }
 ModifyLoadBalancerAttributesRequest {
     load_balancer_arn: String,
@@ -383,6 +411,10 @@ AvailabilityZone {
     load_balancer_addresses: Option<Vec<LoadBalancerAddress>>,
     source_nat_ipv6_prefixes: Option<Vec<String>>,
 }
+CapacityReservationStatus {
+    code: Option<CapacityReservationStateEnum>,
+    reason: Option<String>,
+}
 Certificate {
     certificate_arn: Option<String>,
     is_default: Option<bool>,
@@ -435,6 +467,10 @@ Listener {
     alpn_policy: Option<Vec<String>>,
     mutual_authentication: Option<MutualAuthenticationAttributes>,
 }
+ListenerAttribute {
+    key: Option<String>,
+    value: Option<String>,
+}
 LoadBalancer {
     load_balancer_arn: Option<String>,
     dns_name: Option<String>,
@@ -470,6 +506,9 @@ LoadBalancerState {
 Matcher {
     http_code: Option<String>,
     grpc_code: Option<String>,
+}
+MinimumLoadBalancerCapacity {
+    capacity_units: Option<i32>,
 }
 MutualAuthenticationAttributes {
     mode: Option<String>,
@@ -601,6 +640,11 @@ TargetHealthDescription {
 UrlRewriteConfig {
     rewrites: Option<Vec<RewriteConfig>>,
 }
+ZonalCapacityReservationState {
+    state: Option<CapacityReservationStatus>,
+    availability_zone: Option<String>,
+    effective_capacity_units: Option<f64>,
+}
 }
 
 choice! {
@@ -609,6 +653,7 @@ AdvertiseTrustStoreCaNamesEnum { On "on", Off "off", }
 AnomalyResultEnum { Anomalous "anomalous", Normal "normal", }
 AuthenticateCognitoActionConditionalBehaviorEnum { Deny "deny", Allow "allow", Authenticate "authenticate", }
 AuthenticateOidcActionConditionalBehaviorEnum { Deny "deny", Allow "allow", Authenticate "authenticate", }
+CapacityReservationStateEnum { Provisioned "provisioned", Pending "pending", Rebalancing "rebalancing", Failed "failed", }
 DescribeTargetHealthInputIncludeEnum { AnomalyDetection "AnomalyDetection", All "All", }
 EnablePrefixForIpv6SourceNatEnum { On "on", Off "off", }
 EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum { On "on", Off "off", }
@@ -726,6 +771,21 @@ pub static DEREGISTER_TARGETS_REQUEST: Schema = Schema { name: "DeregisterTarget
 ] } };
 pub static DEREGISTER_TARGETS_RESPONSE: Schema = Schema { name: "DeregisterTargetsOutput", kind: Kind::Record { members: &[
 ] } };
+pub static DESCRIBE_CAPACITY_RESERVATION_REQUEST: Schema = Schema { name: "DescribeCapacityReservationInput", kind: Kind::Record { members: &[
+    Member { name: "LoadBalancerArn", wire: "LoadBalancerArn", ec2: "LoadBalancerArn", required: true, schema: &LOAD_BALANCER_ARN },
+] } };
+pub static DESCRIBE_CAPACITY_RESERVATION_RESPONSE: Schema = Schema { name: "DescribeCapacityReservationOutput", kind: Kind::Record { members: &[
+    Member { name: "LastModifiedTime", wire: "LastModifiedTime", ec2: "LastModifiedTime", required: false, schema: &LAST_MODIFIED_TIME },
+    Member { name: "DecreaseRequestsRemaining", wire: "DecreaseRequestsRemaining", ec2: "DecreaseRequestsRemaining", required: false, schema: &DECREASE_REQUESTS_REMAINING },
+    Member { name: "MinimumLoadBalancerCapacity", wire: "MinimumLoadBalancerCapacity", ec2: "MinimumLoadBalancerCapacity", required: false, schema: &MINIMUM_LOAD_BALANCER_CAPACITY },
+    Member { name: "CapacityReservationState", wire: "CapacityReservationState", ec2: "CapacityReservationState", required: false, schema: &ZONAL_CAPACITY_RESERVATION_STATES },
+] } };
+pub static DESCRIBE_LISTENER_ATTRIBUTES_REQUEST: Schema = Schema { name: "DescribeListenerAttributesInput", kind: Kind::Record { members: &[
+    Member { name: "ListenerArn", wire: "ListenerArn", ec2: "ListenerArn", required: true, schema: &LISTENER_ARN },
+] } };
+pub static DESCRIBE_LISTENER_ATTRIBUTES_RESPONSE: Schema = Schema { name: "DescribeListenerAttributesOutput", kind: Kind::Record { members: &[
+    Member { name: "Attributes", wire: "Attributes", ec2: "Attributes", required: false, schema: &LISTENER_ATTRIBUTES },
+] } };
 pub static DESCRIBE_LISTENERS_REQUEST: Schema = Schema { name: "DescribeListenersInput", kind: Kind::Record { members: &[
     Member { name: "LoadBalancerArn", wire: "LoadBalancerArn", ec2: "LoadBalancerArn", required: false, schema: &LOAD_BALANCER_ARN },
     Member { name: "ListenerArns", wire: "ListenerArns", ec2: "ListenerArns", required: false, schema: &LISTENER_ARNS },
@@ -805,6 +865,13 @@ pub static MODIFY_LISTENER_REQUEST: Schema = Schema { name: "ModifyListenerInput
 ] } };
 pub static MODIFY_LISTENER_RESPONSE: Schema = Schema { name: "ModifyListenerOutput", kind: Kind::Record { members: &[
     Member { name: "Listeners", wire: "Listeners", ec2: "Listeners", required: false, schema: &LISTENERS },
+] } };
+pub static MODIFY_LISTENER_ATTRIBUTES_REQUEST: Schema = Schema { name: "ModifyListenerAttributesInput", kind: Kind::Record { members: &[
+    Member { name: "ListenerArn", wire: "ListenerArn", ec2: "ListenerArn", required: true, schema: &LISTENER_ARN },
+    Member { name: "Attributes", wire: "Attributes", ec2: "Attributes", required: true, schema: &LISTENER_ATTRIBUTES },
+] } };
+pub static MODIFY_LISTENER_ATTRIBUTES_RESPONSE: Schema = Schema { name: "ModifyListenerAttributesOutput", kind: Kind::Record { members: &[
+    Member { name: "Attributes", wire: "Attributes", ec2: "Attributes", required: false, schema: &LISTENER_ATTRIBUTES },
 ] } };
 pub static MODIFY_LOAD_BALANCER_ATTRIBUTES_REQUEST: Schema = Schema { name: "ModifyLoadBalancerAttributesInput", kind: Kind::Record { members: &[
     Member { name: "LoadBalancerArn", wire: "LoadBalancerArn", ec2: "LoadBalancerArn", required: true, schema: &LOAD_BALANCER_ARN },
@@ -969,6 +1036,13 @@ pub static AVAILABILITY_ZONE: Schema = Schema { name: "AvailabilityZone", kind: 
 ] } };
 pub static AVAILABILITY_ZONES: Schema = Schema { name: "AvailabilityZones", kind: Kind::List { member: &AVAILABILITY_ZONE, name: "member", flat: false, min: None, max: None } };
 pub static CANONICAL_HOSTED_ZONE_ID: Schema = Schema { name: "CanonicalHostedZoneId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static CAPACITY_RESERVATION_STATE_ENUM: Schema = Schema { name: "CapacityReservationStateEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["provisioned", "pending", "rebalancing", "failed"] } };
+pub static CAPACITY_RESERVATION_STATUS: Schema = Schema { name: "CapacityReservationStatus", kind: Kind::Record { members: &[
+    Member { name: "Code", wire: "Code", ec2: "Code", required: false, schema: &CAPACITY_RESERVATION_STATE_ENUM },
+    Member { name: "Reason", wire: "Reason", ec2: "Reason", required: false, schema: &STATE_REASON },
+] } };
+pub static CAPACITY_UNITS: Schema = Schema { name: "CapacityUnits", kind: Kind::Int { long: false, min: None, max: None } };
+pub static CAPACITY_UNITS_DOUBLE: Schema = Schema { name: "CapacityUnitsDouble", kind: Kind::Float { min: None, max: None } };
 pub static CERTIFICATE: Schema = Schema { name: "Certificate", kind: Kind::Record { members: &[
     Member { name: "CertificateArn", wire: "CertificateArn", ec2: "CertificateArn", required: false, schema: &CERTIFICATE_ARN },
     Member { name: "IsDefault", wire: "IsDefault", ec2: "IsDefault", required: false, schema: &DEFAULT },
@@ -979,6 +1053,7 @@ pub static CONDITION_FIELD_NAME: Schema = Schema { name: "ConditionFieldName", k
 pub static CREATED_TIME: Schema = Schema { name: "CreatedTime", kind: Kind::Time { format: TimeFormat::Default } };
 pub static CUSTOMER_OWNED_IPV4_POOL: Schema = Schema { name: "CustomerOwnedIpv4Pool", kind: Kind::Text { min: None, max: Some(256), pattern: "^(ipv4pool-coip-)[a-zA-Z0-9]+$", values: &[] } };
 pub static DNS_NAME: Schema = Schema { name: "DNSName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static DECREASE_REQUESTS_REMAINING: Schema = Schema { name: "DecreaseRequestsRemaining", kind: Kind::Int { long: false, min: None, max: None } };
 pub static DEFAULT: Schema = Schema { name: "Default", kind: Kind::Bool };
 pub static DESCRIBE_TARGET_HEALTH_INPUT_INCLUDE_ENUM: Schema = Schema { name: "DescribeTargetHealthInputIncludeEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["AnomalyDetection", "All"] } };
 pub static DESCRIPTION: Schema = Schema { name: "Description", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -1046,6 +1121,7 @@ pub static JWT_VALIDATION_ACTION_CONFIG: Schema = Schema { name: "JwtValidationA
 ] } };
 pub static JWT_VALIDATION_ACTION_ISSUER: Schema = Schema { name: "JwtValidationActionIssuer", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static JWT_VALIDATION_ACTION_JWKS_ENDPOINT: Schema = Schema { name: "JwtValidationActionJwksEndpoint", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static LAST_MODIFIED_TIME: Schema = Schema { name: "LastModifiedTime", kind: Kind::Time { format: TimeFormat::Default } };
 pub static LIST_OF_DESCRIBE_TARGET_HEALTH_INCLUDE_OPTIONS: Schema = Schema { name: "ListOfDescribeTargetHealthIncludeOptions", kind: Kind::List { member: &DESCRIBE_TARGET_HEALTH_INPUT_INCLUDE_ENUM, name: "member", flat: false, min: None, max: None } };
 pub static LIST_OF_STRING: Schema = Schema { name: "ListOfString", kind: Kind::List { member: &STRING_VALUE, name: "member", flat: false, min: None, max: None } };
 pub static LISTENER: Schema = Schema { name: "Listener", kind: Kind::Record { members: &[
@@ -1061,6 +1137,13 @@ pub static LISTENER: Schema = Schema { name: "Listener", kind: Kind::Record { me
 ] } };
 pub static LISTENER_ARN: Schema = Schema { name: "ListenerArn", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static LISTENER_ARNS: Schema = Schema { name: "ListenerArns", kind: Kind::List { member: &LISTENER_ARN, name: "member", flat: false, min: None, max: None } };
+pub static LISTENER_ATTRIBUTE: Schema = Schema { name: "ListenerAttribute", kind: Kind::Record { members: &[
+    Member { name: "Key", wire: "Key", ec2: "Key", required: false, schema: &LISTENER_ATTRIBUTE_KEY },
+    Member { name: "Value", wire: "Value", ec2: "Value", required: false, schema: &LISTENER_ATTRIBUTE_VALUE },
+] } };
+pub static LISTENER_ATTRIBUTE_KEY: Schema = Schema { name: "ListenerAttributeKey", kind: Kind::Text { min: None, max: Some(256), pattern: "^[a-zA-Z0-9._]+$", values: &[] } };
+pub static LISTENER_ATTRIBUTE_VALUE: Schema = Schema { name: "ListenerAttributeValue", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static LISTENER_ATTRIBUTES: Schema = Schema { name: "ListenerAttributes", kind: Kind::List { member: &LISTENER_ATTRIBUTE, name: "member", flat: false, min: None, max: None } };
 pub static LISTENERS: Schema = Schema { name: "Listeners", kind: Kind::List { member: &LISTENER, name: "member", flat: false, min: None, max: None } };
 pub static LOAD_BALANCER: Schema = Schema { name: "LoadBalancer", kind: Kind::Record { members: &[
     Member { name: "LoadBalancerArn", wire: "LoadBalancerArn", ec2: "LoadBalancerArn", required: false, schema: &LOAD_BALANCER_ARN },
@@ -1110,6 +1193,9 @@ pub static MARKER: Schema = Schema { name: "Marker", kind: Kind::Text { min: Non
 pub static MATCHER: Schema = Schema { name: "Matcher", kind: Kind::Record { members: &[
     Member { name: "HttpCode", wire: "HttpCode", ec2: "HttpCode", required: false, schema: &HTTP_CODE },
     Member { name: "GrpcCode", wire: "GrpcCode", ec2: "GrpcCode", required: false, schema: &GRPC_CODE },
+] } };
+pub static MINIMUM_LOAD_BALANCER_CAPACITY: Schema = Schema { name: "MinimumLoadBalancerCapacity", kind: Kind::Record { members: &[
+    Member { name: "CapacityUnits", wire: "CapacityUnits", ec2: "CapacityUnits", required: false, schema: &CAPACITY_UNITS },
 ] } };
 pub static MITIGATION_IN_EFFECT_ENUM: Schema = Schema { name: "MitigationInEffectEnum", kind: Kind::Text { min: None, max: None, pattern: "", values: &["yes", "no"] } };
 pub static MODE: Schema = Schema { name: "Mode", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
@@ -1311,6 +1397,12 @@ pub static URL_REWRITE_CONFIG: Schema = Schema { name: "UrlRewriteConfig", kind:
     Member { name: "Rewrites", wire: "Rewrites", ec2: "Rewrites", required: false, schema: &REWRITE_CONFIG_LIST },
 ] } };
 pub static VPC_ID: Schema = Schema { name: "VpcId", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
+pub static ZONAL_CAPACITY_RESERVATION_STATE: Schema = Schema { name: "ZonalCapacityReservationState", kind: Kind::Record { members: &[
+    Member { name: "State", wire: "State", ec2: "State", required: false, schema: &CAPACITY_RESERVATION_STATUS },
+    Member { name: "AvailabilityZone", wire: "AvailabilityZone", ec2: "AvailabilityZone", required: false, schema: &ZONE_NAME },
+    Member { name: "EffectiveCapacityUnits", wire: "EffectiveCapacityUnits", ec2: "EffectiveCapacityUnits", required: false, schema: &CAPACITY_UNITS_DOUBLE },
+] } };
+pub static ZONAL_CAPACITY_RESERVATION_STATES: Schema = Schema { name: "ZonalCapacityReservationStates", kind: Kind::List { member: &ZONAL_CAPACITY_RESERVATION_STATE, name: "member", flat: false, min: None, max: None } };
 pub static ZONE_NAME: Schema = Schema { name: "ZoneName", kind: Kind::Text { min: None, max: None, pattern: "", values: &[] } };
 pub static ALPN_POLICY_NOT_SUPPORTED_EXCEPTION: ErrorShape = ErrorShape { name: "ALPNPolicyNotSupportedException", code: "ALPNPolicyNotFound", status: 400 };
 pub static ALLOCATION_ID_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "AllocationIdNotFoundException", code: "AllocationIdNotFound", status: 400 };

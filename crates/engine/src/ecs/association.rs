@@ -10,6 +10,8 @@ use crate::{Caller, Engine};
 
 /// How long attachments are in progress (our choice; AWS takes from seconds to a minute).
 const ATTACHED_AFTER: Span = Span::from_secs(5);
+/// On Auto Scaling groups that ECS scales.
+const MANAGED_TAG: &str = "AmazonECSManaged";
 
 pub(super) fn put(
     cx: &mut Engine,
@@ -199,12 +201,17 @@ fn sync_group(
     Ok(())
 }
 
-/// ECS marks the groups that it manages, and their instances (ECS guide 2023, cluster-auto-scaling).
+/// ECS marks the groups that it manages, and their instances (ECS guide 2023, cluster-auto-scaling). A tag that is there
+/// keeps its value (our reading: Terraform's documentation sets `true` and finds no drift).
 fn tag_group(cx: &mut Engine, group: &str) -> Result<(), Refusal> {
+    let is_tagged = |row: &crate::autoscaling::Group| row.tags.contains_key(MANAGED_TAG);
+    if cx.autoscaling.groups().get(&Name::from(group)).is_some_and(is_tagged) {
+        return Ok(());
+    }
     let tag = autoscaling::Tag {
         resource_id: Some(group.to_owned()),
         resource_type: Some("auto-scaling-group".to_owned()),
-        key: "AmazonECSManaged".to_owned(),
+        key: MANAGED_TAG.to_owned(),
         value: Some(String::new()),
         propagate_at_launch: Some(true),
     };

@@ -1,5 +1,5 @@
-//! Attributes of load balancers and target groups: keys, defaults and ranges (API reference, LoadBalancerAttribute and
-//! TargetGroupAttribute).
+//! Attributes of load balancers, listeners and target groups: keys, defaults and ranges (API reference,
+//! LoadBalancerAttribute, ListenerAttribute and TargetGroupAttribute).
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,14 @@ enum Takes {
     /// 0, or a number in the range.
     NumberOrZero(i64, i64),
     CookieName,
-    /// A bucket, prefix or other text; it does nothing here.
+    /// A bucket, prefix, header or other text; it does nothing here.
     Text,
 }
 
 /// Whose attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
+    Listener,
     LoadBalancer,
     TargetGroup,
 }
@@ -37,6 +38,28 @@ pub(super) enum Owner {
 const fn attribute(key: &'static str, default: &'static str, takes: Takes) -> Attribute {
     Attribute { key, default, takes }
 }
+
+const LISTENER: &[Attribute] = &[
+    attribute("routing.http.request.x_amzn_mtls_clientcert.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_mtls_clientcert_issuer.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_mtls_clientcert_leaf.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_mtls_clientcert_subject.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_mtls_clientcert_validity.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_tls_cipher_suite.header_name", "", Takes::Text),
+    attribute("routing.http.request.x_amzn_tls_version.header_name", "", Takes::Text),
+    attribute("routing.http.response.access_control_allow_credentials.header_value", "", Takes::Text),
+    attribute("routing.http.response.access_control_allow_headers.header_value", "", Takes::Text),
+    attribute("routing.http.response.access_control_allow_methods.header_value", "", Takes::Text),
+    attribute("routing.http.response.access_control_allow_origin.header_value", "", Takes::Text),
+    attribute("routing.http.response.access_control_expose_headers.header_value", "", Takes::Text),
+    attribute("routing.http.response.access_control_max_age.header_value", "", Takes::Text),
+    attribute("routing.http.response.content_security_policy.header_value", "", Takes::Text),
+    attribute("routing.http.response.server.enabled", "true", Takes::Flag),
+    attribute("routing.http.response.strict_transport_security.header_value", "", Takes::Text),
+    attribute("routing.http.response.x_content_type_options.header_value", "", Takes::Text),
+    attribute("routing.http.response.x_frame_options.header_value", "", Takes::Text),
+];
 
 const LOAD_BALANCER: &[Attribute] = &[
     attribute("access_logs.s3.bucket", "", Takes::Text),
@@ -115,6 +138,7 @@ const TARGET_GROUP: &[Attribute] = &[
 impl Owner {
     fn known(self) -> &'static [Attribute] {
         match self {
+            Self::Listener => LISTENER,
             Self::LoadBalancer => LOAD_BALANCER,
             Self::TargetGroup => TARGET_GROUP,
         }
@@ -122,6 +146,7 @@ impl Owner {
 
     fn noun(self) -> &'static str {
         match self {
+            Self::Listener => "Listener",
             Self::LoadBalancer => "Load balancer",
             Self::TargetGroup => "Target group",
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use capstan_shapes::{Refusal, elbv2 as shapes};
 
+use super::attributes::{Attributes, Owner};
 use super::rows::{Action, Listener, ListenerIndex, Name, RuleIndex, Tags};
 use super::{action, changed, hex_id, invalid_marker, load_balancer, tag, target, validation};
 use crate::kernel::page;
@@ -109,6 +110,7 @@ pub(super) fn create(
         default_action,
         default_rule,
         default_rule_tags: Tags::new(),
+        attributes: Attributes::defaults(Owner::Listener),
         tags,
     };
     let told = shown(&row);
@@ -271,4 +273,40 @@ pub(super) fn rules_behind(cx: &Engine, load_balancer: &Name) -> usize {
 pub(super) fn rule_with_priority(cx: &Engine, listener: &Name, priority: i32) -> Option<Name> {
     let index = RuleIndex::Listener(listener.clone(), priority);
     cx.elb.rules.by(&index).next().map(|rule| rule.arn.clone())
+}
+
+pub(super) fn describe_attributes(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::DescribeListenerAttributesRequest,
+) -> Result<shapes::DescribeListenerAttributesResponse, Refusal> {
+    let listener = find(cx, &request.listener_arn)?;
+    Ok(shapes::DescribeListenerAttributesResponse {
+        attributes: Some(shown_attributes(&listener.attributes)),
+    })
+}
+
+pub(super) fn modify_attributes(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::ModifyListenerAttributesRequest,
+) -> Result<shapes::ModifyListenerAttributesResponse, Refusal> {
+    let listener = find(cx, &request.listener_arn)?;
+    let arn = listener.arn.clone();
+    let mut attributes = listener.attributes.clone();
+    let pairs = request.attributes.into_iter().map(|attribute| (attribute.key, attribute.value)).collect();
+    attributes.change(Owner::Listener, pairs)?;
+    let told = shown_attributes(&attributes);
+    if let Some(mut listener) = cx.elb.listeners.edit(&arn) {
+        listener.attributes = attributes;
+    }
+    Ok(shapes::ModifyListenerAttributesResponse { attributes: Some(told) })
+}
+
+fn shown_attributes(attributes: &Attributes) -> Vec<shapes::ListenerAttribute> {
+    let shown = |(key, value): (&str, &str)| shapes::ListenerAttribute {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
+    };
+    attributes.iter().map(shown).collect()
 }

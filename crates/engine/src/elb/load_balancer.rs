@@ -325,6 +325,17 @@ pub(super) fn modify_attributes(
     Ok(shapes::ModifyLoadBalancerAttributesResponse { attributes: Some(told) })
 }
 
+/// No load balancer has reserved capacity: reserving is not built, and whoever asks what is reserved (Terraform does with
+/// each read) hears that nothing is.
+pub(super) fn describe_capacity_reservation(
+    cx: &mut Engine,
+    _: &Caller,
+    request: shapes::DescribeCapacityReservationRequest,
+) -> Result<shapes::DescribeCapacityReservationResponse, Refusal> {
+    find(cx, &request.load_balancer_arn)?;
+    Ok(shapes::DescribeCapacityReservationResponse::default())
+}
+
 fn shown_attributes(attributes: &Attributes) -> Vec<shapes::LoadBalancerAttribute> {
     let shown = |(key, value): (&str, &str)| shapes::LoadBalancerAttribute {
         key: Some(key.to_owned()),

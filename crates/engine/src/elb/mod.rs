@@ -54,6 +54,14 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateTargetGroup.Protocol", "targets are spoken to in HTTP, not HTTPS"),
     ("CreateTargetGroup.TargetControlPort", "the target optimizer is not built"),
     ("ForwardActionConfig.TargetGroupStickinessConfig", "clients do not stay with a group yet"),
+    (
+        "ModifyListenerAttributes.routing.http.request",
+        "TLS is not terminated yet: there are no such headers to rename",
+    ),
+    (
+        "ModifyListenerAttributes.routing.http.response",
+        "responses pass with the headers that targets give them",
+    ),
     ("ModifyLoadBalancerAttributes.access_logs.s3", "no logs are written; so with connection_logs.s3"),
     ("ModifyLoadBalancerAttributes.ipv6.deny_all_igw_traffic", "there is no internet gateway"),
     (
@@ -167,6 +175,8 @@ pub(crate) fn handle(
         DeleteRule => rule::delete,
         DeleteTargetGroup => target_group::delete,
         DeregisterTargets => target::deregister,
+        DescribeCapacityReservation => load_balancer::describe_capacity_reservation,
+        DescribeListenerAttributes => listener::describe_attributes,
         DescribeListeners => listener::describe,
         DescribeLoadBalancerAttributes => load_balancer::describe_attributes,
         DescribeLoadBalancers => load_balancer::describe,
@@ -176,6 +186,7 @@ pub(crate) fn handle(
         DescribeTargetGroups => target_group::describe,
         DescribeTargetHealth => target::describe_health,
         ModifyListener => listener::modify,
+        ModifyListenerAttributes => listener::modify_attributes,
         ModifyLoadBalancerAttributes => load_balancer::modify_attributes,
         ModifyRule => rule::modify,
         ModifyTargetGroup => target_group::modify,

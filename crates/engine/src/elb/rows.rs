@@ -131,6 +131,8 @@ pub struct Listener {
     /// ARN and tags of the rule `default`, which stands for the default action.
     pub default_rule: Name,
     pub default_rule_tags: Tags,
+    /// See [`attributes`](super::attributes) for keys and ranges.
+    pub attributes: Attributes,
     pub tags: Tags,
 }
 

@@ -49,7 +49,8 @@ pub(super) fn create(
     let vpc = request.vpc_id.ok_or_else(|| validation("A VPC ID must be specified"))?;
     network::check_vpc(cx, &vpc)?;
     let protocol_version = match request.protocol_version.as_deref() {
-        None | Some("HTTP1") => ProtocolVersion::Http1,
+        // Terraform sends an empty text for a version that is not configured (observed).
+        None | Some("" | "HTTP1") => ProtocolVersion::Http1,
         Some("HTTP2") => ProtocolVersion::Http2,
         Some("GRPC") => ProtocolVersion::Grpc,
         Some(other) => {
