@@ -216,6 +216,40 @@ fn a_service_behind_a_balancer_comes_up_changes_and_goes() {
     nothing_is_left(&world);
 }
 
+#[test]
+fn a_provider_in_use_is_replaced() {
+    let mut world = world(3).checked();
+    create(&mut world, TEMPLATE, &[]);
+    settle(&mut world, "CREATE_COMPLETE");
+    let before = service(&mut world);
+    let strategy = |service: &ecs::ServiceData| -> Vec<String> {
+        let items = service.capacity_provider_strategy.iter().flatten();
+        items.map(|item| item.capacity_provider.clone()).collect()
+    };
+    // Another group needs another provider; the cluster and the service move to it before the old ones go.
+    let other = TEMPLATE.replace("MinSize: \"0\"", "AutoScalingGroupName: other\n      MinSize: \"0\"");
+    update(&mut world, &other, &[]);
+    settle(&mut world, "UPDATE_COMPLETE");
+    let after = service(&mut world);
+    assert_eq!(after.service_arn, before.service_arn);
+    assert_ne!(strategy(&after), strategy(&before));
+    assert_eq!(after.running_count, Some(3));
+    let groups: Vec<String> =
+        world.engine().autoscaling().groups().iter().map(|group| group.name.to_string()).collect();
+    assert_eq!(groups, ["other"]);
+    let listed = world.engine().resources();
+    assert_eq!(
+        listed[""].iter().filter(|name| !name.starts_with("FARGATE")).count(),
+        1
+    );
+    world
+        .call(shapes::DeleteStackRequest { stack_name: "demo".to_owned(), ..Default::default() })
+        .expect("a delete");
+    settle(&mut world, "DELETE_COMPLETE");
+    world.advance(Span::from_mins(2));
+    nothing_is_left(&world);
+}
+
 /// Containers of every task on an instance exit.
 fn end_tasks(world: &mut World) {
     let engine = world.engine();

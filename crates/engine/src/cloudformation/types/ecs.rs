@@ -214,8 +214,77 @@ fn put_providers(cx: &mut Engine, resource: &Resource, cluster: &str) -> Result<
             return Ok(done_if(is_settled(row)));
         }
     }
-    until(call(cx, request), &["UpdateInProgressException", "ResourceInUseException"])?;
+    match call(cx, request.clone()) {
+        Err(refusal)
+            if refusal.code == "ResourceInUseException" && !request.capacity_providers.is_empty() =>
+        {
+            keep_used(cx, request)
+        }
+        answer => {
+            until(answer, &["UpdateInProgressException", "ResourceInUseException"])?;
+            Ok(Progress::InProgress)
+        }
+    }
+}
+
+/// Services that an update moves to another provider move after the cluster has it: what they use until then stays with the
+/// cluster, and leaves it when the provider itself is deleted.
+fn keep_used(
+    cx: &mut Engine,
+    mut request: shapes::PutClusterCapacityProvidersRequest,
+) -> Result<Progress, Refusal> {
+    let Some(row) = cx.ecs().clusters().get(&Name::from(request.cluster.as_str())) else {
+        return Ok(Progress::InProgress);
+    };
+    let wanted: Vec<String> =
+        request.capacity_providers.iter().map(|name| after_slash(name).to_owned()).collect();
+    let there: Vec<String> = row.capacity_providers.iter().map(ToString::to_string).collect();
+    let defaults = row.default_strategy.iter().map(|item| item.provider.to_string());
+    let wanted_defaults = request.default_capacity_provider_strategy.iter();
+    let same_defaults =
+        defaults.eq(wanted_defaults.map(|item| after_slash(&item.capacity_provider).to_owned()));
+    if same_defaults && wanted.iter().all(|name| there.contains(name)) {
+        return Ok(done_if(is_settled(row)));
+    }
+    let kept = there.into_iter().filter(|name| !wanted.contains(name));
+    request.capacity_providers.extend(kept);
+    until(call(cx, request), &["UpdateInProgressException"])?;
     Ok(Progress::InProgress)
+}
+
+/// Takes a provider that is to be deleted away from the clusters that still list it.
+fn dissociate(cx: &mut Engine, provider: &str) -> Result<(), Refusal> {
+    let lists = |cluster: &&Cluster| cluster.capacity_providers.iter().any(|name| name.as_ref() == provider);
+    let requests: Vec<_> = cx
+        .ecs()
+        .clusters()
+        .iter()
+        .filter(|cluster| cluster.status != ClusterStatus::Inactive)
+        .filter(lists)
+        .filter(|cluster| !cluster.default_strategy.iter().any(|item| item.provider.as_ref() == provider))
+        .map(|cluster| shapes::PutClusterCapacityProvidersRequest {
+            cluster: cluster.name.to_string(),
+            capacity_providers: cluster
+                .capacity_providers
+                .iter()
+                .filter(|name| name.as_ref() != provider)
+                .map(ToString::to_string)
+                .collect(),
+            default_capacity_provider_strategy: cluster
+                .default_strategy
+                .iter()
+                .map(|item| shapes::CapacityProviderStrategyItem {
+                    capacity_provider: item.provider.to_string(),
+                    weight: i32::try_from(item.weight).ok(),
+                    base: i32::try_from(item.base).ok(),
+                })
+                .collect(),
+        })
+        .collect();
+    for request in requests {
+        until(call(cx, request), &["UpdateInProgressException", "ResourceInUseException"])?;
+    }
+    Ok(())
 }
 
 // Capacity providers
@@ -270,7 +339,9 @@ fn delete_provider(cx: &mut Engine, resource: &Resource) -> Result<Progress, Ref
     let capacity_provider = resource.physical_id.clone();
     let request = shapes::DeleteCapacityProviderRequest { capacity_provider, cluster: None };
     // `ClientException`: a service or a cluster still uses it.
-    until(call(cx, request), &["ClientException", "UpdateInProgressException"])?;
+    if until(call(cx, request), &["ClientException", "UpdateInProgressException"])? == Progress::InProgress {
+        dissociate(cx, &resource.physical_id)?;
+    }
     Ok(Progress::InProgress)
 }
 
