@@ -237,11 +237,13 @@ fn a_provider_in_use_is_replaced() {
     let groups: Vec<String> =
         world.engine().autoscaling().groups().iter().map(|group| group.name.to_string()).collect();
     assert_eq!(groups, ["other"]);
-    let listed = world.engine().resources();
-    assert_eq!(
-        listed[""].iter().filter(|name| !name.starts_with("FARGATE")).count(),
-        1
-    );
+    let active = world
+        .engine()
+        .ecs()
+        .providers()
+        .iter()
+        .filter(|row| row.scaling().is_some() && row.status == ecs::CapacityProviderStatus::Active);
+    assert_eq!(active.count(), 1);
     world
         .call(shapes::DeleteStackRequest { stack_name: "demo".to_owned(), ..Default::default() })
         .expect("a delete");
