@@ -96,7 +96,7 @@ pub(super) fn terminate(
         return Err(super::missing("InstanceId"));
     }
     let ids = existing(cx, &request.instance_ids)?;
-    if heeds_protection(caller) {
+    if is_user(caller) {
         let protected = |id: &&InstanceId| {
             cx.ec2.instances.get(id).is_some_and(|each| each.termination_protection && each.is_alive())
         };
@@ -115,9 +115,9 @@ pub(super) fn terminate(
     Ok(TerminateInstancesResponse { terminating_instances: Some(terminating_instances) })
 }
 
-/// Protection is against people and what acts in their name: Auto Scaling terminates protected instances all the same
-/// (EC2 guide, termination protection).
-pub(super) fn heeds_protection(caller: &Caller) -> bool {
+/// Whether somebody calls, or CloudFormation in somebody's name. Protection is against them: Auto Scaling terminates
+/// protected instances all the same (EC2 guide, termination protection).
+pub(super) fn is_user(caller: &Caller) -> bool {
     !matches!(caller, Caller::Service(_)) || *caller == Caller::CLOUDFORMATION
 }
 

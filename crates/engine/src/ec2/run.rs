@@ -131,7 +131,7 @@ fn with_template(
     let mut base: RunInstancesRequest =
         recast(version.data.clone(), &RESPONSE_LAUNCH_TEMPLATE_DATA, &RUN_INSTANCES_REQUEST);
     // A group's subnet goes before the one of the template's network interface (Auto Scaling guide, launch templates).
-    if matches!(caller, Caller::Service(_)) && request.subnet_id.is_some() {
+    if !instance::is_user(caller) && request.subnet_id.is_some() {
         let subnet = request.subnet_id.take();
         let interfaces = base.network_interfaces.get_or_insert_default();
         if interfaces.is_empty() {
@@ -237,7 +237,7 @@ fn plan(
         tags.insert("aws:ec2launchtemplate:version".into(), from.version.to_string());
     }
     let common = Common {
-        requester: matches!(caller, Caller::Service(_)).then(|| cx.config.account.clone()),
+        requester: (!instance::is_user(caller)).then(|| cx.config.account.clone()),
         client_token: request.client_token,
         launch_template,
         user_data: request.user_data.as_deref().map(user_data).transpose()?.flatten(),

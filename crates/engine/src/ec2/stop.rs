@@ -27,7 +27,7 @@ pub(super) fn stop(
     let ids = existing(cx, &request.instance_ids)?;
     for id in &ids {
         let row = cx.ec2.instances.get(id).expect("the ids have been looked up");
-        if row.stop_protection && instance::heeds_protection(caller) && row.is_alive() {
+        if row.stop_protection && instance::is_user(caller) && row.is_alive() {
             return Err(Refusal::new(
                 "OperationNotPermitted",
                 format!(

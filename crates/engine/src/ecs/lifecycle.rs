@@ -185,9 +185,14 @@ fn interface_address(cx: &mut Engine, id: Hex32) -> Option<(String, Option<Strin
     }
     let configuration = task.network.as_ref()?.awsvpc_configuration.as_ref()?;
     let subnet = configuration.subnets.first().cloned();
-    // Our reading: the second half of the VPC's addresses is for tasks, so that none meets an instance's.
     let host = cx.chance.below("ecs.task-address", 1 << 15);
-    Some((format!("172.31.{}.{}", 128 + (host >> 8), host & 0xff), subnet))
+    let own = subnet.as_ref().and_then(|id| cx.ec2.subnets().get(id)).filter(|row| !row.default_for_zone);
+    let address = match own {
+        Some(own) => own.task_address(host).to_string(),
+        // Our reading: the second half of the default VPC's addresses is for tasks, so that none meets an instance's.
+        None => format!("172.31.{}.{}", 128 + (host >> 8), host & 0xff),
+    };
+    Some((address, subnet))
 }
 
 /// Lets a task wait for capacity.

@@ -90,11 +90,10 @@ fn outputs(engine: &mut Engine, name: &str) -> BTreeMap<String, String> {
     outputs.into_iter().map(|each| (each.output_key.unwrap(), each.output_value.unwrap())).collect()
 }
 
-/// Everything that EC2 holds, but for what comes and goes by itself.
+/// Everything that EC2 holds.
 fn held(engine: &Engine) -> Vec<String> {
     let mut held = Vec::new();
     engine.ec2.tell(&mut |table, key| held.push(format!("{table} {key}")));
-    held.retain(|line| !line.starts_with("ec2.nat-gateways"));
     held
 }
 

@@ -85,6 +85,13 @@ impl Subnet {
         Ipv4Addr::from_bits(self.cidr.base.to_bits() + 4 + n)
     }
 
+    /// An address for a task: of the upper half, where instances are seldom (our reading).
+    pub fn task_address(&self, draw: u64) -> Ipv4Addr {
+        let usable = self.usable_addresses();
+        let upper = u64::from(usable - usable / 2);
+        self.address(usable / 2 + u32::try_from(draw % upper).unwrap_or_default())
+    }
+
     /// Whether an interface can have that address here.
     pub(in crate::ec2) fn has(&self, address: Ipv4Addr) -> bool {
         let place = address.to_bits().checked_sub(self.cidr.base.to_bits() + 4);
@@ -365,7 +372,8 @@ impl Row for NatGateway {
     }
 
     fn resource(&self) -> Option<String> {
-        (self.state != NatGatewayState::Deleted).then(|| self.id.clone())
+        let gone = matches!(self.state, NatGatewayState::Deleted | NatGatewayState::Failed);
+        (!gone).then(|| self.id.clone())
     }
 
     fn deadline(&self) -> Option<Time> {
