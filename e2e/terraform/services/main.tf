@@ -249,6 +249,12 @@ resource "aws_ecs_service" "bridge" {
   deployment_minimum_healthy_percent = 50
   deployment_maximum_percent         = 200
 
+  # ECS writes the cluster's default strategy into a service that names none, and the next plan would replace it.
+  capacity_provider_strategy {
+    capacity_provider = aws_ecs_capacity_provider.this.name
+    weight            = 100
+  }
+
   deployment_circuit_breaker {
     enable   = true
     rollback = true

@@ -1,4 +1,4 @@
-# Buckets, repositories, topics, functions, keys and names. `step` is the change between two applies.
+# Buckets and repositories. `step` is the change between two applies.
 
 terraform {
   required_providers {
@@ -101,71 +101,4 @@ resource "aws_ecr_lifecycle_policy" "this" {
       action       = { type = "expire" }
     }]
   })
-}
-
-resource "aws_sns_topic" "this" {
-  name         = "storage"
-  display_name = "Step ${var.step}"
-}
-
-resource "aws_sns_topic_policy" "this" {
-  arn = aws_sns_topic.this.arn
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "step${var.step}"
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sns:Publish"
-      Resource  = aws_sns_topic.this.arn
-    }]
-  })
-}
-
-resource "aws_sqs_queue" "this" {
-  name = "storage"
-}
-
-resource "aws_sns_topic_subscription" "this" {
-  topic_arn            = aws_sns_topic.this.arn
-  protocol             = "sqs"
-  endpoint             = aws_sqs_queue.this.arn
-  raw_message_delivery = var.step == 2
-}
-
-resource "aws_kms_key" "this" {
-  description             = "Step ${var.step}"
-  deletion_window_in_days = 7
-}
-
-resource "aws_kms_alias" "this" {
-  name          = "alias/storage"
-  target_key_id = aws_kms_key.this.key_id
-}
-
-data "aws_vpc" "default" {
-  default = true
-}
-
-resource "aws_service_discovery_private_dns_namespace" "this" {
-  name = "storage.local"
-  vpc  = data.aws_vpc.default.id
-}
-
-resource "aws_service_discovery_service" "this" {
-  name = "app"
-
-  dns_config {
-    namespace_id   = aws_service_discovery_private_dns_namespace.this.id
-    routing_policy = "MULTIVALUE"
-
-    dns_records {
-      ttl  = 10 * var.step
-      type = "A"
-    }
-  }
-
-  health_check_custom_config {
-    failure_threshold = 1
-  }
 }
