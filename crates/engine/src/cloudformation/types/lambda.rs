@@ -163,7 +163,9 @@ fn update_function(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<()
                     shapes::PutFunctionConcurrencyRequest { function_name, reserved_concurrent_executions };
                 call(cx, request)?;
             }
-            None => drop(call(cx, shapes::DeleteFunctionConcurrencyRequest { function_name })?),
+            None => {
+                call(cx, shapes::DeleteFunctionConcurrencyRequest { function_name })?;
+            }
         }
     }
     let resource = cx.arn("lambda", format_args!("function:{name}"));
