@@ -14,7 +14,7 @@ import pytest
 from support.server import ROOT, Server, binary
 from support.terraform import Missing, Terraform
 
-CASES = ("capacity", "identity", "network", "observability", "scaling", "services", "storage")
+CASES = ("capacity", "identity", "network", "observability", "scaling", "services")
 # More at once would only make each other wait for the processor.
 AT_ONCE = 4
 EXAMPLE_WITHIN_SECS = 900
