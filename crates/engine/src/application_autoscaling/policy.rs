@@ -36,7 +36,8 @@ pub(super) fn put(
         (request.target_tracking_scaling_policy_configuration.is_some(), PolicyType::TargetTrackingScaling),
         (request.predictive_scaling_policy_configuration.is_some(), PolicyType::PredictiveScaling),
     ];
-    let policy_type = request.policy_type.or(before.as_ref().map(type_of)).unwrap_or(PolicyType::StepScaling);
+    let policy_type =
+        request.policy_type.or_else(|| before.as_ref().map(type_of)).unwrap_or(PolicyType::StepScaling);
     if let Some((_, other)) = given.iter().find(|(given, of)| *given && *of != policy_type) {
         return Err(validation(format!(
             "A configuration for {other} does not go with the policy type {policy_type}"

@@ -77,7 +77,7 @@ fn call(name: &str, values: Vec<Value>, frame: &mut dyn Frame) -> Value {
         }
         "METRIC_COUNT" => Value::Scalar(first.lines().len() as f64),
         "PERIOD" => {
-            let period = first.lines().first().map_or(frame.period(), |line| line.period);
+            let period = first.lines().first().map_or_else(|| frame.period(), |line| line.period);
             Value::Scalar(period.as_micros() as f64 / 1e6)
         }
         "TIME_SERIES" => {

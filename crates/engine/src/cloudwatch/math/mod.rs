@@ -314,7 +314,7 @@ impl Frame for Run<'_> {
             let query = self.math.queries.iter().find(|query| query.id == id);
             let label = query.and_then(|query| query.label.clone());
             let lines = self.value(&id).lines().into_iter();
-            lines.map(move |line| Line { label: label.clone().unwrap_or(line.label.clone()), ..line })
+            lines.map(move |line| Line { label: label.clone().unwrap_or_else(|| line.label.clone()), ..line })
         });
         lines.collect()
     }

@@ -9,10 +9,10 @@ pub(super) enum Tree {
     /// A query of the same request.
     Id(String),
     /// `[m1, m2]`
-    List(Vec<Tree>),
-    Call(String, Vec<Tree>),
-    Negative(Box<Tree>),
-    Binary(Operator, Box<Tree>, Box<Tree>),
+    List(Vec<Self>),
+    Call(String, Vec<Self>),
+    Negative(Box<Self>),
+    Binary(Operator, Box<Self>, Box<Self>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
