@@ -209,6 +209,16 @@ BUILD = [
     *[Step("sqs", "CreateQueue", {"QueueName": f"queue-{n}", "Attributes": {"RedrivePolicy": REDRIVE}}) for n in range(5)],
 ]
 
+BUILD += [
+    *[Step("s3", "CreateBucket", {"Bucket": f"pages-{n}"}) for n in range(5)],
+    Step("s3", "PutBucketVersioning", {"Bucket": "pages-1", "VersioningConfiguration": {"Status": "Enabled"}}),
+    *[Step("s3", "PutObject", {"Bucket": "pages-0", "Key": f"key/{n}", "Body": b"x"}) for n in range(5)],
+    *[Step("s3", "PutObject", {"Bucket": "pages-1", "Key": f"key/{n % 2}", "Body": str(n).encode()}) for n in range(5)],
+    *[Step("s3", "CreateMultipartUpload", {"Bucket": "pages-0", "Key": f"key/{n % 2}"}, keep={"upload": "UploadId", "uploaded": "Key"}) for n in range(5)],
+    *[Step("s3", "UploadPart", {"Bucket": "pages-0", "Key": "$uploaded", "UploadId": "$upload", "PartNumber": n, "Body": str(n).encode()}) for n in range(1, 6)],
+    *[Step("ecr", "CreateRepository", {"repositoryName": f"pages/{n}"}) for n in range(5)],
+]
+
 QUERIES = [{"Id": f"q{n}", "MetricStat": {"Metric": {"Namespace": "pages", "MetricName": f"m{n}"}, "Period": 60, "Stat": "Sum"}} for n in range(5)]
 
 # (arguments, page size); a page size of None: the operation chooses.
@@ -249,6 +259,13 @@ PAGED = {
     ("sqs", "ListQueues"): ({}, 2),
     # Looking events up is an event too: only those of one name stay the same.
     ("cloudtrail", "LookupEvents"): ({"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "CreateLogGroup"}]}, 2),
+    ("s3", "ListBuckets"): ({}, 2),
+    ("s3", "ListObjects"): ({"Bucket": "pages-0"}, 2),
+    ("s3", "ListObjectsV2"): ({"Bucket": "pages-0", "Prefix": "key/"}, 2),
+    ("s3", "ListObjectVersions"): ({"Bucket": "pages-1"}, 2),
+    ("s3", "ListMultipartUploads"): ({"Bucket": "pages-0"}, 2),
+    ("s3", "ListParts"): ({"Bucket": "pages-0", "Key": "$uploaded", "UploadId": "$upload"}, 2),
+    ("ecr", "DescribeRepositories"): ({}, 2),
     ("ecs", "ListClusters"): ({}, 2),
     ("ecs", "ListContainerInstances"): ({"cluster": "cluster-0"}, 2),
     ("ecs", "ListTaskDefinitions"): ({}, 2),
@@ -337,6 +354,8 @@ PAGES_MAX = 200
 
 # Nobody makes a second one of these; a key has one policy.
 ALONE = {("ec2", "DescribeDhcpOptions"), ("ec2", "DescribeFlowLogs"), ("kms", "ListKeyPolicies")}
+# Without a registry there are no images.
+EMPTY = {("ecr", "DescribeImages"), ("ecr", "ListImages")}
 
 
 @pytest.fixture(scope="module")
@@ -374,5 +393,5 @@ def test_pages(player, service, operation):
 
 
 def test_every_paginator_has_a_case():
-    known = set(PAGED) | ALONE
+    known = set(PAGED) | ALONE | EMPTY
     assert set(operations.paginators()) - known == set()

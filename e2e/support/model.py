@@ -44,9 +44,35 @@ def problems(operation, protocol, body):
                 _walk_data(shape, raw, operation.name, found, timestamps=lambda value: hasattr(value, "tzinfo"))
         elif shape is not None:
             found.append(f"{operation.name}: an empty body")
+    elif protocol == "rest-xml":
+        _walk_rest_document(operation, body, found)
     else:
         _walk_document(operation, protocol, ElementTree.fromstring(body), found)
     return found
+
+
+def _walk_rest_document(operation, body, found):
+    """S3: a document of the members that are in no header, or of the one member that is the body."""
+    shape = operation.output_shape
+    payload = shape.serialization.get("payload") if shape is not None else None
+    if payload is not None and shape.members[payload].type_name != "structure":
+        return
+    inside = {name: member for name, member in (shape.members if shape is not None else {}).items() if "location" not in member.serialization}
+    if not inside:
+        if body:
+            found.append(f"{operation.name}: no member is in the body, and it got {body!r}")
+        return
+    root = ElementTree.fromstring(body)
+    if payload is not None:
+        inside = {payload: shape.members[payload]}
+        expected = shape.members[payload].serialization.get("name", payload)
+        if _tag(root)[0] != expected:
+            found.append(f"the root is {_tag(root)[0]}, not {expected}")
+        _walk_element(shape.members[payload], root, operation.name, found)
+    elif len(inside) == 1 and _tag(root)[0] in inside:
+        _walk_element(inside[_tag(root)[0]], root, operation.name, found) if root.text else None
+    else:
+        _walk_elements(shape, list(root), operation.name, found)
 
 
 def _is_number(value):
@@ -109,6 +135,8 @@ def _choices(shape):
 
 def _required(shape, present, path, found):
     for name in shape.required_members:
+        if shape.members[name].serialization.get("xmlAttribute"):
+            continue
         if shape.members[name].serialization.get("name", name) not in present:
             found.append(f"{path}.{name}: is required and missing")
 

@@ -137,6 +137,9 @@ fn s3(violation: &Violation) -> Refusal {
         Constraint::Required if violation.path.len() == 1 && is_document => {
             Refusal::new("MissingRequestBodyError", "Request Body is empty")
         }
+        _ if matches!(violation.path.last(), Some(Step::Member(member)) if member.name == "LocationConstraint") => {
+            Refusal::new("InvalidLocationConstraint", "The specified location-constraint is not valid")
+        }
         _ if is_document => rest_xml::malformed(),
         Constraint::Required => {
             Refusal::new("InvalidRequest", format!("Missing required parameter: {}.", member.wire))
