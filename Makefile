@@ -55,8 +55,13 @@ codegen: $(MODELS) $(RESOURCE_TYPES) | tools ## crates/shapes from the service m
 	@cargo xtask codegen --models "$$PWD/$(MODELS)" --resource-types "$$PWD/$(RESOURCE_TYPES)"
 
 .PHONY: test-codegen
-test-codegen: codegen ## Regenerating crates/shapes changes nothing that is committed
-	@git diff --exit-code -- crates/shapes
+test-codegen: codegen coverage ## Regenerating crates/shapes and docs/coverage.md changes nothing that is committed
+	@git diff --exit-code -- crates/shapes docs/coverage.md
+
+.PHONY: coverage
+coverage: | tools ## docs/coverage.md from the code: what acts, what is kept without effect, what is absent
+	@cargo run --quiet -- coverage --markdown > docs/coverage.md.new
+	mv docs/coverage.md.new docs/coverage.md
 
 .PHONY: test-e2e
 test-e2e: $(VENV)/ready | tools ## The stock clients against a running server
@@ -143,5 +148,6 @@ $(RESOURCE_TYPES): $(VENV)/ready xtask/resource_types.txt
 	names = [line.strip() for line in lines if line.startswith("AWS::")]
 	schema = lambda name: wheel.read(f"cfnlint/data/schemas/resources/{hashes[name]}.json")
 	[(folder / (name.replace("::", "-") + ".json")).write_bytes(schema(name)) for name in names]
+	(folder / "names.txt").write_text("".join(name + "\n" for name in sorted(hashes)))
 	PYTHON
 	touch $@

@@ -76,7 +76,8 @@ def test_a_waiting_task_tells_why(world):
 
 def test_coverage_lists_every_operation(world):
     services = world.page("/_capstan/coverage")["services"]
-    assert {(row["name"], name) for row in services for name in row["acts"]} == set(operations.listed())
+    built = {(row["name"], name) for row in services for name in [*row["acts"], *(entry["operation"] for entry in row["inert"])]}
+    assert built == set(operations.listed())
     # Every setting named is a member of an operation's input or of a shape, or a key of its attributes.
     for row in services:
         model = operations.model(row["name"])
@@ -84,6 +85,7 @@ def test_coverage_lists_every_operation(world):
             name, _, path = entry["setting"].partition(".")
             shape = model.operation_model(name).input_shape if name in model.operation_names else model.shape_for(name)
             assert {path.partition(".")[0], "Attributes"} & set(shape.members) and entry["why"], entry
+        assert {*row["absent"], *(name for service, name in built if service == row["name"])} == set(model.operation_names)
     shown = capstan(world, "coverage")
     assert shown.returncode == 0 and "ecs" in shown.stdout
 

@@ -39,11 +39,19 @@ pub(crate) fn run(folder: &Path) -> Result<String, String> {
         services.entry(module).or_default().resource_type(name, &constant, &schema)?;
     }
 
+    // Of the services that have types here, what else there is: names only.
+    let all = folder.join("names.txt");
+    let all = std::fs::read_to_string(&all).map_err(|e| format!("{}: {e}", all.display()))?;
+    let service = |name: &str| name.rsplit_once("::").map(|(service, _)| service.to_owned());
+    let known: BTreeSet<Option<String>> = names.iter().map(|name| service(name)).collect();
+    let absent = all.lines().filter(|name| !names.contains(name) && known.contains(&service(name)));
+    let absent: String = absent.map(|name| format!("    {name:?},\n")).collect();
+
     let out = root.join("crates/shapes/src/resource_types");
     std::fs::create_dir_all(&out).map_err(|e| format!("{}: {e}", out.display()))?;
     let modules: String = services.keys().map(|module| format!("mod {module};\n")).collect();
     let code = format!(
-        "{HEAD}{modules}\nuse crate::ResourceType;\n\n/// Sorted by name.\npub static RESOURCE_TYPES: &[&ResourceType] = &[\n{listed}];\n"
+        "{HEAD}{modules}\nuse crate::ResourceType;\n\n/// Sorted by name.\npub static RESOURCE_TYPES: &[&ResourceType] = &[\n{listed}];\n\n/// Other types of the same services, sorted.\npub static ABSENT_RESOURCE_TYPES: &[&str] = &[\n{absent}];\n"
     );
     write_if_changed(&out.join("mod.rs"), &code)?;
     let mut lines = code.lines().count();

@@ -61,6 +61,9 @@ pub(crate) struct BillArgs {
 pub(crate) struct CoverageArgs {
     #[command(flatten)]
     server: ServerArgs,
+    /// Prints the page docs/coverage.md of this very program, without asking a server
+    #[arg(long)]
+    markdown: bool,
 }
 
 pub(crate) fn env(args: &EnvArgs) -> Result<(), String> {
@@ -167,6 +170,10 @@ pub(crate) fn bill(args: &BillArgs) -> Result<(), String> {
 }
 
 pub(crate) fn coverage(args: &CoverageArgs) -> Result<(), String> {
+    if args.markdown {
+        say!("{}", capstan_server::gateway::Coverage::of_engine().markdown().trim_end());
+        return Ok(());
+    }
     let answer = call(&args.server, Method::GET, "/_capstan/coverage", None)?;
     say!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default());
     Ok(())

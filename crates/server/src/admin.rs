@@ -106,7 +106,7 @@ impl Backend {
                 json_page(StatusCode::OK, self.health())
             }
             (&Method::GET, "/_capstan/coverage") => {
-                json_page(StatusCode::OK, gateway::coverage(&capstan_engine::inert()))
+                json_page(StatusCode::OK, gateway::Coverage::of_engine().json())
             }
             (&Method::GET, "/_capstan/bill") => {
                 let bill = self.0.control.look(bill).await;

@@ -60,7 +60,7 @@ pub mod sts;
 
 pub use refusal::{ErrorMember, Refusal};
 pub use resource_type::{ResourceType, resource_type};
-pub use resource_types::RESOURCE_TYPES;
+pub use resource_types::{ABSENT_RESOURCE_TYPES, RESOURCE_TYPES};
 pub use schema::{
     ErrorShape, Kind, Member, Operation, Place, Protocol, Requirement, Rest, Schema, Service, TimeFormat,
 };

@@ -57,6 +57,11 @@ pub const INERT: &[(&str, &str)] = &[
     ("ExecuteChangeSet.RetainExceptOnCreate", "the DeletionPolicy of the template decides"),
 ];
 
+/// The resource types that templates may use, sorted by name, each with the reason why nothing acts behind it if nothing does.
+pub fn resource_types() -> std::collections::BTreeMap<&'static str, Option<&'static str>> {
+    types::all().collect()
+}
+
 /// The tables of CloudFormation.
 #[derive(Clone, Debug, Default)]
 pub struct CloudFormation {

@@ -21,17 +21,19 @@ pub use rows::Repository;
 
 /// Settings that are taken and do nothing, and why.
 pub const INERT: &[(&str, &str)] = &[
-    ("CreateRepository.EncryptionConfiguration", "kept and shown; no image is kept"),
-    ("CreateRepository.ImageScanningConfiguration", "kept and shown; no image is scanned"),
-    ("CreateRepository.ImageTagMutability", "kept and shown; no image is pushed"),
+    ("CreateRepository.encryptionConfiguration", "kept and shown; no image is kept"),
+    ("CreateRepository.imageScanningConfiguration", "kept and shown; no image is scanned"),
+    ("CreateRepository.imageTagMutability", "kept and shown; no image is pushed"),
     (
-        "CreateRepository.RepositoryName",
+        "CreateRepository",
         "there is no registry: images cannot be pushed or pulled, and lists of them are empty",
     ),
-    ("DeleteRepository.Force", "no repository ever has images"),
-    ("GetAuthorizationToken.RegistryIds", "the token opens nothing"),
-    ("PutLifecyclePolicy.LifecyclePolicyText", "kept and shown; no image expires"),
-    ("SetRepositoryPolicy.PolicyText", "kept and shown, not enforced"),
+    ("DeleteRepository.force", "no repository ever has images"),
+    ("GetAuthorizationToken", "the token opens nothing"),
+    ("PutImageScanningConfiguration", "kept and shown; no image is scanned"),
+    ("PutImageTagMutability", "kept and shown; no image is pushed"),
+    ("PutLifecyclePolicy", "kept and shown; no image expires"),
+    ("SetRepositoryPolicy", "kept and shown, not enforced"),
 ];
 
 /// The tables of ECR.

@@ -3,6 +3,8 @@
 //! An object's bytes are shared, not copied: with the request that brought them, with copies of the object and with every
 //! answer that carries them or a range of them. Digests are found where requests are read ([`digested`]). The one copy that is
 //! made here joins the parts of an upload, so that an object is always one piece ([`S3::object`]).
+//!
+//! Presigned URLs work, and do not expire: signatures are not verified.
 
 mod acl;
 mod bucket;
@@ -49,32 +51,29 @@ pub const INERT: &[(&str, &str)] = &[
     ("DeleteObject.BypassGovernanceRetention", "nothing is locked"),
     ("DeleteObject.MFA", "there are no MFA devices"),
     ("GetObject.RequestPayer", "nobody pays"),
-    (
-        "PutBucketAccelerateConfiguration.AccelerateConfiguration",
-        "kept and shown; there are no edge locations",
-    ),
-    ("PutBucketAcl.AccessControlPolicy", "kept and shown; the account's own callers may do everything"),
-    ("PutBucketCors.CORSConfiguration", "kept and shown; no browser is answered"),
+    ("PutBucketAccelerateConfiguration", "kept and shown; there are no edge locations"),
+    ("PutBucketAcl", "kept and shown; the account's own callers may do everything"),
+    ("PutBucketCors", "kept and shown; no browser is answered"),
     (
         "PutBucketEncryption.ServerSideEncryptionConfiguration",
         "kept and shown on new objects; nothing is encrypted",
     ),
-    ("PutBucketLifecycleConfiguration.Rules.Transitions", "kept and shown; storage classes are names only"),
     (
-        "PutBucketLifecycleConfiguration.Rules.NoncurrentVersionTransitions",
+        "PutBucketLifecycleConfiguration.LifecycleConfiguration.Rules.Transitions",
         "kept and shown; storage classes are names only",
     ),
-    ("PutBucketLogging.BucketLoggingStatus", "kept and shown; no access logs are written"),
     (
-        "PutBucketNotificationConfiguration.NotificationConfiguration",
-        "kept and shown; nobody is told of objects",
+        "PutBucketLifecycleConfiguration.LifecycleConfiguration.Rules.NoncurrentVersionTransitions",
+        "kept and shown; storage classes are names only",
     ),
-    ("PutBucketOwnershipControls.OwnershipControls", "kept and shown; there is one owner"),
-    ("PutBucketPolicy.Policy", "kept and shown; the account's own callers may do everything"),
-    ("PutBucketReplication.ReplicationConfiguration", "kept and shown; nothing is replicated"),
-    ("PutBucketRequestPayment.RequestPaymentConfiguration", "kept and shown; nobody pays"),
-    ("PutBucketVersioning.MFADelete", "there are no MFA devices"),
-    ("PutBucketWebsite.WebsiteConfiguration", "kept and shown; there is no website endpoint"),
+    ("PutBucketLogging", "kept and shown; no access logs are written"),
+    ("PutBucketNotificationConfiguration", "kept and shown; nobody is told of objects"),
+    ("PutBucketOwnershipControls", "kept and shown; there is one owner"),
+    ("PutBucketPolicy", "kept and shown; the account's own callers may do everything"),
+    ("PutBucketReplication", "kept and shown; nothing is replicated"),
+    ("PutBucketRequestPayment", "kept and shown; nobody pays"),
+    ("PutBucketVersioning.MFA", "there are no MFA devices"),
+    ("PutBucketWebsite", "kept and shown; there is no website endpoint"),
     (
         "PutObject.Body",
         "all objects together keep 4 GiB in memory, a request carries 100 MiB; beyond that uploads are refused",
@@ -82,10 +81,12 @@ pub const INERT: &[(&str, &str)] = &[
     ("PutObject.ObjectLockMode", "nothing is locked"),
     ("PutObject.SSECustomerKey", "taken and forgotten; nothing is encrypted"),
     ("PutObject.ServerSideEncryption", "kept and shown; nothing is encrypted"),
-    ("PutObjectAcl.AccessControlPolicy", "kept and shown; the account's own callers may do everything"),
-    ("PutObjectLockConfiguration.ObjectLockConfiguration", "kept and shown; nothing is locked"),
-    ("PutPublicAccessBlock.PublicAccessBlockConfiguration", "kept and shown; nobody comes from outside"),
-    ("X-Amz-Expires", "presigned URLs do not expire: signatures are not verified"),
+    ("PutObjectAcl", "kept and shown; the account's own callers may do everything"),
+    ("PutObjectLockConfiguration", "kept and shown; nothing is locked"),
+    (
+        "PutPublicAccessBlock.PublicAccessBlockConfiguration",
+        "public policies are refused; else kept and shown: nobody comes from outside",
+    ),
 ];
 
 /// The tables of S3.

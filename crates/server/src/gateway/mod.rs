@@ -21,7 +21,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
 pub use capstan_wire::RequestId;
-pub use coverage::{Inert, coverage};
+pub use coverage::Coverage;
 pub use serve::Gateway;
 
 /// Who calls, as far as the request tells. Nothing in here is verified.

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Backend, Body, Caller, Gateway, Limits, RequestId, coverage, whole};
+use super::{Backend, Body, Caller, Gateway, Limits, RequestId, whole};
 
 /// Describes any cluster it is asked for, with the caller as its status; refuses everything else.
 #[derive(Clone)]
@@ -295,18 +295,4 @@ fn http2_with_prior_knowledge() {
         drop(client);
         connection.await.expect("joined").expect("a connection that ends well");
     });
-}
-
-#[test]
-fn coverage_lists_what_acts_and_what_does_not() {
-    let page = coverage(&[("sts", &[("GetCallerIdentity.x", "nobody asks")])]);
-    let services = page["services"].as_array().expect("services");
-    let sts = services.iter().find(|service| service["name"] == "sts").expect("sts");
-    assert_eq!(sts["acts"].to_string(), r#"["GetCallerIdentity"]"#);
-    assert_eq!(
-        sts["acceptedWithoutEffect"].to_string(),
-        r#"[{"setting":"GetCallerIdentity.x","why":"nobody asks"}]"#
-    );
-    let ecs = services.iter().find(|service| service["name"] == "ecs").expect("ecs");
-    assert_eq!(ecs["acceptedWithoutEffect"].to_string(), "[]");
 }

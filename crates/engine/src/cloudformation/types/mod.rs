@@ -79,3 +79,8 @@ pub(crate) fn handler(type_name: &str) -> Option<&'static Handler> {
 pub(crate) fn of(type_name: &str) -> &'static Handler {
     handler(type_name).unwrap_or(&PLACEHOLDER)
 }
+
+/// Every resource type that has a handler, and why nothing acts behind it if nothing does.
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    HANDLERS.iter().copied().flatten().map(|handler| (handler.type_name, handler.inert))
+}
