@@ -126,7 +126,7 @@ $(MODELS): $(VENV)/ready xtask/operations.txt
 	@echo "unpacking the service models of botocore $(BOTOCORE) into $@"
 	rm -rf $@
 	data=$$($(VENV)/bin/python -c 'import botocore, pathlib; print(pathlib.Path(botocore.__file__).parent / "data")')
-	sed -n 's/#.*//; s/^\([a-z0-9]*\) \(20[0-9-]*\)$$/\1\/\2/p' xtask/operations.txt | while read -r model; do
+	sed -n 's/#.*//; s/^\([a-z0-9-]*\) \(20[0-9-]*\)$$/\1\/\2/p' xtask/operations.txt | while read -r model; do
 	    mkdir -p "$@/$$model"
 	    gunzip --stdout "$$data/$$model/service-2.json.gz" > "$@/$$model/service-2.json"
 	done
