@@ -259,11 +259,11 @@ pub(super) fn has_conditional(changes: &[PropertyChange]) -> bool {
 
 /// The name that the template gives the resource and that its replacement would have, too.
 fn kept_name(schema: &ResourceType, made: &Made, fresh: &Made) -> Option<String> {
-    let is_kept = |name: &&str| {
+    let is_kept = |name: &&'static str| {
         !schema.read_only.contains(name)
             && fresh.properties.get(*name).is_some_and(|value| made.properties.get(*name) == Some(value))
     };
-    let named = !schema.identifier.is_empty() && schema.identifier.iter().all(|name| is_kept(&name));
+    let named = !schema.identifier.is_empty() && schema.identifier.iter().all(is_kept);
     let name = fresh.properties.get(*schema.identifier.first()?)?;
     named.then(|| super::resource::scalar(name))
 }

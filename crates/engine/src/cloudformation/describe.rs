@@ -5,8 +5,8 @@ use capstan_shapes::cloudformation::{
     DescribeStackEventsRequest, DescribeStackEventsResponse, DescribeStackResourceRequest,
     DescribeStackResourceResponse, DescribeStackResourcesRequest, DescribeStackResourcesResponse,
     DescribeStacksRequest, DescribeStacksResponse, ListStackResourcesRequest, ListStackResourcesResponse,
-    ListStacksRequest, ListStacksResponse, Output, Parameter, RollbackConfiguration, Stack as StackShape,
-    StackDriftInformation, StackDriftInformationSummary, StackDriftStatus, StackEvent as StackEventShape,
+    ListStacksRequest, ListStacksResponse, Output, Parameter, Stack as StackShape, StackDriftInformation,
+    StackDriftInformationSummary, StackDriftStatus, StackEvent as StackEventShape,
     StackResource as StackResourceShape, StackResourceDetail, StackResourceDriftInformation,
     StackResourceDriftInformationSummary, StackResourceDriftStatus, StackResourceSummary, StackSummary, Tag,
 };
@@ -216,9 +216,7 @@ pub(super) fn shape(stack: &Stack) -> StackShape {
         creation_time: stack.created,
         deletion_time: stack.deleted,
         last_updated_time: stack.updated,
-        rollback_configuration: Some(
-            settings.rollback_configuration.clone().unwrap_or_else(RollbackConfiguration::default),
-        ),
+        rollback_configuration: Some(settings.rollback_configuration.clone().unwrap_or_default()),
         stack_status: stack.status,
         stack_status_reason: stack.status_reason.clone().filter(|reason| reason != "User Initiated"),
         disable_rollback: Some(settings.disable_rollback),

@@ -244,10 +244,10 @@ pub(crate) fn recreation(resource_type: &ResourceType, path: &str) -> Recreation
     let below = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let touches = |listed: &&str| below(path, listed) || below(listed, path);
-    if resource_type.create_only.iter().any(|listed| touches(&listed)) {
+    let touches = |listed: &&'static str| below(path, listed) || below(listed, path);
+    if resource_type.create_only.iter().any(touches) {
         Recreation::Always
-    } else if resource_type.conditional_create_only.iter().any(|listed| touches(&listed)) {
+    } else if resource_type.conditional_create_only.iter().any(touches) {
         Recreation::Conditionally
     } else {
         Recreation::Never

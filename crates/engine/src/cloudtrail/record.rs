@@ -92,14 +92,10 @@ impl Record {
     }
 
     pub(super) fn username(&self, cx: &Engine) -> Option<String> {
-        match self.caller.as_ref()? {
-            caller => {
-                let (id, arn) = crate::sts::identity(cx, caller);
-                let session = id.split_once(':').map(|(_, session)| session);
-                let user = arn.split_once(":user/").and_then(|(_, user)| user.rsplit('/').next());
-                Some(session.or(user).unwrap_or("root").to_owned())
-            }
-        }
+        let (id, arn) = crate::sts::identity(cx, self.caller.as_ref()?);
+        let session = id.split_once(':').map(|(_, session)| session);
+        let user = arn.split_once(":user/").and_then(|(_, user)| user.rsplit('/').next());
+        Some(session.or(user).unwrap_or("root").to_owned())
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn root(
         size,
         kind,
         iops: given.iops.or(iops),
-        throughput: given.throughput.or((kind == VolumeType::Gp3).then_some(125)),
+        throughput: given.throughput.or_else(|| (kind == VolumeType::Gp3).then_some(125)),
         encrypted: given.encrypted == Some(true),
         delete_on_termination: given.delete_on_termination.unwrap_or(true),
     })

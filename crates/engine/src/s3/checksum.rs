@@ -321,8 +321,9 @@ mod tests {
         let check = |md5: Option<&str>, given: &[(Algorithm, &str)], expect: &str| {
             let given: Vec<_> =
                 given.iter().map(|(algorithm, text)| (*algorithm, (*text).to_owned())).collect();
-            let code =
-                verified(b"123456789", md5, &given, None).err().map_or("ok".into(), |refusal| refusal.code);
+            let code = verified(b"123456789", md5, &given, None)
+                .err()
+                .map_or_else(|| "ok".into(), |refusal| refusal.code);
             assert_eq!(code, expect, "{md5:?} {given:?}");
         };
         check(None, &[], "ok");

@@ -240,7 +240,7 @@ fn current(rule: &shapes::LifecycleRule, object: &Object, count: usize) -> Optio
         return (takes && count == 1).then(|| days_after(object.modified, expiration.days.unwrap_or(0)));
     }
     let of_days = expiration.days.map(|days| days_after(object.modified, days));
-    of_days.or(expiration.date.map(|date| date.max(object.modified)))
+    of_days.or_else(|| expiration.date.map(|date| date.max(object.modified)))
 }
 
 /// Takes what has expired: a current version as DeleteObject does, anything else for good.

@@ -93,14 +93,14 @@ pub(super) fn encrypt(
 ) {
     let rule = bucket.settings.encryption.rules.first();
     let default = rule.and_then(|rule| rule.apply_server_side_encryption_by_default.as_ref());
-    traits.encryption = asked.or(default.map(|default| default.sse_algorithm)).unwrap_or_default();
+    traits.encryption = asked.or_else(|| default.map(|default| default.sse_algorithm)).unwrap_or_default();
     if traits.encryption == shapes::ServerSideEncryption::Aes256 {
         return;
     }
     let of_bucket =
         || default.filter(|_| asked.is_none()).and_then(|default| default.kms_master_key_id.clone());
     traits.kms_key = key.or_else(of_bucket);
-    let bucket_key = bucket_key.or(rule.and_then(|rule| rule.bucket_key_enabled));
+    let bucket_key = bucket_key.or_else(|| rule.and_then(|rule| rule.bucket_key_enabled));
     traits.bucket_key = bucket_key.filter(|enabled| *enabled);
 }
 

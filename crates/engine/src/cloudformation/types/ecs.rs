@@ -306,7 +306,7 @@ fn update_provider(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<()
         request.name.clone_from(&new.physical_id);
         // What the template does not have any more is as if it had never been there.
         if let Some(provider) = &mut request.auto_scaling_group_provider {
-            provider.managed_scaling.get_or_insert(shapes::ManagedScaling {
+            provider.managed_scaling.get_or_insert_with(|| shapes::ManagedScaling {
                 status: Some(shapes::ManagedScalingStatus::Disabled),
                 ..Default::default()
             });

@@ -60,8 +60,9 @@ impl Frame for Table {
 fn shown(value: Value) -> String {
     let line = |line: &Line| {
         let at = |minute: i64| line.points.get(&Time::from_secs(minute * 60));
-        let value =
-            |minute| at(minute).map_or(".".to_owned(), |value| format!("{}", (value * 1e3).round() / 1e3));
+        let value = |minute| {
+            at(minute).map_or_else(|| ".".to_owned(), |value| format!("{}", (value * 1e3).round() / 1e3))
+        };
         (0..MINUTES).map(value).collect::<Vec<_>>().join(" ")
     };
     match value {

@@ -198,13 +198,13 @@ pub(in crate::ec2) fn associate(
         }
     }
     let id = address.id.clone();
-    if let Some(other) = of_interface(cx, &target) {
-        if request.allow_reassociation != Some(true) {
-            return Err(Refusal::new(
-                "Resource.AlreadyAssociated",
-                format!("resource {target} is already associated with address {}", other.ip),
-            ));
-        }
+    if let Some(other) = of_interface(cx, &target)
+        && request.allow_reassociation != Some(true)
+    {
+        return Err(Refusal::new(
+            "Resource.AlreadyAssociated",
+            format!("resource {target} is already associated with address {}", other.ip),
+        ));
     }
     dry_run(request.dry_run)?;
     release_from(cx, &target);

@@ -574,7 +574,8 @@ fn described(cx: &Engine, rule: &SecurityGroupRule) -> ec2::SecurityGroupRule {
 
 /// Rules of one direction as a group's description has them: those with the same protocol and ports together.
 pub(super) fn permissions(cx: &Engine, rules: &[&SecurityGroupRule], egress: bool) -> Vec<IpPermission> {
-    let mut together: BTreeMap<(&str, Option<i32>, Option<i32>), Vec<&SecurityGroupRule>> = BTreeMap::new();
+    type Ports<'a> = (&'a str, Option<i32>, Option<i32>);
+    let mut together: BTreeMap<Ports<'_>, Vec<&SecurityGroupRule>> = BTreeMap::new();
     for rule in rules.iter().filter(|rule| rule.egress == egress) {
         together.entry((&rule.protocol, rule.from_port, rule.to_port)).or_default().push(rule);
     }
