@@ -352,8 +352,8 @@ LARGEST = {
 # More than any of these lists needs.
 PAGES_MAX = 200
 
-# Nobody makes a second one of these; a key has one policy.
-ALONE = {("ec2", "DescribeDhcpOptions"), ("ec2", "DescribeFlowLogs"), ("kms", "ListKeyPolicies")}
+# Nobody makes a second one of these; a key has one policy, and a warm pool no instance.
+ALONE = {("autoscaling", "DescribeWarmPool"), ("ec2", "DescribeDhcpOptions"), ("ec2", "DescribeFlowLogs"), ("kms", "ListKeyPolicies")}
 # Without a registry there are no images.
 EMPTY = {("ecr", "DescribeImages"), ("ecr", "ListImages")}
 

@@ -54,6 +54,35 @@ pub const INERT: &[(&str, &str)] = &[
     ("CreateStack.ResourceTypes", "permissions are not enforced"),
     ("CreateStack.RoleARN", "kept and shown; permissions are not enforced"),
     ("CreateStack.RollbackConfiguration", "kept and shown; alarms do not stop an operation"),
+    (
+        "AWS::AutoScaling::AutoScalingGroup.MixedInstancesPolicy.InstancesDistribution.DistributionSegments",
+        "the API of groups does not have it",
+    ),
+    (
+        "AWS::CloudWatch::Alarm.ActionConfiguration",
+        "the API of alarms does not have it; so with EvaluationWindow, WarmUpConfiguration and composite alarms' ActionConfiguration",
+    ),
+    (
+        "AWS::ECS::Service.DeploymentConfiguration.EarlySuccessCriteria",
+        "the API of services does not have it; so with DeploymentCircuitBreaker.ThresholdConfiguration and .ResetOnHealthyTask",
+    ),
+    (
+        "AWS::ECS::Service.GatewayConnectors",
+        "the API of services does not have it; so with Monitoring and VpcLatticeConfigurations.AdvancedConfiguration",
+    ),
+    ("AWS::ElasticLoadBalancingV2::Listener.ListenerAttributes", "listeners have no attributes here"),
+    (
+        "AWS::ElasticLoadBalancingV2::ListenerRule.Conditions.SourceIpConfig.IpAddressType",
+        "the API of rules does not have it",
+    ),
+    (
+        "AWS::ElasticLoadBalancingV2::LoadBalancer.MinimumLoadBalancerCapacity",
+        "there is no capacity to reserve; so with EnableCapacityReservationProvisionStabilize, Ipv4IpamPoolId and EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic",
+    ),
+    (
+        "AWS::Logs::LogGroup.DataProtectionPolicy",
+        "log events are not masked; so with FieldIndexPolicies, BearerTokenAuthenticationEnabled and ResourcePolicyDocument",
+    ),
     ("ExecuteChangeSet.RetainExceptOnCreate", "the DeletionPolicy of the template decides"),
 ];
 

@@ -2,6 +2,7 @@
 
 use capstan_shapes::Refusal;
 use capstan_shapes::fis as shapes;
+use serde_json::Value as Json;
 
 use super::super::resource::{Handler, Progress, Resource, always, call};
 use super::common::{attributes, tag_changes};
@@ -17,8 +18,20 @@ pub(super) const HANDLERS: &[Handler] = &[Handler {
     attributes: |_, resource| attributes([("Id", resource.physical_id.clone())]),
 }];
 
+/// The API calls the place of reports otherwise.
+fn as_request(resource: &Resource) -> Resource {
+    let mut resource = resource.clone();
+    if let Some(Json::Object(configuration)) = resource.properties.get_mut("ExperimentReportConfiguration")
+        && let Some(Json::Object(outputs)) = configuration.get_mut("Outputs")
+        && let Some(place) = outputs.shift_remove("ExperimentReportS3Configuration")
+    {
+        outputs.insert("s3Configuration".to_owned(), place);
+    }
+    resource
+}
+
 fn create_template(cx: &mut Engine, resource: &Resource) -> Result<String, Refusal> {
-    let mut request: shapes::CreateExperimentTemplateRequest = resource.request(&[])?;
+    let mut request: shapes::CreateExperimentTemplateRequest = as_request(resource).request(&[])?;
     request.client_token.clone_from(&resource.request_token);
     request.tags = Some(resource.all_tags()).filter(|tags| !tags.is_empty());
     let made = call(cx, request)?.experiment_template.unwrap_or_default();
@@ -26,7 +39,7 @@ fn create_template(cx: &mut Engine, resource: &Resource) -> Result<String, Refus
 }
 
 fn update_template(cx: &mut Engine, old: &Resource, new: &Resource) -> Result<(), Refusal> {
-    let mut request: shapes::UpdateExperimentTemplateRequest = new.request(&[])?;
+    let mut request: shapes::UpdateExperimentTemplateRequest = as_request(new).request(&[])?;
     request.id.clone_from(&new.physical_id);
     // An empty log configuration is none (FIS guide, monitoring-logging).
     if old.get("LogConfiguration").is_some() {

@@ -84,3 +84,18 @@ pub(crate) fn of(type_name: &str) -> &'static Handler {
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     HANDLERS.iter().copied().flatten().map(|handler| (handler.type_name, handler.inert))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_resource_type_has_one_handler_and_every_handler_a_resource_type() {
+        let mut names: Vec<&str> =
+            HANDLERS.iter().copied().flatten().map(|handler| handler.type_name).collect();
+        names.retain(|name| !name.starts_with("Custom::"));
+        names.sort_unstable();
+        let known: Vec<&str> = capstan_shapes::RESOURCE_TYPES.iter().map(|known| known.name).collect();
+        assert_eq!(names, known);
+    }
+}
