@@ -169,7 +169,7 @@ fn a_service_behind_a_balancer_comes_up_changes_and_goes() {
     let engine = world.engine();
     let group = engine.autoscaling().groups().iter().next().expect("a group");
     assert!(group.tags["aws:cloudformation:stack-name"].propagate);
-    assert_eq!(group.new_instances_protected, true);
+    assert!(group.new_instances_protected);
 
     // A new revision rolls out in place.
     update(&mut world, TEMPLATE, &[("Version", "two")]);

@@ -134,10 +134,10 @@ fn routes() {
     );
     refused(
         "/",
-        &[target("AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken")],
+        &[target("DynamoDB_20120810.ListTables")],
         "{}",
         "application/x-amz-json-1.1 501 NotImplemented: \
-         The operation GetAuthorizationToken of AmazonEC2ContainerRegistry_V20150921",
+         The operation ListTables of DynamoDB_20120810",
     );
     refused(
         "/",
