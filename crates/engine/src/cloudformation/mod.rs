@@ -70,7 +70,10 @@ pub const INERT: &[(&str, &str)] = &[
         "AWS::ECS::Service.GatewayConnectors",
         "the API of services does not have it; so with Monitoring and VpcLatticeConfigurations.AdvancedConfiguration",
     ),
-    ("AWS::ElasticLoadBalancingV2::Listener.ListenerAttributes", "not set: no attribute of a listener has an effect"),
+    (
+        "AWS::ElasticLoadBalancingV2::Listener.ListenerAttributes",
+        "not set: no attribute of a listener has an effect",
+    ),
     (
         "AWS::ElasticLoadBalancingV2::ListenerRule.Conditions.SourceIpConfig.IpAddressType",
         "the API of rules does not have it",
