@@ -214,6 +214,10 @@ fn a_service_behind_a_balancer_comes_up_changes_and_goes() {
     settle(&mut world, "DELETE_COMPLETE");
     world.advance(Span::from_mins(2));
     nothing_is_left(&world);
+    // Clients that wait for INACTIVE see it, though tasks have ended since.
+    assert_eq!(world.engine().ecs().services().len(), 1);
+    world.advance(Span::from_hours(1));
+    assert_eq!(world.engine().ecs().services().len(), 0);
 }
 
 #[test]

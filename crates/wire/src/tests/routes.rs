@@ -41,7 +41,7 @@ fn signed(service: &'static str) -> (&'static str, &'static str) {
         "elb" => "AWS4-HMAC-SHA256 Credential=A/20261121/us-east-1/elasticloadbalancing/aws4_request,X=y",
         "fis" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/fis/aws4_request, SignedHeaders=host",
         "s3" => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/s3/aws4_request, SignedHeaders=host",
-        _ => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/lambda/aws4_request, SignedHeaders=host",
+        _ => "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/batch/aws4_request, SignedHeaders=host",
     };
     ("authorization", value)
 }
@@ -142,8 +142,8 @@ fn routes() {
     refused(
         "/",
         &[FORM, signed("ec2")],
-        "Action=CreateNatGateway&Version=2016-11-15",
-        "text/xml;charset=UTF-8 501 NotImplemented: The operation CreateNatGateway of ec2",
+        "Action=CreateVpnGateway&Version=2016-11-15",
+        "text/xml;charset=UTF-8 501 NotImplemented: The operation CreateVpnGateway of ec2",
     );
     // Classic load balancers share the signing name.
     refused(
@@ -169,9 +169,9 @@ fn routes() {
     );
     refused(
         "/2015-03-31/functions",
-        &[signed("lambda")],
+        &[signed("batch")],
         "",
-        "application/json 501 NotImplemented: The service lambda",
+        "application/json 501 NotImplemented: The service batch",
     );
     refused(
         "/service/Nothing/operation/At",

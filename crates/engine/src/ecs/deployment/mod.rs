@@ -53,7 +53,11 @@ pub(super) fn poke(cx: &mut Engine, key: &ServiceKey) {
 
 fn poke_in(cx: &mut Engine, key: &ServiceKey, span: Span) {
     let at = cx.now + span;
-    if let Some(mut service) = cx.ecs.services.edit(key) {
+    // A deleted service wakes once more, to be forgotten; its last tasks are heard of before that.
+    let is_there = |service: &super::Service| service.status != ServiceStatus::Inactive;
+    if cx.ecs.services.get(key).is_some_and(is_there)
+        && let Some(mut service) = cx.ecs.services.edit(key)
+    {
         service.wakes_at = Some(service.wakes_at.map_or(at, |wakes| wakes.min(at)));
     }
 }
