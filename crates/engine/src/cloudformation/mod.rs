@@ -87,6 +87,20 @@ pub const INERT: &[(&str, &str)] = &[
         "log events are not masked; so with FieldIndexPolicies, BearerTokenAuthenticationEnabled and ResourcePolicyDocument",
     ),
     ("ExecuteChangeSet.RetainExceptOnCreate", "the DeletionPolicy of the template decides"),
+    (
+        "AWS::KMS::Key.KeySpec",
+        "taken when the key is made; a change is refused, as are those of KeyUsage, Origin and MultiRegion",
+    ),
+    (
+        "AWS::Lambda::Function.CodeSigningConfigArn",
+        "the API of functions does not have it; so with RecursiveLoop, RuntimeManagementConfig, FunctionScalingConfig and PublishToLatestPublished",
+    ),
+    (
+        "AWS::Logs::LogGroup.KmsKeyId",
+        "taken when the group is made; an update changes neither it nor LogGroupClass nor DeletionProtectionEnabled",
+    ),
+    ("AWS::SNS::Topic.DataProtectionPolicy", "taken when the topic is made; a change has no effect"),
+    ("AWS::ServiceDiscovery::Service.ServiceAttributes", "the API of services does not have it"),
 ];
 
 /// The resource types that templates may use, sorted by name, each with the reason why nothing acts behind it if nothing does.
